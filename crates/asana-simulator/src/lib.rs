@@ -1,0 +1,1 @@
+//! A deterministic Asana for tests and demonstrations. Knows nothing of Airbyte or of the connector.

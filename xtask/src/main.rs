@@ -1,0 +1,3 @@
+//! The project's own commands. Knows the workspace's layout, nothing of Asana or Airbyte.
+
+fn main() {}
