@@ -1,0 +1,144 @@
+//! A stream's shape in the dialect that Airbyte's platform and destinations understand. Knows no particular
+//! stream and no network.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
+use schemars::{JsonSchema, Schema};
+use serde_json::{Map, Value, json};
+
+use crate::stream::Stream;
+
+/// A keyword on a property that Asana does not send under that name: the walker adds it. Its value is the
+/// [`Origin`]'s name. It is not published.
+pub const ORIGIN: &str = "x-origin";
+
+/// Where an added column comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The gid of the parent for which the record was listed.
+    Parent,
+}
+
+impl Origin {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Parent => "parent",
+        }
+    }
+}
+
+/// The JSON schema of a stream's records as a catalog publishes it: draft 07, no `$ref`, every type nullable,
+/// objects open.
+pub fn published(stream: &Stream) -> Value {
+    let mut schema = marked(stream);
+    strip_marks(&mut schema);
+    schema
+}
+
+/// Like [`published`], with the marks that tell added columns from Asana's fields.
+pub fn marked(stream: &Stream) -> Value {
+    flat(|generator| stream.shape(generator))
+}
+
+/// The schema of any type in plain draft 07 without `$ref`, as it stands otherwise.
+pub fn inlined<T: JsonSchema>() -> Value {
+    let mut settings = SchemaSettings::draft07();
+    settings.inline_subschemas = true;
+    settings.into_generator().root_schema_for::<T>().to_value()
+}
+
+/// The name of the column that carries the parent's gid, if the stream has one.
+pub fn parent_column(schema: &Value) -> Option<&str> {
+    properties(schema)?
+        .iter()
+        .find(|(_, property)| property.get(ORIGIN).and_then(Value::as_str) == Some(Origin::Parent.name()))
+        .map(|(name, _)| name.as_str())
+}
+
+pub fn properties(schema: &Value) -> Option<&Map<String, Value>> {
+    schema.get("properties")?.as_object()
+}
+
+fn flat(shape: impl Fn(&mut schemars::SchemaGenerator) -> Schema) -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    let mut generator = settings.into_generator();
+    let mut schema = shape(&mut generator);
+    RecursiveTransform(to_dialect).transform(&mut schema);
+    schema.to_value()
+}
+
+/// What destinations read of a schema: a type, a time format, names, descriptions. The rest goes: enumerations
+/// and number formats, because Asana adds values without notice, and requirements, because any field may be
+/// absent.
+fn to_dialect(schema: &mut Schema) {
+    let Some(keywords) = schema.as_object_mut() else { return };
+    for keyword in
+        ["title", "default", "required", "enum", "const", "minimum", "maximum", "$defs", "definitions"]
+    {
+        keywords.remove(keyword);
+    }
+    match keywords.get("format").and_then(Value::as_str) {
+        Some("date-time") => drop(keywords.insert("airbyte_type".into(), json!("timestamp_with_timezone"))),
+        Some("date") | None => {}
+        Some(_) => drop(keywords.remove("format")),
+    }
+    if let Some(Value::String(name)) = keywords.get("type") {
+        let is_object = name == "object";
+        let nullable = json!(["null", name]);
+        keywords.insert("type".into(), nullable);
+        if is_object {
+            keywords.insert("additionalProperties".into(), json!(true));
+        }
+    }
+    if let Some(Value::String(description)) = keywords.get_mut("description") {
+        // Doc comments are wrapped; a description is one line.
+        *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+}
+
+fn strip_marks(schema: &mut Value) {
+    match schema {
+        Value::Object(keywords) => {
+            keywords.remove(ORIGIN);
+            keywords.values_mut().for_each(strip_marks);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_marks),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Every way in which `schema` leaves the dialect, with the place; the conformance test wants none.
+pub fn departures_from_dialect(schema: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    look_for_departures(schema, "", &mut found);
+    found
+}
+
+fn look_for_departures(schema: &Value, place: &str, found: &mut Vec<String>) {
+    const KEYWORDS: [&str; 8] = [
+        "$schema",
+        "type",
+        "format",
+        "airbyte_type",
+        "description",
+        "properties",
+        "items",
+        "additionalProperties",
+    ];
+    let Some(keywords) = schema.as_object() else {
+        found.push(format!("{place}: a schema that is no object"));
+        return;
+    };
+    for keyword in keywords.keys().filter(|keyword| !KEYWORDS.contains(&keyword.as_str())) {
+        found.push(format!("{place}: keyword {keyword}"));
+    }
+    if !keywords.get("type").is_some_and(|types| types.as_array().is_some_and(|types| types[0] == "null")) {
+        found.push(format!("{place}: no nullable type"));
+    }
+    for (name, property) in properties(schema).into_iter().flatten() {
+        look_for_departures(property, &format!("{place}/{name}"), found);
+    }
+    if let Some(items) = keywords.get("items") {
+        look_for_departures(items, &format!("{place}/*"), found);
+    }
+}
