@@ -1,0 +1,488 @@
+//! One request: token, pacing, send, classify, retry. Knows no stream, not what records mean, and no Airbyte.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::error::Error as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::fault::{Asked, Fault, Kind, Retry, beginning};
+use super::limiter::{Congestion, Limiter, Limits, Permit, Quota};
+use super::retry::{Patience, Wait, with_patience};
+use super::token::{Renewal, Secret, TokenSource};
+
+/// Where Asana's API is.
+pub const DEFAULT_BASE_URL: &str = "https://app.asana.com/api/1.0";
+/// No answer of Asana's comes near: a page is at most 100 records. An end for what answers without one.
+const LARGEST_BODY: usize = 256 * 1024 * 1024;
+/// Attempts at a request while nothing at all gets through, so that an outage ends the sync and not each of its
+/// thousand slices in turn.
+const ATTEMPTS_IN_OUTAGE: u32 = 2;
+/// Attempts at a page that can also be asked for in smaller pieces.
+const FEW_ATTEMPTS: u32 = 3;
+/// How many different announcements of changes are told.
+const MOST_CHANGES: usize = 100;
+/// What may stand in a query or a path as it is. Commas and colons do not need escapes there, and `opt_fields`
+/// has many.
+const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b',')
+    .remove(b':')
+    .remove(b'(')
+    .remove(b')');
+const UNESCAPED_IN_PATH: &AsciiSet = &UNESCAPED.remove(b'/');
+
+/// A GET request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The endpoint as a template, by which requests are counted and messages speak of them:
+    /// `/projects/{gid}/sections`.
+    pub endpoint: Cow<'static, str>,
+    /// The path below the base address, not escaped: `/projects/123/sections`.
+    pub path: String,
+    /// Names and values, not escaped.
+    pub query: Vec<(String, String)>,
+    pub quota: Quota,
+}
+
+/// What a client is made from.
+#[derive(Debug)]
+pub struct Settings {
+    /// [`DEFAULT_BASE_URL`], or what the operator's environment says.
+    pub base_url: String,
+    pub token: TokenSource,
+    pub limits: Limits,
+    pub patience: Patience,
+    pub timeouts: Timeouts,
+    /// Where signs of life go. A receiver that is gone is no fault.
+    pub notices: UnboundedSender<Notice>,
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until there is a connection, the proxy's and TLS included.
+    pub connect: Duration,
+    /// Until the headers, and from then on between any two pieces of the body.
+    pub idle: Duration,
+    /// Until the last byte.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    /// Asana itself gives up on a request after about a minute, with 504: waiting longer than that for a first
+    /// byte is of no use.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            idle: Duration::from_secs(90),
+            total: Duration::from_secs(300),
+        }
+    }
+}
+
+/// A sign of life: something that takes time or that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// No request starts before that time.
+    RateLimited { wait: Duration, until: SystemTime },
+    /// A request failed and is made again.
+    Retrying { endpoint: String, attempt: u32, wait: Duration, why: String },
+    /// Asana announces a change of its API, in its own words; each announcement is told once.
+    ChangeAnnounced { text: String },
+    /// Pages kept failing and are asked for with fewer records.
+    SmallerPages { endpoint: String, limit: u32 },
+    /// An offset expired; the listing begins again, and what was read of it is not given out again.
+    ListingRestarted { endpoint: String },
+}
+
+/// What the requests to one endpoint came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Requests sent, retries included.
+    pub requests: u64,
+    /// Requests beyond the first attempt.
+    pub retries: u64,
+    /// Answers with 429.
+    pub rejected: u64,
+    /// Bytes of bodies, after decompression.
+    pub bytes: u64,
+}
+
+/// How many attempts a request deserves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tries {
+    All,
+    /// There is another way if it keeps failing.
+    Few,
+}
+
+/// A body that is not what the API sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Garbage {
+    /// What would have been right, and what is wrong about it.
+    pub expected: String,
+    /// All of it, so that secrets can be found in it before a part is shown.
+    pub body: String,
+}
+
+/// Makes requests. Cheap to clone; all clones share pace, connections and counts.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    http: reqwest::Client,
+    base_url: String,
+    token: TokenSource,
+    limiter: Arc<Limiter>,
+    patience: Patience,
+    notices: UnboundedSender<Notice>,
+    counts: Mutex<BTreeMap<String, Counts>>,
+    changes: Mutex<HashSet<String>>,
+    /// Answers that were what they should be: by it a request knows whether anything got through meanwhile.
+    successes: AtomicU64,
+    is_outage: AtomicBool,
+}
+
+impl Request {
+    pub fn new(endpoint: impl Into<Cow<'static, str>>, path: impl Into<String>) -> Self {
+        Self { endpoint: endpoint.into(), path: path.into(), query: Vec::new(), quota: Quota::Standard }
+    }
+
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.query.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quota = quota;
+        self
+    }
+
+    pub(super) fn asked(&self) -> Asked {
+        Asked { endpoint: self.endpoint.clone(), path: self.path.clone() }
+    }
+
+    /// The address below `base_url`, which has no slash at its end.
+    fn url(&self, base_url: &str) -> String {
+        let mut url = format!("{base_url}{}", utf8_percent_encode(&self.path, UNESCAPED_IN_PATH));
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            url.push(if index == 0 { '?' } else { '&' });
+            url.extend(utf8_percent_encode(name, UNESCAPED));
+            url.push('=');
+            url.extend(utf8_percent_encode(value, UNESCAPED));
+        }
+        url
+    }
+}
+
+impl Client {
+    /// # Errors
+    ///
+    /// With a text for people when the TLS configuration of the machine is not usable, such as a file of
+    /// certificate authorities that cannot be read, or a proxy's address that is none.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        let http = http_client(settings.timeouts)
+            .map_err(|error| settings.token.redact(&format!("cannot set up HTTPS: {}", chain(&error))))?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                http,
+                base_url: settings.base_url.trim_end_matches('/').to_owned(),
+                token: settings.token,
+                limiter: Limiter::new(settings.limits),
+                patience: settings.patience,
+                notices: settings.notices,
+                counts: Mutex::default(),
+                changes: Mutex::default(),
+                successes: AtomicU64::new(0),
+                is_outage: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// What has been requested so far, by endpoint template.
+    pub fn counts(&self) -> BTreeMap<String, Counts> {
+        lock(&self.shared.counts).clone()
+    }
+
+    /// Requests a minute that the quota is at present thought to bear.
+    pub fn per_minute(&self) -> f64 {
+        self.shared.limiter.per_minute()
+    }
+
+    /// `text` without the token.
+    pub fn redact(&self, text: &str) -> String {
+        self.shared.token.redact(text)
+    }
+
+    pub(super) fn notify(&self, notice: Notice) {
+        // Nobody has to listen.
+        drop(self.shared.notices.send(notice));
+    }
+
+    /// Makes a request until `read` accepts the body of an answer with 200. Dropping the future stops it.
+    pub(super) async fn fetch<T>(
+        &self,
+        request: &Request,
+        tries: Tries,
+        read: impl Fn(Bytes) -> Result<T, Garbage>,
+    ) -> Result<T, Fault> {
+        let shared = &*self.shared;
+        let successes = shared.successes.load(Ordering::Relaxed);
+        let patience = match (shared.is_outage.load(Ordering::Relaxed), tries) {
+            (true, _) => shared.patience.at_most(ATTEMPTS_IN_OUTAGE),
+            (false, Tries::Few) => shared.patience.at_most(FEW_ATTEMPTS),
+            (false, Tries::All) => shared.patience.clone(),
+        };
+        let attempt = || async {
+            let body = shared.attempt(request).await?;
+            shared.count(request, |counts| counts.bytes += body.len() as u64);
+            let read = read(body).map_err(|garbage| shared.distrust(garbage, request))?;
+            shared.successes.fetch_add(1, Ordering::Relaxed);
+            shared.is_outage.store(false, Ordering::Relaxed);
+            Ok(read)
+        };
+        let before_wait = |Wait { attempt, wait, fault }: Wait<'_>| {
+            shared.count(request, |counts| counts.retries += 1);
+            if !matches!(fault.kind, Kind::SlowDown { .. }) {
+                self.notify(Notice::Retrying {
+                    endpoint: request.endpoint.to_string(),
+                    attempt,
+                    wait,
+                    why: fault.to_string(),
+                });
+            }
+        };
+        let outcome = with_patience(&patience, attempt, before_wait).await;
+        if let Err(fault) = &outcome
+            && fault.retry() != Retry::Never
+            && tries == Tries::All
+            && shared.successes.load(Ordering::Relaxed) == successes
+        {
+            shared.is_outage.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+impl Shared {
+    /// Sends once, and once more with another token if the first is refused and there is another.
+    async fn attempt(&self, request: &Request) -> Result<Bytes, Fault> {
+        let token = self.token.current().await;
+        match self.send(request, &token).await {
+            Err(fault)
+                if fault.kind == Kind::GiveToken && self.token.renew(&token).await == Renewal::Renewed =>
+            {
+                self.send(request, &self.token.current().await).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn send(&self, request: &Request, token: &Secret) -> Result<Bytes, Fault> {
+        let asked = request.asked();
+        let authorization = authorization(token, &asked)?;
+        let permit = self.limiter.permit(request.quota).await;
+        self.count(request, |counts| counts.requests += 1);
+        let answer = self
+            .http
+            .get(request.url(&self.base_url))
+            .header(AUTHORIZATION, authorization)
+            .send()
+            .await
+            .map_err(|error| self.shown(fault_of(error, &asked)))?;
+        self.tell_changes(answer.headers());
+        let status = answer.status().as_u16();
+        let headers = answer.headers().clone();
+        let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        if status == 429 {
+            // The wait begins with the headers: the body may be slow, or not come at all.
+            let fault = Fault::of_answer(status, b"", retry_after, &asked);
+            self.slow_down(request, &permit, &fault);
+        }
+        let body = body_of(answer).await.map_err(|error| self.shown(error.fault(&asked)));
+        if status != 429 && status < 500 {
+            permit.answered();
+        }
+        if status == 200 {
+            return body;
+        }
+        // What the status says stands, even when the explanation got lost.
+        let body = body.unwrap_or_default();
+        let body = self.token.redact(&String::from_utf8_lossy(&body));
+        let mut fault = Fault::of_answer(status, body.as_bytes(), retry_after, &asked);
+        if let Some(host) = headers.get(LOCATION).and_then(redirect_host) {
+            fault.message = format!("a redirect to {host}, which is not followed");
+        }
+        Err(self.shown(fault))
+    }
+
+    fn slow_down(&self, request: &Request, permit: &Permit, fault: &Fault) {
+        self.count(request, |counts| counts.rejected += 1);
+        let retry_after = match fault.kind {
+            Kind::SlowDown { retry_after } => retry_after,
+            _ => None,
+        };
+        let rejection = permit.rejected(retry_after);
+        if rejection.congestion == Congestion::New {
+            let until = SystemTime::now().checked_add(rejection.pause).unwrap_or_else(SystemTime::now);
+            drop(self.notices.send(Notice::RateLimited { wait: rejection.pause, until }));
+        }
+    }
+
+    /// Asana announces changes of its API in this header, which can be there several times.
+    fn tell_changes(&self, headers: &HeaderMap) {
+        for value in headers.get_all("asana-change") {
+            let text = self.token.redact(&String::from_utf8_lossy(value.as_bytes()));
+            let mut changes = lock(&self.changes);
+            if changes.len() < MOST_CHANGES && changes.insert(text.clone()) {
+                drop(self.notices.send(Notice::ChangeAnnounced { text }));
+            }
+        }
+    }
+
+    fn count(&self, request: &Request, change: impl FnOnce(&mut Counts)) {
+        let mut counts = lock(&self.counts);
+        match counts.get_mut(&*request.endpoint) {
+            Some(of_endpoint) => change(of_endpoint),
+            None => change(counts.entry(request.endpoint.to_string()).or_default()),
+        }
+    }
+
+    fn distrust(&self, Garbage { expected, body }: Garbage, request: &Request) -> Fault {
+        let got = beginning(self.token.redact(&body).as_bytes());
+        let message = format!("expected {expected}, got: {got}");
+        self.shown(Fault::new(Kind::DistrustAnswer, Some(200), message, &request.asked()))
+    }
+
+    fn shown(&self, fault: Fault) -> Fault {
+        fault.shown(|text| self.token.redact(text))
+    }
+}
+
+fn http_client(timeouts: Timeouts) -> reqwest::Result<reqwest::Client> {
+    // An error says that a provider is installed already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let builder = || {
+        reqwest::Client::builder()
+            .user_agent(concat!("source-asana/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(timeouts.connect)
+            .read_timeout(timeouts.idle)
+            .timeout(timeouts.total)
+            // Asana's API does not redirect, so whatever does is not Asana and must not see the token.
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+    };
+    builder().build().or_else(|error| {
+        // An image without certificate authorities: Mozilla's, as of the build, are better than none. They
+        // are not added to those that the operator chose.
+        if std::env::var_os("SSL_CERT_FILE").is_some() || std::env::var_os("SSL_CERT_DIR").is_some() {
+            return Err(error);
+        }
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        let roots = roots.map(|root| reqwest::Certificate::from_der(root)).collect::<Result<Vec<_>, _>>()?;
+        builder().tls_certs_only(roots).build()
+    })
+}
+
+fn authorization(token: &Secret, asked: &Asked) -> Result<HeaderValue, Fault> {
+    let unusable = |what: &str| Fault::new(Kind::GiveToken, None, what, asked);
+    if token.is_empty() {
+        return Err(unusable("the token is empty"));
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+        .map_err(|_| unusable("the token has a character that no token has, such as a line break"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Why a body did not arrive.
+enum Broken {
+    Connection(reqwest::Error),
+    TooLarge,
+}
+
+impl Broken {
+    fn fault(self, asked: &Asked) -> Fault {
+        match self {
+            Self::Connection(error) => fault_of(error, asked),
+            Self::TooLarge => {
+                let message = format!("expected a page, got more than {LARGEST_BODY} bytes");
+                Fault::new(Kind::DistrustAnswer, None, message, asked)
+            }
+        }
+    }
+}
+
+async fn body_of(mut answer: reqwest::Response) -> Result<Bytes, Broken> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = answer.chunk().await.map_err(Broken::Connection)? {
+        if body.len() + piece.len() > LARGEST_BODY {
+            return Err(Broken::TooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+/// The fault of a request that got no answer, or not all of it.
+fn fault_of(error: reqwest::Error, asked: &Asked) -> Fault {
+    let error = error.without_url();
+    let kind = if is_untrusted(&error) { Kind::TrustServer } else { Kind::Reconnect };
+    let status = error.status().map(|status| status.as_u16());
+    Fault::new(kind, status, chain(&error), asked)
+}
+
+/// Whether the server's certificate is what is wrong. A connection that fails by it looks like any other.
+fn is_untrusted(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        // The TLS error hides inside an I/O error, which does not name it as its source.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = inner
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .or_else(|| error.downcast_ref::<rustls::Error>());
+        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// An error with all its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// The host that a redirect names; the rest of the address may hold whatever the request held.
+fn redirect_host(location: &HeaderValue) -> Option<String> {
+    let url = reqwest::Url::parse(location.to_str().ok()?).ok()?;
+    url.host_str().map(str::to_owned)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

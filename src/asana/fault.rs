@@ -1,0 +1,460 @@
+//! What went wrong with a request and what follows from it: one table from status and body to a kind that is
+//! named by what to do, and one from kind and place to a consequence. Knows no network and no Airbyte.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// How much of a message is kept, in characters: enough for any of Asana's, and an end for pages of HTML.
+const LONGEST_MESSAGE: usize = 500;
+
+/// A request that did not give what it was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub kind: Kind,
+    /// The HTTP status, if an answer came.
+    pub status: Option<u16>,
+    /// What Asana said, or what was expected and what came instead.
+    pub message: String,
+    /// The endpoint as a template: `/projects/{gid}/sections`.
+    pub endpoint: Cow<'static, str>,
+    /// The path that was asked for: `/projects/123/sections`.
+    pub path: String,
+}
+
+/// What to do about a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// 401: give a token that is valid.
+    GiveToken,
+    /// 402: the plan of the workspace does not include this.
+    UpgradePlan,
+    /// 403: the token's user may not see this.
+    GrantAccess,
+    /// 404 and 410: it is not there (any more).
+    LeaveOut,
+    /// 400: the offset has expired; list again from the first page.
+    RestartListing,
+    /// 400: Asana cut the result off; what came is not everything.
+    SplitListing,
+    /// 400, 414, 431: the request asks for too much at once; the connector has to ask differently.
+    AskForLess,
+    /// 400 and other refusals: Asana does not accept a value of the request, such as an id it does not know.
+    CorrectRequest,
+    /// 412: the sync token of an event listing is too old; read everything again and go on with this token.
+    StartAgain { sync: Option<String> },
+    /// 451: Asana does not serve the place that the request comes from.
+    AskFromElsewhere,
+    /// 429: too many requests.
+    SlowDown { retry_after: Option<Duration> },
+    /// 5xx, 408, 425: the server could not answer this time.
+    TryAgain,
+    /// 424 and 501: what is stored elsewhere cannot be had from there.
+    TryStorageAgain,
+    /// No answer, or only the beginning of one: reset, timeout, name not resolved.
+    Reconnect,
+    /// An answer that is not what Asana's API sends: a web page, JSON of another shape, a redirect.
+    DistrustAnswer,
+    /// The server's certificate is not trusted.
+    TrustServer,
+    /// 407: the proxy wants credentials.
+    SatisfyProxy,
+}
+
+/// Who can do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// A person has to change a setting, a right or a plan.
+    PersonMustAct,
+    /// It may well pass by itself.
+    Transient,
+    /// The connector made a request that it should not make.
+    Bug,
+}
+
+/// Where in a sync a request was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The token's first listing, or a stream's listing of a workspace: there is nothing without it.
+    Root,
+    /// A listing for one parent among many.
+    Slice,
+    /// One object, asked for by itself.
+    Detail,
+}
+
+/// What a fault leads to once retrying is over. Skips are told to the user and keep the cursor where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// Go on without this slice or object.
+    SkipSlice(Reason),
+    /// Go on without this stream.
+    SkipStream(Reason),
+    /// This slice is incomplete; the stream fails in the end, after its other slices.
+    FailSlice(Reason),
+    /// This stream fails; the others go on.
+    FailStream(Reason),
+    /// Nothing else can succeed either.
+    FailSync(Reason),
+}
+
+/// Why: what a message about a skip or a failure says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    TokenRefused,
+    PlanTooLow,
+    NoAccess,
+    NotFound,
+    OffsetExpired,
+    ResultTruncated,
+    ResultTooLarge,
+    RequestRefused,
+    SyncTokenExpired,
+    LegalReasons,
+    RateLimited,
+    ServerFailing,
+    StorageFailing,
+    Unreachable,
+    NotAsana,
+    UntrustedCertificate,
+    ProxyRefuses,
+}
+
+/// Whether and how a request is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    Never,
+    /// After a pause that grows.
+    WithBackoff,
+    /// After the pause that the server named.
+    After(Duration),
+}
+
+/// What a request was made for, as far as its faults need to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub endpoint: Cow<'static, str>,
+    pub path: String,
+}
+
+impl Fault {
+    pub fn new(kind: Kind, status: Option<u16>, message: impl Into<String>, asked: &Asked) -> Self {
+        Self {
+            kind,
+            status,
+            message: message.into(),
+            endpoint: asked.endpoint.clone(),
+            path: asked.path.clone(),
+        }
+    }
+
+    /// The fault that an answer with a status other than 200 stands for. `retry_after` is the answer's header.
+    pub fn of_answer(status: u16, body: &[u8], retry_after: Option<&str>, asked: &Asked) -> Self {
+        let said = Said::parse(body);
+        let kind = kind_of(status, &said, retry_after);
+        let message = match (said, &kind) {
+            (Said::ByAsana { message, .. }, _) => message,
+            (Said::Nothing, _) => "the answer has no body".to_owned(),
+            (Said::ByAnother { beginning }, _) => {
+                format!("expected Asana's list of errors, got: {beginning}")
+            }
+        };
+        Self::new(kind, Some(status), message, asked)
+    }
+
+    /// The same with a message that is fit to be shown: without secrets, and only then cut, since a part of a
+    /// secret would not be found.
+    pub fn shown(mut self, redact: impl Fn(&str) -> String) -> Self {
+        self.message = shortened(&redact(&self.message));
+        self.path = redact(&self.path);
+        self
+    }
+
+    pub fn retry(&self) -> Retry {
+        match self.kind {
+            Kind::SlowDown { retry_after: Some(wait) } => Retry::After(wait),
+            Kind::SlowDown { retry_after: None }
+            | Kind::TryAgain
+            | Kind::TryStorageAgain
+            | Kind::Reconnect => Retry::WithBackoff,
+            // A refusal stays one, whoever made it.
+            Kind::DistrustAnswer => match self.status {
+                Some(400..=499) => Retry::Never,
+                _ => Retry::WithBackoff,
+            },
+            Kind::GiveToken
+            | Kind::UpgradePlan
+            | Kind::GrantAccess
+            | Kind::LeaveOut
+            | Kind::RestartListing
+            | Kind::SplitListing
+            | Kind::AskForLess
+            | Kind::CorrectRequest
+            | Kind::StartAgain { .. }
+            | Kind::AskFromElsewhere
+            | Kind::TrustServer
+            | Kind::SatisfyProxy => Retry::Never,
+        }
+    }
+
+    pub fn class(&self) -> Class {
+        match self.kind {
+            Kind::GiveToken
+            | Kind::UpgradePlan
+            | Kind::GrantAccess
+            | Kind::LeaveOut
+            | Kind::SplitListing
+            | Kind::CorrectRequest
+            | Kind::AskFromElsewhere
+            | Kind::TrustServer
+            | Kind::SatisfyProxy => Class::PersonMustAct,
+            Kind::RestartListing
+            | Kind::StartAgain { .. }
+            | Kind::SlowDown { .. }
+            | Kind::TryAgain
+            | Kind::TryStorageAgain
+            | Kind::Reconnect
+            | Kind::DistrustAnswer => Class::Transient,
+            Kind::AskForLess => Class::Bug,
+        }
+    }
+
+    /// What a person can do next, as a sentence.
+    pub fn advice(&self) -> &'static str {
+        match self.kind {
+            Kind::GiveToken => {
+                "Check that the token is complete, not revoked, and that the workspace allows tokens and this app."
+            }
+            Kind::UpgradePlan => "This needs a higher Asana plan; deselect the stream to silence this.",
+            Kind::GrantAccess => {
+                "Give the token's user access to it in Asana, or use the token of somebody who has it."
+            }
+            Kind::LeaveOut => "It was deleted, or the gid in the configuration is not right.",
+            Kind::RestartListing => {
+                "Its pages took longer than an offset lives; try again when there is less load."
+            }
+            Kind::SplitListing => {
+                "The listing is larger than Asana returns; move part of it to other projects, or archive and split it."
+            }
+            Kind::AskForLess => "Please report this: the connector should have asked for less at once.",
+            Kind::CorrectRequest => {
+                "Check the gids in the configuration; if they are right, please report this."
+            }
+            Kind::StartAgain { .. } => "Nothing needs to be done: everything is read again.",
+            Kind::AskFromElsewhere => {
+                "Asana does not serve this network address; run the connector elsewhere."
+            }
+            Kind::SlowDown { .. } => {
+                "Lower the requests a minute in the configuration, or find out who else uses the token."
+            }
+            Kind::TryAgain | Kind::TryStorageAgain => {
+                "Try again later; Asana's status is on status.asana.com."
+            }
+            Kind::Reconnect => "Check the network, the proxy and name resolution, and try again.",
+            Kind::DistrustAnswer => {
+                "Something between here and Asana may have answered: check proxies and portals."
+            }
+            Kind::TrustServer => {
+                "If a proxy inspects the traffic, name its certificate authority in SSL_CERT_FILE."
+            }
+            Kind::SatisfyProxy => "Give the proxy's user and password in HTTPS_PROXY.",
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self.kind {
+            Kind::GiveToken => Reason::TokenRefused,
+            Kind::UpgradePlan => Reason::PlanTooLow,
+            Kind::GrantAccess => Reason::NoAccess,
+            Kind::LeaveOut => Reason::NotFound,
+            Kind::RestartListing => Reason::OffsetExpired,
+            Kind::SplitListing => Reason::ResultTruncated,
+            Kind::AskForLess => Reason::ResultTooLarge,
+            Kind::CorrectRequest => Reason::RequestRefused,
+            Kind::StartAgain { .. } => Reason::SyncTokenExpired,
+            Kind::AskFromElsewhere => Reason::LegalReasons,
+            Kind::SlowDown { .. } => Reason::RateLimited,
+            Kind::TryAgain => Reason::ServerFailing,
+            Kind::TryStorageAgain => Reason::StorageFailing,
+            Kind::Reconnect => Reason::Unreachable,
+            Kind::DistrustAnswer => Reason::NotAsana,
+            Kind::TrustServer => Reason::UntrustedCertificate,
+            Kind::SatisfyProxy => Reason::ProxyRefuses,
+        }
+    }
+}
+
+/// What follows from a fault that is not, or not any more, retried.
+pub fn consequence(fault: &Fault, place: Place) -> Consequence {
+    let reason = fault.reason();
+    match (&fault.kind, place) {
+        (Kind::GiveToken | Kind::AskFromElsewhere | Kind::TrustServer | Kind::SatisfyProxy, _) => {
+            Consequence::FailSync(reason)
+        }
+        (Kind::UpgradePlan, Place::Root) => Consequence::SkipStream(reason),
+        (Kind::UpgradePlan | Kind::GrantAccess | Kind::LeaveOut, Place::Slice | Place::Detail)
+        | (Kind::TryStorageAgain, Place::Detail) => Consequence::SkipSlice(reason),
+        (_, Place::Root) => Consequence::FailStream(reason),
+        (
+            Kind::RestartListing
+            | Kind::SplitListing
+            | Kind::AskForLess
+            | Kind::CorrectRequest
+            | Kind::StartAgain { .. }
+            | Kind::SlowDown { .. }
+            | Kind::TryAgain
+            | Kind::TryStorageAgain
+            | Kind::Reconnect
+            | Kind::DistrustAnswer,
+            Place::Slice | Place::Detail,
+        ) => Consequence::FailSlice(reason),
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "GET {}", self.path)?;
+        if let Some(status) = self.status {
+            write!(formatter, " answered {status}")?;
+        }
+        let message = self.message.trim_end_matches('.');
+        write!(formatter, ": {message}. {}", self.advice())
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Reason {
+    /// The reason as a clause that fits behind "because".
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::TokenRefused => "Asana refuses the token",
+            Self::PlanTooLow => "the Asana plan does not include it",
+            Self::NoAccess => "the token has no access to it",
+            Self::NotFound => "it does not exist (any more)",
+            Self::OffsetExpired => "its pages kept expiring",
+            Self::ResultTruncated => "Asana cut the result off",
+            Self::ResultTooLarge => "the result is too large",
+            Self::RequestRefused => "Asana refuses the request",
+            Self::SyncTokenExpired => "the sync token is too old",
+            Self::LegalReasons => "Asana may not serve it for legal reasons",
+            Self::RateLimited => "Asana kept rejecting requests as too many",
+            Self::ServerFailing => "Asana's server kept failing",
+            Self::StorageFailing => "the storage behind it kept failing",
+            Self::Unreachable => "Asana could not be reached",
+            Self::NotAsana => "the answers were not Asana's",
+            Self::UntrustedCertificate => "the server's certificate is not trusted",
+            Self::ProxyRefuses => "the proxy wants credentials",
+        }
+    }
+}
+
+/// What the body of an answer that is not a success says.
+enum Said {
+    ByAsana { message: String, sync: Option<String> },
+    Nothing,
+    ByAnother { beginning: String },
+}
+
+/// Asana's errors; those of its OAuth endpoints have another shape and are not read here.
+#[derive(Deserialize)]
+struct Errors {
+    errors: Vec<OneError>,
+    sync: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct OneError {
+    message: Option<String>,
+    /// What to quote to Asana's support; sent with 500.
+    phrase: Option<String>,
+}
+
+impl Said {
+    fn parse(body: &[u8]) -> Self {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Self::Nothing;
+        }
+        match serde_json::from_slice::<Errors>(body) {
+            Ok(Errors { errors, sync }) => {
+                let messages: Vec<String> = errors
+                    .into_iter()
+                    .filter_map(|error| match (error.message, error.phrase) {
+                        (Some(message), Some(phrase)) => Some(format!("{message} ({phrase})")),
+                        (message, phrase) => message.or(phrase),
+                    })
+                    .collect();
+                let message = match messages.is_empty() {
+                    true => "no reason given".to_owned(),
+                    false => messages.join("; "),
+                };
+                Self::ByAsana { message, sync }
+            }
+            Err(_) => Self::ByAnother { beginning: beginning(body) },
+        }
+    }
+}
+
+fn kind_of(status: u16, said: &Said, retry_after: Option<&str>) -> Kind {
+    match (status, said) {
+        (401, _) => Kind::GiveToken,
+        (407, _) => Kind::SatisfyProxy,
+        (429, _) => Kind::SlowDown { retry_after: retry_after.and_then(seconds) },
+        (451, _) => Kind::AskFromElsewhere,
+        (408 | 425, _) => Kind::TryAgain,
+        (424 | 501, _) => Kind::TryStorageAgain,
+        (500.., _) => Kind::TryAgain,
+        // A web page instead of Asana's errors is not Asana's word on what exists and who may see it.
+        (..400, _) | (_, Said::ByAnother { .. }) => Kind::DistrustAnswer,
+        (402, _) => Kind::UpgradePlan,
+        (403, _) => Kind::GrantAccess,
+        (404 | 410, _) => Kind::LeaveOut,
+        (412, Said::ByAsana { sync, .. }) => Kind::StartAgain { sync: sync.clone() },
+        (412, Said::Nothing) => Kind::StartAgain { sync: None },
+        (413 | 414 | 431, _) => Kind::AskForLess,
+        (400, Said::ByAsana { message, .. }) => kind_of_bad_request(message),
+        (400..=499, _) => Kind::CorrectRequest,
+    }
+}
+
+/// Asana tells the kinds of a 400 apart by nothing but the message. The phrases are from answers that users of
+/// its API have published; that of a truncated result is from its pagination page, which paraphrases it.
+fn kind_of_bad_request(message: &str) -> Kind {
+    let message = message.to_lowercase();
+    let has = |words: &[&str]| words.iter().all(|word| message.contains(word));
+    if has(&["truncated"]) {
+        Kind::SplitListing
+    } else if has(&["pagination token"]) || has(&["offset", "expired"]) {
+        Kind::RestartListing
+    } else if has(&["too large"]) || has(&["multiple workspaces"]) {
+        Kind::AskForLess
+    } else {
+        Kind::CorrectRequest
+    }
+}
+
+/// A `Retry-After` in whole seconds, as Asana sends it. A date, which a proxy might send, counts as none.
+fn seconds(header: &str) -> Option<Duration> {
+    header.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The beginning of a body, fit for a message: one line, no control characters.
+pub(super) fn beginning(body: &[u8]) -> String {
+    const SHOWN: usize = 120;
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN)]);
+    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let line: String = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+fn shortened(message: &str) -> String {
+    match message.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    }
+}

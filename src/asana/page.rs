@@ -1,0 +1,291 @@
+//! The envelope `{data, next_page}` around rows, and listings followed to their end. Knows no retry, no rate
+//! and no stream.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
+
+use bytes::Bytes;
+use memchr::memchr2;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::client::{Client, Garbage, Notice, Request, Tries};
+use super::fault::{Fault, Kind};
+use crate::stream::Paging;
+
+/// The most records that Asana returns in a page.
+const LARGEST_PAGE: u32 = 100;
+/// Below this, a page that keeps failing does not do so for its size.
+const SMALLEST_PAGE: u32 = 12;
+/// After so many pages in a row a listing dares to ask for larger ones again.
+const PAGES_BEFORE_LARGER: u32 = 20;
+/// How often a listing may begin again without getting any further.
+const FRUITLESS_RESTARTS: u32 = 3;
+
+/// Rows as Asana sent them, except that a line break between tokens is a space, so that each is one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    text: String,
+    rows: Vec<Range<usize>>,
+    next_offset: Option<String>,
+}
+
+impl Page {
+    /// The rows, each one JSON object on one line.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.rows.iter().map(|range| &self.text[range.clone()])
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Reads the answer to a request for at most `limit` rows, if it named a limit.
+    fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
+        let text = utf8(body)?;
+        let expected = "a list of records under `data`";
+        let read = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
+        let read = read.and_then(|envelope: ListEnvelope<'_>| {
+            let rows: Option<Vec<_>> = envelope.data.iter().map(|row| place(row, &text)).collect();
+            let rows = rows.ok_or_else(|| expected.to_owned())?;
+            match envelope.next_page {
+                Some(next_page) => Ok((rows, next_page.map(|next| next.offset))),
+                None if limit.is_none_or(|limit| rows.len() < limit as usize) => Ok((rows, None)),
+                None => Err("`next_page` with a full page".to_owned()),
+            }
+        });
+        match read {
+            Ok((rows, next_offset)) => Ok(Self { text: on_one_line(text), rows, next_offset }),
+            Err(expected) => Err(Garbage { expected, body: text }),
+        }
+    }
+}
+
+/// Where an object that was read from `text` lies in it; `None` for what is no object.
+fn place(object: &RawValue, text: &str) -> Option<Range<usize>> {
+    let object = object.get();
+    let start = object.as_ptr().addr() - text.as_ptr().addr();
+    object.starts_with('{').then_some(start..start + object.len())
+}
+
+/// A listing, page by page.
+#[derive(Debug)]
+pub struct Pages {
+    client: Client,
+    request: Request,
+    paging: Paging,
+    /// Where the next page begins; `None` at the first.
+    offset: Option<String>,
+    limit: u32,
+    pages_since_smaller: u32,
+    is_done: bool,
+    seen: Seen,
+    fruitless_restarts: u32,
+}
+
+impl Pages {
+    /// `request` has neither `limit` nor `offset`.
+    pub fn new(client: Client, request: Request, paging: Paging) -> Self {
+        Self {
+            client,
+            request,
+            paging,
+            offset: None,
+            limit: LARGEST_PAGE,
+            pages_since_smaller: 0,
+            is_done: false,
+            seen: Seen::default(),
+            fruitless_restarts: 0,
+        }
+    }
+
+    /// The next page that has rows not yet given out, or `None` at the end of the listing. Pages without such
+    /// rows are passed over. After a fault the same page is asked for again.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps a page from coming: the listing is not complete then.
+    pub async fn next(&mut self) -> Result<Option<Page>, Fault> {
+        while !self.is_done {
+            let Some(mut page) = self.fetch().await? else { continue };
+            let was_empty = page.is_empty();
+            self.advance(page.next_offset.take(), was_empty)?;
+            // Rows can come twice when a listing is begun again or changes while it is read. A listing of
+            // one page cannot show any twice.
+            if !(self.seen.is_empty() && self.is_done) {
+                let Page { text, rows, .. } = &mut page;
+                rows.retain(|row| self.seen.is_new(&text[row.clone()]));
+            }
+            if !page.is_empty() {
+                self.fruitless_restarts = 0;
+                return Ok(Some(page));
+            }
+        }
+        Ok(None)
+    }
+
+    /// One page, or `None` when the listing has to go on in another way.
+    async fn fetch(&mut self) -> Result<Option<Page>, Fault> {
+        let mut request = self.request.clone();
+        let limit = (self.paging != Paging::Whole).then_some(self.limit);
+        if let Some(limit) = limit {
+            request = request.query("limit", limit.to_string());
+        }
+        if let Some(offset) = &self.offset {
+            request = request.query("offset", offset.clone());
+        }
+        let can_shrink = limit.is_some_and(|limit| limit / 2 >= SMALLEST_PAGE);
+        let tries = if can_shrink { Tries::Few } else { Tries::All };
+        match self.client.fetch(&request, tries, |body| Page::parse(body, limit)).await {
+            Ok(page) => {
+                self.pages_since_smaller += 1;
+                if self.pages_since_smaller >= PAGES_BEFORE_LARGER {
+                    self.pages_since_smaller = 0;
+                    self.limit = (self.limit * 2).next_multiple_of(25).min(LARGEST_PAGE);
+                }
+                Ok(Some(page))
+            }
+            Err(fault) if can_shrink && may_be_for_its_size(&fault) => {
+                self.limit /= 2;
+                self.pages_since_smaller = 0;
+                self.client.notify(Notice::SmallerPages {
+                    endpoint: self.request.endpoint.to_string(),
+                    limit: self.limit,
+                });
+                Ok(None)
+            }
+            Err(fault)
+                if fault.kind == Kind::RestartListing
+                    && self.offset.is_some()
+                    && self.fruitless_restarts < FRUITLESS_RESTARTS =>
+            {
+                self.fruitless_restarts += 1;
+                self.offset = None;
+                self.client.notify(Notice::ListingRestarted { endpoint: self.request.endpoint.to_string() });
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn advance(&mut self, next_offset: Option<String>, was_empty: bool) -> Result<(), Fault> {
+        self.is_done = match self.paging {
+            Paging::Offset | Paging::Whole => next_offset.is_none(),
+            Paging::UntilEmpty => next_offset.is_none() || was_empty,
+        };
+        if !self.is_done && next_offset == self.offset {
+            let message = "expected the offset of another page, got that of the same one";
+            return Err(Fault::new(Kind::DistrustAnswer, Some(200), message, &self.request.asked()));
+        }
+        self.offset = next_offset;
+        Ok(())
+    }
+}
+
+/// The text of the object under `data` of a detail endpoint such as `/users/me`, on one line.
+///
+/// # Errors
+///
+/// Whatever keeps it from coming.
+pub async fn get_one(client: &Client, request: &Request) -> Result<String, Fault> {
+    let read = |body| {
+        let text = utf8(body)?;
+        let expected = "an object under `data`";
+        let object = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
+        let object = object.and_then(|envelope: OneEnvelope<'_>| {
+            place(envelope.data, &text).ok_or_else(|| expected.to_owned())
+        });
+        match object {
+            Ok(object) => Ok(on_one_line(text[object].to_owned())),
+            Err(expected) => Err(Garbage { expected, body: text }),
+        }
+    };
+    client.fetch(request, Tries::All, read).await
+}
+
+#[derive(Deserialize)]
+struct ListEnvelope<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+    /// `None` where it is missing, `Some(None)` where it is null.
+    #[serde(default, deserialize_with = "present")]
+    next_page: Option<Option<NextPage>>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<NextPage>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[derive(Deserialize)]
+struct OneEnvelope<'a> {
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct NextPage {
+    offset: String,
+}
+
+/// The rows that a listing has given out: their gids, which are strings of digits, or else a hash of the row.
+#[derive(Debug, Default)]
+struct Seen {
+    gids: HashSet<u64>,
+    others: HashSet<u64>,
+}
+
+impl Seen {
+    fn is_empty(&self) -> bool {
+        self.gids.is_empty() && self.others.is_empty()
+    }
+
+    fn is_new(&mut self, row: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Probe<'a> {
+            #[serde(borrow)]
+            gid: &'a str,
+        }
+        let gid = serde_json::from_str::<Probe<'_>>(row).ok().map(|probe| probe.gid);
+        match gid.and_then(number) {
+            Some(number) => self.gids.insert(number),
+            None => self.others.insert(hash(gid.unwrap_or(row))),
+        }
+    }
+}
+
+/// The number that a gid is, if no other gid is that number too.
+fn number(gid: &str) -> Option<u64> {
+    let is_canonical = gid.bytes().all(|byte| byte.is_ascii_digit()) && (gid == "0" || !gid.starts_with('0'));
+    if is_canonical { gid.parse().ok() } else { None }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether a smaller page may succeed where this one kept failing.
+fn may_be_for_its_size(fault: &Fault) -> bool {
+    matches!(fault.kind, Kind::TryAgain | Kind::Reconnect | Kind::DistrustAnswer)
+}
+
+fn utf8(body: Bytes) -> Result<String, Garbage> {
+    String::from_utf8(body.into()).map_err(|error| Garbage {
+        expected: format!("JSON ({error})"),
+        body: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+/// Valid JSON has line breaks between tokens only, where a space does as well.
+fn on_one_line(json: String) -> String {
+    if memchr2(b'\n', b'\r', json.as_bytes()).is_none() {
+        return json;
+    }
+    json.replace(['\n', '\r'], " ")
+}
