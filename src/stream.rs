@@ -13,7 +13,8 @@ pub struct Stream {
     pub primary_key: &'static [&'static str],
     pub cursor: Cursor,
     pub plan: Plan,
-    /// The granular OAuth scope that its listing wants, where Asana defines one.
+    /// The granular OAuth scope that its listing wants, where Asana defines one; several are separated by spaces,
+    /// as OAuth writes them.
     pub scope: Option<&'static str>,
     pub repeats: Repeats,
     pub fields: Fields,

@@ -1,0 +1,65 @@
+//! The portfolios of every workspace.
+
+use schemars::JsonSchema;
+
+use super::shared::{
+    CustomFieldSettingReference, CustomFieldValue, Date, Reference, StatusUpdateReference, Timestamp,
+};
+use super::workspaces;
+use crate::stream::{Each, Listing, Plan, Stream};
+
+// Without an owner in the query a regular user gets the portfolios that are the user's own, and a service account
+// gets all (Asana's OpenAPI). That portfolios want a plan is product knowledge; other connectors meet 402 here, which
+// Asana does not document.
+pub static STREAM: Stream = Stream::of::<Portfolio>(
+    "portfolios",
+    Listing::Each(&[Each::of(&workspaces::STREAM, "/portfolios?workspace={gid}")]),
+)
+.plan(Plan::Advanced)
+.scope("portfolios:read");
+
+/// A collection of projects and other portfolios. A regular user's token lists the user's own portfolios, that of a
+/// service account all.
+#[derive(JsonSchema)]
+pub struct Portfolio {
+    /// Globally unique identifier of the portfolio, a string of digits.
+    pub gid: String,
+    /// Always `portfolio`.
+    pub resource_type: String,
+    /// The portfolio's name.
+    pub name: String,
+    /// Whether the portfolio is archived.
+    pub archived: bool,
+    /// The portfolio's colour, such as `dark-pink`.
+    pub color: String,
+    /// The day on which work on the portfolio begins.
+    pub start_on: Date,
+    /// The day on which the portfolio is due.
+    pub due_on: Date,
+    /// What a new member may do: `admin`, `editor` or `viewer`.
+    pub default_access_level: String,
+    /// When the portfolio was made.
+    pub created_at: Timestamp,
+    /// Who made the portfolio.
+    pub created_by: Reference,
+    /// The custom fields that items of the portfolio can have. Values are not in here.
+    pub custom_field_settings: Vec<CustomFieldSettingReference>,
+    /// The values of the custom fields on the portfolio itself.
+    pub custom_fields: Vec<CustomFieldValue>,
+    /// The newest status update; null if there has never been one.
+    pub current_status_update: StatusUpdateReference,
+    /// The people who are members of the portfolio.
+    pub members: Vec<Reference>,
+    /// The portfolio's owner.
+    pub owner: Reference,
+    /// The workspace that the portfolio is in.
+    pub workspace: Reference,
+    /// The portfolio's address in Asana.
+    pub permalink_url: String,
+    /// Whether every member of the workspace sees the portfolio.
+    pub public: bool,
+    /// Who sees the portfolio: `public_to_domain` or `members_only`.
+    pub privacy_setting: String,
+    /// The project templates in the portfolio.
+    pub project_templates: Vec<Reference>,
+}
