@@ -1,7 +1,18 @@
 //! The connector as a library: the binary, the generators, the benchmarks and the fuzz targets stand on it.
 
 pub mod asana;
+pub mod catalog;
+pub mod command;
+pub mod config;
+pub mod emit;
+pub mod error;
+pub mod gid;
+pub mod moment;
 pub mod opt_fields;
+pub mod plan;
+pub mod read;
 pub mod schema;
+pub mod state;
 pub mod stream;
 pub mod streams;
+pub mod window;

@@ -1,3 +1,10 @@
 //! Arguments in, exit code out. Knows nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use source_asana::command::{self, Arguments};
+
+fn main() -> ExitCode {
+    command::run(Arguments::parse()).into()
+}

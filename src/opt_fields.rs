@@ -22,6 +22,16 @@ pub fn parameter(paths: &[String]) -> String {
     if paths.is_empty() { "gid".to_owned() } else { paths.join(",") }
 }
 
+/// The shortest path that shows what `field` of the schema holds, or that it holds nothing.
+pub fn probe_path(schema: &Value, field: &str) -> String {
+    let property = properties(schema).and_then(|fields| fields.get(field));
+    let nested = property.map(|property| property.get("items").unwrap_or(property)).and_then(properties);
+    match nested {
+        Some(nested) if nested.contains_key("gid") => format!("{field}.gid"),
+        Some(_) | None => field.to_owned(),
+    }
+}
+
 fn leaves(schema: &Value, path: &str, found: &mut Vec<String>) {
     let schema = schema.get("items").unwrap_or(schema);
     let Some(fields) = properties(schema).filter(|fields| !fields.is_empty()) else {

@@ -64,6 +64,8 @@ fn flat(shape: impl Fn(&mut schemars::SchemaGenerator) -> Schema) -> Value {
     let mut generator = settings.into_generator();
     let mut schema = shape(&mut generator);
     RecursiveTransform(to_dialect).transform(&mut schema);
+    // A record itself is never null, and platforms look for an object at the top.
+    schema.insert("type".into(), json!("object"));
     schema.to_value()
 }
 

@@ -45,6 +45,18 @@ pub struct Each {
     /// Which of the listed rows are this listing's own.
     pub rows: Condition,
     pub paging: Paging,
+    pub news: News,
+    /// The query parameter that is sent as `false` when the user leaves archived records out.
+    pub archived: Option<&'static str>,
+}
+
+/// Whether a parent tells that its children have news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// It does not: an incremental sync lists every parent's children.
+    Untold,
+    /// The parent's own cursor moves with every change below it: children of unmoved parents are not listed.
+    MovesParent,
 }
 
 /// Nodes hang below the records of `roots` and below each other. A record in a listing of `roots` that names
@@ -124,7 +136,8 @@ pub enum Cursor {
     Moves { field: &'static str, parameter: Option<&'static str> },
     /// Records are never changed after this time, so it tells which are new.
     Fixed { field: &'static str, parameter: Option<&'static str> },
-    /// A change shows in the parent's own cursor: the records of a changed parent are read again, all of them.
+    /// The record tells nothing, but its listing is known to have news (see [`News`]), and is then read whole.
+    /// The field only orders versions of a record.
     Parents { field: &'static str },
 }
 
@@ -249,7 +262,15 @@ impl Stream {
 
 impl Each {
     pub const fn of(parent: &'static Stream, path: &'static str) -> Self {
-        Self { parent, path, when: Condition::Always, rows: Condition::Always, paging: Paging::Offset }
+        Self {
+            parent,
+            path,
+            when: Condition::Always,
+            rows: Condition::Always,
+            paging: Paging::Offset,
+            news: News::Untold,
+            archived: None,
+        }
     }
 
     pub const fn when(mut self, condition: Condition) -> Self {
@@ -264,6 +285,16 @@ impl Each {
 
     pub const fn paging(mut self, paging: Paging) -> Self {
         self.paging = paging;
+        self
+    }
+
+    pub const fn news(mut self, news: News) -> Self {
+        self.news = news;
+        self
+    }
+
+    pub const fn archived(mut self, parameter: &'static str) -> Self {
+        self.archived = Some(parameter);
         self
     }
 }

@@ -327,6 +327,11 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 impl Reason {
+    /// Whether the token's user was kept out, as opposed to there being nothing.
+    pub const fn is_lack_of_access(self) -> bool {
+        matches!(self, Self::NoAccess)
+    }
+
     /// The reason as a clause that fits behind "because".
     pub const fn text(self) -> &'static str {
         match self {

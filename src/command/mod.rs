@@ -1,0 +1,194 @@
+//! The four verbs, in the order in which a platform calls them. Knows no HTTP, no pages and no cursor
+//! arithmetic.
+
+mod check;
+mod discover;
+mod read;
+mod spec;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use airbyte_protocol::Message;
+use airbyte_protocol::message::Level;
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use crate::asana::{self, Client, DEFAULT_BASE_URL, Notice, Patience, Secret, Timeouts, TokenSource};
+use crate::config::Settings;
+use crate::emit;
+use crate::error::Failure;
+
+/// Reads an Asana account as an Airbyte source.
+#[derive(Parser)]
+#[command(version, about, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Print what the config may contain.
+    Spec,
+    /// Try the config's token and say whom it belongs to.
+    Check {
+        /// The config file, JSON.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Print the streams that can be read. Needs no network.
+    Discover {
+        /// The config file, JSON.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Read the configured streams.
+    Read {
+        /// The config file, JSON.
+        #[arg(long)]
+        config: PathBuf,
+        /// The configured catalog, JSON.
+        #[arg(long)]
+        catalog: PathBuf,
+        /// The state of an earlier sync, JSON.
+        #[arg(long)]
+        state: Option<PathBuf>,
+    },
+}
+
+/// How a command ended, for the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Done,
+    Failed,
+    /// Nobody reads stdout any more.
+    Unheard,
+}
+
+/// What a shell reports for a process that SIGTERM ended, which platforms take for a normal end of one that
+/// nobody listens to any more.
+const TERMINATED: u8 = 143;
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Done => Self::SUCCESS,
+            Ending::Failed => Self::FAILURE,
+            Ending::Unheard => Self::from(TERMINATED),
+        }
+    }
+}
+
+/// Runs the command and tells its failure, if any, as a trace on stdout.
+pub fn run(arguments: Arguments) -> Ending {
+    let result = match arguments.verb {
+        Verb::Spec => spec::run(),
+        Verb::Check { config } => check::run(&config),
+        Verb::Discover { config } => discover::run(&config),
+        Verb::Read { config, catalog, state } => read::run(&config, &catalog, state.as_deref()),
+    };
+    match result {
+        Ok(ending) => ending,
+        Err(Trouble::Expected(failure)) => match tell_failure(&failure) {
+            Ok(()) => Ending::Failed,
+            Err(_) => Ending::Unheard,
+        },
+        Err(Trouble::Output(_)) => Ending::Unheard,
+    }
+}
+
+/// Why a command stops early.
+enum Trouble {
+    Expected(Failure),
+    /// stdout cannot be written.
+    Output(io::Error),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Expected(failure)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// A message that holds nothing of the config.
+fn tell(message: &Message) -> io::Result<()> {
+    emit::one(message, None)
+}
+
+fn tell_failure(failure: &Failure) -> io::Result<()> {
+    tell(&Message::error(failure.trace(), emit::now()))
+}
+
+fn log(level: Level, text: &str, token: &Secret) -> io::Result<()> {
+    emit::one(&Message::log(level, text), Some(token))
+}
+
+fn settings(path: &Path) -> Result<Settings, Failure> {
+    Settings::parse(&file(path, "config")?)
+}
+
+fn file(path: &Path, what: &str) -> Result<String, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::config(format!("the {what} file {} cannot be read: {error}", path.display()))
+    })?;
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::config(format!("the {what} file {} is not UTF-8 text", path.display())))
+}
+
+/// A client for the config's account, and its signs of life.
+fn connect(settings: &Settings) -> Result<(Client, UnboundedReceiver<Notice>), Failure> {
+    // The operator's seam for tests; never the config's, which a user of a shared platform may write.
+    let base_url = std::env::var("ASANA_BASE_URL").unwrap_or_else(|_| DEFAULT_BASE_URL.to_owned());
+    let (notices, receiver) = mpsc::unbounded_channel();
+    let client = Client::new(asana::Settings {
+        base_url,
+        token: TokenSource::Static(settings.token.clone()),
+        limits: settings.limits,
+        patience: Patience::default(),
+        timeouts: Timeouts::default(),
+        notices,
+    })
+    .map_err(Failure::config)?;
+    Ok((client, receiver))
+}
+
+/// Runs a future on this thread. SIGTERM and SIGINT end the process as they always do, except that the kernel
+/// keeps its default action from the first process of a container, which therefore ends itself.
+fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::transient(format!("no event loop can be set up: {error}")))?;
+    let output = runtime.block_on(async {
+        if std::process::id() == 1 {
+            tokio::spawn(end_on_signal());
+        }
+        future.await
+    });
+    // Connections that are still closing are not waited for.
+    runtime.shutdown_background();
+    Ok(output)
+}
+
+async fn end_on_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // What waits for stdout is given up: it may be full, with nobody reading.
+    std::process::exit(i32::from(TERMINATED));
+}

@@ -1,0 +1,381 @@
+//! What the user typed (`Config`, whose schema is the spec) and what the program needs (`Settings`). Knows no
+//! stream and no network.
+
+use airbyte_protocol::message::ConnectorSpecification;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::asana::{FREE_PER_MINUTE, Limits, PAID_PER_MINUTE, Secret};
+use crate::error::Failure;
+use crate::moment::Moment;
+use crate::schema;
+
+/// The config file, as Airbyte's form fills it. `token` alone is enough.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(title = "Asana")]
+struct Config {
+    /// Your Asana personal access token, or the token of a service account. Make one in Asana under Settings,
+    /// Apps, Developer apps, or at https://app.asana.com/0/my-apps.
+    #[schemars(title = "Access token", extend("airbyte_secret" = true, "order" = 0))]
+    token: Option<String>,
+
+    /// Instead of the access token above: credentials in the shape of Airbyte's own Asana connector.
+    #[schemars(title = "Credentials", extend("type" = "object", "order" = 1))]
+    credentials: Option<Credentials>,
+
+    /// The gids of the workspaces to read. Leave it empty to read every workspace that the token sees.
+    #[serde(default)]
+    #[schemars(title = "Workspaces", extend("order" = 2, "examples" = ["1201234567890123"]))]
+    workspaces: Vec<String>,
+
+    /// Tasks that have not changed since this time are left out, and so are their stories and attachments.
+    /// Leave it empty to read everything.
+    #[schemars(
+        title = "Start date",
+        extend("format" = "date-time", "order" = 3, "examples" = ["2024-01-01T00:00:00Z"]),
+        pattern(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z$")
+    )]
+    start_date: Option<String>,
+
+    /// Read archived projects and what is in them too.
+    #[serde(default = "Config::default_include_archived_projects")]
+    #[schemars(title = "Include archived projects", extend("order" = 4))]
+    include_archived_projects: bool,
+
+    /// How fast to send requests. Asana allows each token 150 requests a minute on free plans and 1,500 on
+    /// paid ones; every program that uses the token shares them.
+    #[schemars(title = "Rate limit", extend("type" = "object", "order" = 5))]
+    rate_limit: Option<RateLimit>,
+}
+
+impl Config {
+    fn default_include_archived_projects() -> bool {
+        true
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "option_title")]
+enum Credentials {
+    /// Sign in with Asana.
+    #[serde(rename = "OAuth Credentials")]
+    #[schemars(title = "OAuth")]
+    #[expect(dead_code, reason = "the fields are the spec's; signing in with them is refused for now")]
+    OAuth {
+        /// The client ID of your Asana app.
+        #[schemars(title = "Client ID", extend("airbyte_secret" = true))]
+        client_id: String,
+        /// The client secret of your Asana app.
+        #[schemars(title = "Client secret", extend("airbyte_secret" = true))]
+        client_secret: String,
+        /// The refresh token that Asana gave your app.
+        #[schemars(title = "Refresh token", extend("airbyte_secret" = true))]
+        refresh_token: String,
+    },
+    /// Use a personal access token.
+    #[serde(rename = "PAT Credentials")]
+    #[schemars(title = "Personal access token")]
+    PersonalAccessToken {
+        /// Your Asana personal access token.
+        #[schemars(title = "Personal access token", extend("airbyte_secret" = true))]
+        personal_access_token: String,
+    },
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+enum RateLimit {
+    /// Never more than this many requests a minute.
+    #[schemars(title = "Requests per minute")]
+    Fixed {
+        /// 75 is gentle on any plan. Asana's own limits are 150 on free plans and 1,500 on paid ones.
+        #[schemars(title = "Requests per minute", range(min = 1, max = 1500), extend("default" = 75))]
+        requests_per_minute: u32,
+    },
+    /// Find the pace that Asana grants, up to a ceiling, and yield to other users of the token.
+    #[schemars(title = "Adaptive")]
+    Adaptive {
+        /// The highest pace to try.
+        #[schemars(title = "At most, per minute", range(min = 1, max = 1500), extend("default" = 1500))]
+        at_most_per_minute: u32,
+    },
+    /// A share of your plan's quota, the rest of which stays free for other users of the token.
+    #[schemars(title = "Share of the quota")]
+    Share {
+        /// The plan of your Asana workspace: free allows 150 requests a minute, paid allows 1,500.
+        #[schemars(title = "Plan")]
+        plan: QuotaPlan,
+        /// Percent of the quota to use.
+        #[schemars(title = "Percent", range(min = 1, max = 100), extend("default" = 50))]
+        percent: u32,
+    },
+}
+
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum QuotaPlan {
+    Free,
+    Paid,
+}
+
+impl QuotaPlan {
+    /// Requests a minute for each token, from Asana's page on rate limits.
+    fn requests_per_minute(self) -> u32 {
+        match self {
+            Self::Free => FREE_PER_MINUTE,
+            Self::Paid => PAID_PER_MINUTE,
+        }
+    }
+}
+
+/// Requests a minute where the user says nothing: 1.25 a second, half of what free plans allow.
+const DEFAULT_REQUESTS_PER_MINUTE: u32 = 75;
+
+/// What the program needs, with every default decided.
+#[derive(Debug)]
+pub struct Settings {
+    pub token: Secret,
+    /// Gids; empty for every workspace that the token sees.
+    pub workspaces: Vec<String>,
+    pub start: Option<Moment>,
+    pub archived_projects: ArchivedProjects,
+    pub limits: Limits,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchivedProjects {
+    Included,
+    LeftOut,
+}
+
+impl Settings {
+    /// Reads a config file's text; every mismatch with the spec is told by the field's path and what was
+    /// expected there, never with a value, which might be a secret.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let mut value: Value = serde_json::from_str(text).map_err(|error| {
+            Failure::config(format!(
+                "the config is not JSON: it breaks off or goes wrong at line {}, column {}",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        name_credentials(&mut value);
+        check_against_spec(&value)?;
+        let config: Config = serde_json::from_value(value)
+            .map_err(|_| Failure::bug("the config fits the spec but not the program"))?;
+        Self::from_config(config)
+    }
+
+    fn from_config(config: Config) -> Result<Self, Failure> {
+        let token = match (config.token, config.credentials) {
+            (Some(token), _) => token,
+            (None, Some(Credentials::PersonalAccessToken { personal_access_token })) => personal_access_token,
+            (None, Some(Credentials::OAuth { .. })) => {
+                return Err(Failure::config(
+                    "signing in with OAuth is not supported yet: use a personal access token, as `token` or as \
+                     `credentials` with `option_title` \"PAT Credentials\"",
+                ));
+            }
+            (None, None) => {
+                return Err(Failure::config(
+                    "the config has no `token`: give an Asana personal access token",
+                ));
+            }
+        };
+        let token = token.trim();
+        if token.is_empty() {
+            return Err(Failure::config(
+                "the access token is empty: paste an Asana personal access token into `token`",
+            ));
+        }
+        let start = match config.start_date.as_deref().filter(|text| !text.is_empty()) {
+            None => None,
+            Some(text) => Some(Moment::parse(text).ok_or_else(|| {
+                Failure::config(
+                    "config field `start_date`: expected a day that exists, as 2024-01-01T00:00:00Z",
+                )
+            })?),
+        };
+        Ok(Self {
+            token: Secret::new(token),
+            workspaces: config.workspaces,
+            start,
+            archived_projects: if config.include_archived_projects {
+                ArchivedProjects::Included
+            } else {
+                ArchivedProjects::LeftOut
+            },
+            limits: limits(config.rate_limit),
+        })
+    }
+}
+
+fn limits(rate_limit: Option<RateLimit>) -> Limits {
+    match rate_limit {
+        None => Limits::fixed(DEFAULT_REQUESTS_PER_MINUTE),
+        Some(RateLimit::Fixed { requests_per_minute }) => Limits::fixed(requests_per_minute),
+        Some(RateLimit::Adaptive { at_most_per_minute }) => Limits::adaptive_up_to(at_most_per_minute),
+        Some(RateLimit::Share { plan, percent }) => {
+            Limits::fixed((plan.requests_per_minute() * percent / 100).max(1))
+        }
+    }
+}
+
+/// What `spec` prints.
+pub fn specification() -> ConnectorSpecification {
+    ConnectorSpecification {
+        documentation_url: None,
+        changelog_url: None,
+        connection_specification: connection_specification(),
+        supports_incremental: Some(true),
+        supported_destination_sync_modes: None,
+        protocol_version: Some("0.2.0".to_owned()),
+        advanced_auth: None,
+    }
+}
+
+/// The spec's `connectionSpecification`.
+fn connection_specification() -> Value {
+    let mut schema = schema::inlined::<Config>();
+    tidy(&mut schema);
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("type".into(), json!("object"));
+        root.insert("additionalProperties".into(), json!(true));
+    }
+    schema
+}
+
+/// Airbyte's form reads a single type for each field, options of a choice by a `const`, no numeric formats, and
+/// one-line descriptions.
+fn tidy(schema: &mut Value) {
+    let Value::Object(keywords) = schema else {
+        if let Value::Array(items) = schema {
+            items.iter_mut().for_each(tidy);
+        }
+        return;
+    };
+    collapse_nullable(keywords);
+    if let Some(Value::Array(types)) = keywords.get("type") {
+        let single = types.iter().find(|name| *name != "null").cloned();
+        keywords.extend(single.map(|single| ("type".to_owned(), single)));
+    }
+    if keywords.get("format").is_some_and(|format| format != "date-time") {
+        keywords.remove("format");
+    }
+    if keywords.get("default") == Some(&Value::Null) {
+        keywords.remove("default");
+    }
+    if let Some(Value::String(description)) = keywords.get_mut("description") {
+        *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    keywords.values_mut().for_each(tidy);
+}
+
+/// `anyOf: [X, null]` is how an optional object comes; the form wants X.
+fn collapse_nullable(keywords: &mut serde_json::Map<String, Value>) {
+    let Some(Value::Array(options)) = keywords.get("anyOf") else { return };
+    let Some(Value::Object(inner)) =
+        options.iter().find(|option| option.get("type") != Some(&json!("null"))).cloned()
+    else {
+        return;
+    };
+    keywords.remove("anyOf");
+    for (keyword, value) in inner {
+        keywords.entry(keyword).or_insert(value);
+    }
+}
+
+/// Configs of Airbyte's own connector may leave `option_title` to the fields that are there.
+fn name_credentials(config: &mut Value) {
+    let Some(Value::Object(credentials)) = config.get_mut("credentials") else { return };
+    if !credentials.contains_key("option_title") {
+        let title = if credentials.contains_key("personal_access_token") {
+            "PAT Credentials"
+        } else {
+            "OAuth Credentials"
+        };
+        credentials.insert("option_title".into(), json!(title));
+    }
+}
+
+fn check_against_spec(config: &Value) -> Result<(), Failure> {
+    let specification = connection_specification();
+    let validator = jsonschema::draft7::new(&specification)
+        .map_err(|error| Failure::bug(format!("the spec is not a JSON schema: {error}")))?;
+    let problems: Vec<String> = validator.iter_errors(config).map(|error| explain(&error)).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Failure::config(problems.join("; "))) }
+}
+
+/// What was expected at which field. It never quotes what was found.
+fn explain(error: &jsonschema::ValidationError<'_>) -> String {
+    use jsonschema::error::ValidationErrorKind as Kind;
+    let place = field_name(&error.instance_path().to_string());
+    match error.kind() {
+        Kind::Required { property } => {
+            let property = property.as_str().unwrap_or_default();
+            format!(
+                "config field `{}` is missing",
+                join(&field_name(&error.instance_path().to_string()), property)
+            )
+        }
+        Kind::Type { kind } => format!("{} must be {}", field(&place), type_phrase(&format!("{kind:?}"))),
+        Kind::Minimum { limit } => format!("{} must be at least {limit}", field(&place)),
+        Kind::Maximum { limit } => format!("{} must be at most {limit}", field(&place)),
+        Kind::Enum { options } => format!("{} must be one of {options}", field(&place)),
+        Kind::Constant { expected_value } => format!("{} must be {expected_value}", field(&place)),
+        Kind::Pattern { .. } => format!("{} must look like 2024-01-01T00:00:00Z", field(&place)),
+        Kind::OneOfNotValid { context } => explain_choice(&place, context),
+        _ => format!("{} does not fit the spec", field(&place)),
+    }
+}
+
+/// A choice has one option for each constant: the option whose constant was given tells what is wrong in it.
+fn explain_choice(place: &str, context: &[Vec<jsonschema::ValidationError<'_>>]) -> String {
+    use jsonschema::error::ValidationErrorKind as Kind;
+    let is_other_option =
+        |error: &jsonschema::ValidationError<'_>| matches!(error.kind(), Kind::Constant { .. });
+    match context.iter().find(|errors| !errors.iter().any(is_other_option)) {
+        Some(errors) => errors.iter().map(explain).collect::<Vec<_>>().join("; "),
+        None => {
+            let constants = context.iter().flatten().filter_map(|error| match error.kind() {
+                Kind::Constant { expected_value } => {
+                    Some((error.instance_path().to_string(), expected_value.to_string()))
+                }
+                _ => None,
+            });
+            let (paths, titles): (Vec<_>, Vec<_>) = constants.unzip();
+            let path = paths.first().map_or(place.to_owned(), |path| field_name(path));
+            format!("{} must be one of {}", field(&path), titles.join(", "))
+        }
+    }
+}
+
+fn field(place: &str) -> String {
+    if place.is_empty() { "the config".to_owned() } else { format!("config field `{place}`") }
+}
+
+fn field_name(pointer: &str) -> String {
+    pointer.trim_start_matches('/').replace('/', ".")
+}
+
+fn join(place: &str, property: &str) -> String {
+    if place.is_empty() { property.to_owned() } else { format!("{place}.{property}") }
+}
+
+fn type_phrase(kind: &str) -> String {
+    let lower = kind.to_lowercase();
+    let name = ["object", "array", "string", "integer", "number", "boolean"]
+        .into_iter()
+        .find(|name| lower.contains(name));
+    match name {
+        Some("object") => "an object".to_owned(),
+        Some("array") => "a list".to_owned(),
+        Some("string") => "text".to_owned(),
+        Some("integer") => "a whole number".to_owned(),
+        Some("number") => "a number".to_owned(),
+        Some("boolean") => "true or false".to_owned(),
+        Some(_) | None => "of another type".to_owned(),
+    }
+}

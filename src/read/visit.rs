@@ -1,0 +1,63 @@
+//! One listing for one parent: its request, and what its rows turn into. Knows no HTTP and no clock.
+
+use crate::asana::Request;
+use crate::config::ArchivedProjects;
+use crate::gid::Gid;
+use crate::moment::Moment;
+use crate::plan::{ListingId, PlannedListing, StreamId};
+use crate::read::slices::SliceId;
+
+/// A listing that is being read.
+#[derive(Debug)]
+pub struct Visit {
+    pub listing: ListingId,
+    pub parent: Gid,
+    pub workspace: Gid,
+    pub slice: SliceId,
+    /// Pages so far.
+    pub pages: u64,
+    /// What its rows ask to be listed next; it is visited when the listing is through, because an offset does
+    /// not live long enough to wait for children.
+    pub children: Vec<Job>,
+}
+
+/// The listings below one record, waiting for their turn. There can be as many as records, so it is small.
+#[derive(Debug)]
+pub struct Job {
+    /// The record's stream.
+    pub stream: StreamId,
+    pub parent: Gid,
+    pub workspace: Gid,
+    /// The slice that it belongs to; `None` where the record is a slice of its own.
+    pub slice: Option<SliceId>,
+    /// Which of the stream's child listings: a bit for each, by its place in `PlannedStream::children`.
+    pub children: u32,
+}
+
+/// The request for the first page of a listing, without `limit` and `offset`.
+pub fn request(
+    listing: &PlannedListing,
+    parent: &Gid,
+    workspace: &Gid,
+    archived: ArchivedProjects,
+    since: Option<Moment>,
+) -> Request {
+    let (path, query) = listing.path.split_once('?').unwrap_or((listing.path, ""));
+    let fill = |text: &str| {
+        text.replace("{gid}", &parent.to_string()).replace("{workspace}", &workspace.to_string())
+    };
+    let mut request = Request::new(path, fill(path));
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        request = request.query(name, fill(value));
+    }
+    if let (Some(parameter), Some(since)) = (listing.since, since) {
+        request = request.query(parameter, since.to_string());
+    }
+    if let (Some(parameter), ArchivedProjects::LeftOut) = (listing.archived, archived) {
+        request = request.query(parameter, "false");
+    }
+    match &listing.opt_fields {
+        Some(opt_fields) => request.query("opt_fields", opt_fields.clone()),
+        None => request,
+    }
+}
