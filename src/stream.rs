@@ -149,6 +149,14 @@ impl Cursor {
             Self::Moves { field, .. } | Self::Fixed { field, .. } | Self::Parents { field } => Some(field),
         }
     }
+
+    /// The parameter by which the listing leaves out what is older, where it has one.
+    pub fn parameter(self) -> Option<&'static str> {
+        match self {
+            Self::None | Self::Parents { .. } => None,
+            Self::Moves { parameter, .. } | Self::Fixed { parameter, .. } => parameter,
+        }
+    }
 }
 
 /// Which of Asana's plans answer a stream's listing; below it Asana answers 402, which is a reported skip.

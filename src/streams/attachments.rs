@@ -6,7 +6,8 @@ use super::shared::{ParentGid, Timestamp, TypedTaskReference};
 use super::{projects, subtasks, tasks};
 use crate::stream::{Each, Listing, Stream};
 
-// Asana documents 402 for an attachment's own page and none for the listing.
+// A file that is added to or removed from a task moves the task's time; nothing says so of projects. Asana documents
+// 402 for an attachment's own page and none for the listing.
 pub static STREAM: Stream = Stream::of::<Attachment>(
     "attachments",
     Listing::Each(&[
