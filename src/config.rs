@@ -161,6 +161,7 @@ impl Settings {
                 error.column()
             ))
         })?;
+        drop_nulls(&mut value);
         name_credentials(&mut value);
         check_against_spec(&value)?;
         let config: Config = serde_json::from_value(value)
@@ -287,6 +288,13 @@ fn collapse_nullable(keywords: &mut serde_json::Map<String, Value>) {
     }
 }
 
+/// Forms send null for a field that was left empty.
+fn drop_nulls(config: &mut Value) {
+    if let Value::Object(fields) = config {
+        fields.retain(|_, value| !value.is_null());
+    }
+}
+
 /// Configs of Airbyte's own connector may leave `option_title` to the fields that are there.
 fn name_credentials(config: &mut Value) {
     let Some(Value::Object(credentials)) = config.get_mut("credentials") else { return };
@@ -304,7 +312,8 @@ fn check_against_spec(config: &Value) -> Result<(), Failure> {
     let specification = connection_specification();
     let validator = jsonschema::draft7::new(&specification)
         .map_err(|error| Failure::bug(format!("the spec is not a JSON schema: {error}")))?;
-    let problems: Vec<String> = validator.iter_errors(config).map(|error| explain(&error)).collect();
+    let mut problems: Vec<String> = validator.iter_errors(config).map(|error| explain(&error)).collect();
+    problems.dedup();
     if problems.is_empty() { Ok(()) } else { Err(Failure::config(problems.join("; "))) }
 }
 
@@ -325,7 +334,9 @@ fn explain(error: &jsonschema::ValidationError<'_>) -> String {
         Kind::Maximum { limit } => format!("{} must be at most {limit}", field(&place)),
         Kind::Enum { options } => format!("{} must be one of {options}", field(&place)),
         Kind::Constant { expected_value } => format!("{} must be {expected_value}", field(&place)),
-        Kind::Pattern { .. } => format!("{} must look like 2024-01-01T00:00:00Z", field(&place)),
+        Kind::Pattern { .. } | Kind::Format { .. } => {
+            format!("{} must look like 2024-01-01T00:00:00Z", field(&place))
+        }
         Kind::OneOfNotValid { context } => explain_choice(&place, context),
         _ => format!("{} does not fit the spec", field(&place)),
     }

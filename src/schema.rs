@@ -134,7 +134,9 @@ fn look_for_departures(schema: &Value, place: &str, found: &mut Vec<String>) {
     for keyword in keywords.keys().filter(|keyword| !KEYWORDS.contains(&keyword.as_str())) {
         found.push(format!("{place}: keyword {keyword}"));
     }
-    if !keywords.get("type").is_some_and(|types| types.as_array().is_some_and(|types| types[0] == "null")) {
+    let is_nullable = keywords.get("type").and_then(Value::as_array).is_some_and(|types| types[0] == "null");
+    let is_top = place.is_empty() && keywords.get("type").is_some_and(|name| name == "object");
+    if !is_nullable && !is_top {
         found.push(format!("{place}: no nullable type"));
     }
     for (name, property) in properties(schema).into_iter().flatten() {

@@ -96,15 +96,15 @@ pub fn run(arguments: Arguments) -> Ending {
             Ok(()) => Ending::Failed,
             Err(_) => Ending::Unheard,
         },
-        Err(Trouble::Output(_)) => Ending::Unheard,
+        Err(Trouble::Output) => Ending::Unheard,
     }
 }
 
 /// Why a command stops early.
 enum Trouble {
     Expected(Failure),
-    /// stdout cannot be written.
-    Output(io::Error),
+    /// stdout cannot be written, so there is nobody to tell.
+    Output,
 }
 
 impl From<Failure> for Trouble {
@@ -114,8 +114,8 @@ impl From<Failure> for Trouble {
 }
 
 impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
+    fn from(_: io::Error) -> Self {
+        Self::Output
     }
 }
 

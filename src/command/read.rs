@@ -23,21 +23,18 @@ pub(super) fn run(config: &Path, catalog: &Path, state: Option<&Path>) -> Result
     let (plan, unknown) = Plan::new(&configured_catalog(catalog)?);
     let states = states(&plan, state, &settings.token)?;
     let (client, notices) = connect(&settings)?;
-    let failed = block_on(async {
+    let (outcome, written) = block_on(async {
         let (sender, receiver) = mpsc::channel(emit::QUEUE);
         let token = settings.token.clone();
         let writer = std::thread::spawn(move || emit::run(receiver, &token));
         let outcome = Walk::new(&plan, &settings, client, states, sender, now).run(notices).await;
-        match writer.join() {
-            Ok(Ok(())) => Ok(!outcome.failures.is_empty()),
-            Ok(Err(error)) => Err(Trouble::Output(error)),
-            Err(_) => Err(Failure::bug("the writer of stdout broke down").into()),
-        }
-    })??;
+        (outcome, writer.join())
+    })?;
+    written.map_err(|_| Failure::bug("the writer of stdout broke down"))??;
     for stream in &unknown {
         tell_failure(&unknown_stream(stream))?;
     }
-    Ok(if failed || !unknown.is_empty() { Ending::Failed } else { Ending::Done })
+    Ok(if !outcome.failures.is_empty() || !unknown.is_empty() { Ending::Failed } else { Ending::Done })
 }
 
 fn configured_catalog(path: &Path) -> Result<ConfiguredCatalog, Failure> {

@@ -4,15 +4,15 @@ use schemars::JsonSchema;
 
 use super::shared::{ParentGid, Timestamp, TypedTaskReference};
 use super::{projects, subtasks, tasks};
-use crate::stream::{Each, Listing, Stream};
+use crate::stream::{Each, Listing, News, Stream};
 
 // A file that is added to or removed from a task moves the task's time; nothing says so of projects. Asana documents
 // 402 for an attachment's own page and none for the listing.
 pub static STREAM: Stream = Stream::of::<Attachment>(
     "attachments",
     Listing::Each(&[
-        Each::of(&tasks::STREAM, "/attachments?parent={gid}"),
-        Each::of(&subtasks::STREAM, "/attachments?parent={gid}"),
+        Each::of(&tasks::STREAM, "/attachments?parent={gid}").news(News::MovesParent),
+        Each::of(&subtasks::STREAM, "/attachments?parent={gid}").news(News::MovesParent),
         Each::of(&projects::STREAM, "/attachments?parent={gid}"),
     ]),
 )

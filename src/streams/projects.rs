@@ -11,7 +11,7 @@ use crate::stream::{Each, Listing, Stream};
 // Without the `archived` parameter Asana lists archived and active projects alike.
 pub static STREAM: Stream = Stream::of::<Project>(
     "projects",
-    Listing::Each(&[Each::of(&workspaces::STREAM, "/projects?workspace={gid}")]),
+    Listing::Each(&[Each::of(&workspaces::STREAM, "/projects?workspace={gid}").archived("archived")]),
 )
 .moves("modified_at")
 .scope("projects:read");

@@ -7,15 +7,15 @@ use super::shared::{
     TypedTaskReference,
 };
 use super::{subtasks, tasks};
-use crate::stream::{Each, Listing, Stream};
+use crate::stream::{Each, Listing, News, Stream};
 
 // A new or removed story moves the task's `modified_at`. An edited comment, a like or a pin on a task that is quiet
 // otherwise does not, and Asana has no filter that would tell.
 pub static STREAM: Stream = Stream::of::<Story>(
     "stories",
     Listing::Each(&[
-        Each::of(&tasks::STREAM, "/tasks/{gid}/stories"),
-        Each::of(&subtasks::STREAM, "/tasks/{gid}/stories"),
+        Each::of(&tasks::STREAM, "/tasks/{gid}/stories").news(News::MovesParent),
+        Each::of(&subtasks::STREAM, "/tasks/{gid}/stories").news(News::MovesParent),
     ]),
 )
 .follows_parents("created_at")
