@@ -1,0 +1,155 @@
+//! The files that are made from the code: each is compared, rewritten if it is stale, and then fails the test, so
+//! that running the tests twice brings everything up to date. Knows no network.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use source_asana::schema;
+use source_asana::stream::{Cursor, Listing, Plan, Stream};
+use source_asana::streams::ALL;
+use source_asana::{catalog, config};
+
+#[test]
+fn spec_json_is_what_spec_prints() {
+    keep_current("spec.json", &pretty(&serde_json::to_value(config::specification()).unwrap()));
+}
+
+#[test]
+fn the_discovered_catalog_is_what_discover_prints() {
+    keep_current("catalogs/discovered.json", &pretty(&serde_json::to_value(catalog::discovered()).unwrap()));
+}
+
+#[test]
+fn the_configured_catalogs_fit_the_streams() {
+    keep_current("catalogs/full_refresh.json", &configured(|_| ("full_refresh", "overwrite")));
+    keep_current(
+        "catalogs/incremental.json",
+        &configured(|stream| match stream.cursor {
+            Cursor::None => ("full_refresh", "overwrite"),
+            Cursor::Moves { .. } | Cursor::Fixed { .. } | Cursor::Parents { .. } => ("incremental", "append_dedup"),
+        }),
+    );
+}
+
+#[test]
+fn the_streams_page_is_what_the_streams_declare() {
+    keep_current("docs/STREAMS.md", &streams_page());
+}
+
+fn keep_current(path: &str, expected: &str) {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    if found != expected {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, expected).unwrap();
+        panic!("{path} was stale and has been rewritten: look at the difference and commit it");
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap();
+    text.push('\n');
+    text
+}
+
+fn configured(modes: impl Fn(&Stream) -> (&'static str, &'static str)) -> String {
+    let discovered = serde_json::to_value(catalog::discovered()).unwrap();
+    let streams = ALL.iter().zip(discovered["streams"].as_array().unwrap()).map(|(stream, entry)| {
+        let (sync_mode, destination_sync_mode) = modes(stream);
+        json!({
+            "stream": entry,
+            "sync_mode": sync_mode,
+            "destination_sync_mode": destination_sync_mode,
+            "cursor_field": stream.cursor.field().into_iter().collect::<Vec<_>>(),
+            "primary_key": stream.primary_key.iter().map(|column| vec![*column]).collect::<Vec<_>>(),
+        })
+    });
+    pretty(&json!({"streams": streams.collect::<Vec<_>>()}))
+}
+
+fn streams_page() -> String {
+    let mut page = String::from(
+        "# Streams\n\n\
+         Made from the declarations in `src/streams/` by `cargo test --test generated`; do not edit it.\n\n\
+         Every stream can be read as a full refresh, which goes on where it was cut off. *Incremental* says what tells \
+         that a record is new or changed. *Plan* is the least of Asana's plans whose workspaces answer; below it the \
+         stream is skipped and the log says so. Every column can be null, except the key.\n\n\
+         | stream | columns | key | incremental | listed | plan | OAuth scope |\n|---|---|---|---|---|---|---|\n",
+    );
+    for stream in ALL {
+        let schema = schema::published(stream);
+        let columns = schema::properties(&schema).unwrap().len();
+        writeln!(
+            page,
+            "| [{name}](#{name}) | {columns} | `{}` | {} | {} | {} | {} |",
+            stream.primary_key.join("`, `"),
+            incremental(stream.cursor),
+            listed(stream),
+            plan(stream.plan),
+            stream.scope.map_or("full permission".to_owned(), |scopes| {
+                scopes.split(' ').map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(" ")
+            }),
+            name = stream.name,
+        )
+        .unwrap();
+    }
+    for stream in ALL {
+        columns_section(&mut page, stream);
+    }
+    page
+}
+
+fn columns_section(page: &mut String, stream: &Stream) {
+    let schema = schema::published(stream);
+    let description = schema["description"].as_str().unwrap_or_default();
+    write!(page, "\n## {}\n\n{description}\n\n| column | type | what it holds |\n|---|---|---|\n", stream.name).unwrap();
+    for (name, property) in schema::properties(&schema).unwrap() {
+        let description = property["description"].as_str().unwrap_or_default().replace('|', "\\|");
+        writeln!(page, "| `{name}` | {} | {description} |", type_name(property)).unwrap();
+    }
+}
+
+fn type_name(property: &Value) -> String {
+    let name = property["type"].as_array().unwrap().iter().find(|name| *name != "null").unwrap().as_str().unwrap();
+    match (name, property["format"].as_str()) {
+        (_, Some("date-time")) => "time".to_owned(),
+        (_, Some("date")) => "date".to_owned(),
+        ("array", _) => match property.get("items") {
+            Some(items) => format!("list of {}", type_name(items)),
+            None => "list".to_owned(),
+        },
+        (name, _) => name.to_owned(),
+    }
+}
+
+fn incremental(cursor: Cursor) -> String {
+    match cursor {
+        Cursor::None => "no".to_owned(),
+        Cursor::Moves { field, parameter: Some(_) } => format!("`{field}`, filtered by Asana"),
+        Cursor::Moves { field, parameter: None } => format!("`{field}`, filtered here"),
+        Cursor::Fixed { field, .. } => format!("`{field}`"),
+        Cursor::Parents { field } => format!("with its parent (`{field}`)"),
+    }
+}
+
+fn listed(stream: &Stream) -> String {
+    match &stream.listing {
+        Listing::Root(_) => "once".to_owned(),
+        Listing::Each(listings) => {
+            let parents: Vec<_> = listings.iter().map(|each| each.parent.name).collect();
+            format!("for each record of {}", parents.join(", "))
+        }
+        Listing::Tree(tree) => format!("for each record of {} and of itself that has any", tree.roots.name),
+    }
+}
+
+fn plan(plan: Plan) -> &'static str {
+    match plan {
+        Plan::Any => "any",
+        Plan::Starter => "Starter",
+        Plan::Advanced => "Advanced",
+        Plan::ServiceAccount => "Enterprise+, service account",
+    }
+}
