@@ -90,14 +90,14 @@ enum RateLimit {
     #[schemars(title = "Requests per minute")]
     Fixed {
         /// 75 is gentle on any plan. Asana's own limits are 150 on free plans and 1,500 on paid ones.
-        #[schemars(title = "Requests per minute", range(min = 1, max = 1500), extend("default" = 75))]
+        #[schemars(title = "Requests per minute", range(min = 1), extend("default" = 75))]
         requests_per_minute: u32,
     },
     /// Find the pace that Asana grants, up to a ceiling, and yield to other users of the token.
     #[schemars(title = "Adaptive")]
     Adaptive {
         /// The highest pace to try.
-        #[schemars(title = "At most, per minute", range(min = 1, max = 1500), extend("default" = 1500))]
+        #[schemars(title = "At most, per minute", range(min = 1), extend("default" = 1500))]
         at_most_per_minute: u32,
     },
     /// A share of your plan's quota, the rest of which stays free for other users of the token.

@@ -1,0 +1,247 @@
+//! Runs the real binary and parses every line of its stdout; a line that is not the protocol fails the test, and
+//! so does a stream whose messages come in the wrong order. Knows no particular stream.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use source_asana::catalog;
+use tempfile::TempDir;
+
+/// The token of every test; its characters are escaped in URLs and in JSON, so that leaks in any form are found.
+pub const TOKEN: &str = r#"2/12345/678"90:secret+ token\x"#;
+
+/// A config, catalog and state on disk, and the address of an Asana.
+pub struct Connector {
+    folder: TempDir,
+    base_url: String,
+    config: Value,
+}
+
+/// What the binary said and how it ended.
+#[derive(Debug)]
+pub struct Run {
+    pub lines: Vec<String>,
+    pub messages: Vec<Value>,
+    pub exit_code: Option<i32>,
+}
+
+impl Connector {
+    /// A connector for the Asana at `base_url`, as fast as it will go.
+    pub fn new(base_url: &str) -> Self {
+        let config = json!({"token": TOKEN, "rate_limit": {"mode": "fixed", "requests_per_minute": 1_000_000}});
+        Self { folder: TempDir::new().unwrap(), base_url: base_url.to_owned(), config }
+    }
+
+    /// The same with other fields of the config.
+    pub fn config(mut self, fields: Value) -> Self {
+        let own = self.config.as_object_mut().unwrap();
+        own.extend(fields.as_object().unwrap().clone());
+        self
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(self.command(arguments).output().unwrap())
+    }
+
+    pub fn check(&self) -> Run {
+        self.run(&["check", "--config", &self.config_file()])
+    }
+
+    pub fn read(&self, catalog: &Value, state: Option<&Value>) -> Run {
+        Run::of(self.read_command(catalog, state).output().unwrap())
+    }
+
+    pub fn read_command(&self, catalog: &Value, state: Option<&Value>) -> Command {
+        let catalog = self.file("catalog.json", &catalog.to_string());
+        let config = self.config_file();
+        let mut arguments = vec!["read", "--config", &config, "--catalog", &catalog];
+        let state = state.map(|state| self.file("state.json", &state.to_string()));
+        if let Some(state) = &state {
+            arguments.extend(["--state", state]);
+        }
+        self.command(&arguments)
+    }
+
+    fn config_file(&self) -> String {
+        self.file("config.json", &self.config.to_string())
+    }
+
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path: PathBuf = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_source-asana"));
+        command.args(arguments).env("ASANA_BASE_URL", &self.base_url).stdin(Stdio::null());
+        command
+    }
+}
+
+impl Run {
+    pub fn of(output: Output) -> Self {
+        let stdout = String::from_utf8(output.stdout).expect("stdout is UTF-8");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        for form in [TOKEN.to_owned(), json!(TOKEN).to_string().trim_matches('"').to_owned(), "secret".to_owned()] {
+            assert!(!stdout.contains(&form), "the token is on stdout");
+            assert!(!stderr.contains(&form), "the token is on stderr");
+        }
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        let lines: Vec<String> = stdout.lines().map(str::to_owned).collect();
+        let messages = lines.iter().map(|line| parse(line)).collect();
+        let run = Self { lines, messages, exit_code: output.status.code() };
+        run.check_order();
+        run
+    }
+
+    /// Each stream's messages: STARTED, RUNNING, records with a STATE at the end that counts them, COMPLETE last.
+    fn check_order(&self) {
+        #[derive(Default)]
+        struct Seen {
+            statuses: Vec<String>,
+            uncounted: u64,
+            last: String,
+        }
+        let mut streams: BTreeMap<String, Seen> = BTreeMap::new();
+        for message in &self.messages {
+            let Some(stream) = stream_of(message) else { continue };
+            let seen = streams.entry(stream.clone()).or_default();
+            let is_over = seen.statuses.last().is_some_and(|status| status == "COMPLETE" || status == "INCOMPLETE");
+            assert!(!is_over, "{stream}: {message} after its end");
+            match message["type"].as_str().unwrap() {
+                "RECORD" => {
+                    assert_eq!(seen.statuses, ["STARTED", "RUNNING"], "{stream}: a record before RUNNING");
+                    seen.uncounted += 1;
+                    seen.last = "RECORD".into();
+                }
+                "STATE" => {
+                    let count = message["state"]["sourceStats"]["recordCount"].as_f64().expect("a count");
+                    assert_eq!(count, seen.uncounted as f64, "{stream}: a STATE counts wrong");
+                    assert!(message["state"].get("id").is_none());
+                    seen.uncounted = 0;
+                    seen.last = "STATE".into();
+                }
+                "TRACE" if message["trace"]["type"] == "STREAM_STATUS" => {
+                    let status = &message["trace"]["stream_status"];
+                    if status.get("reasons").is_some() {
+                        continue;
+                    }
+                    let status = status["status"].as_str().unwrap().to_owned();
+                    if status == "COMPLETE" || status == "INCOMPLETE" {
+                        assert_eq!(seen.last, "STATE", "{stream}: {status} without a STATE right before");
+                    }
+                    seen.statuses.push(status);
+                }
+                _ => {}
+            }
+        }
+        for (stream, seen) in streams.iter().filter(|_| self.exit_code == Some(0)) {
+            assert_eq!(seen.statuses, ["STARTED", "RUNNING", "COMPLETE"], "{stream}");
+        }
+    }
+
+    /// Asserts that everything was read.
+    pub fn expect_success(self) -> Self {
+        assert_eq!(self.exit_code, Some(0), "{:#?}", self.errors());
+        assert_eq!(self.errors(), Vec::<Value>::new());
+        self
+    }
+
+    pub fn records(&self, stream: &str) -> Vec<&Value> {
+        let of_stream = self.of_type("RECORD").filter(|message| message["record"]["stream"] == stream);
+        of_stream.map(|message| &message["record"]["data"]).collect()
+    }
+
+    /// The error traces' bodies.
+    pub fn errors(&self) -> Vec<Value> {
+        let traces = self.of_type("TRACE").filter(|message| message["trace"]["type"] == "ERROR");
+        traces.map(|message| message["trace"]["error"].clone()).collect()
+    }
+
+    pub fn logs(&self) -> Vec<&str> {
+        self.of_type("LOG").map(|message| message["log"]["message"].as_str().unwrap()).collect()
+    }
+
+    pub fn statuses(&self, stream: &str) -> Vec<&str> {
+        let traces = self.of_type("TRACE").map(|message| &message["trace"]["stream_status"]);
+        traces
+            .filter(|status| status["stream_descriptor"]["name"] == stream)
+            .map(|status| status["status"].as_str().unwrap())
+            .collect()
+    }
+
+    /// The state file that a platform would hand to the next run: each stream's last STATE.
+    pub fn state(&self) -> Value {
+        state_of(self.messages.iter())
+    }
+
+    pub fn of_type(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.messages.iter().filter(move |message| message["type"] == kind)
+    }
+}
+
+/// Each stream's last STATE among these messages, as a state file.
+pub fn state_of<'a>(messages: impl Iterator<Item = &'a Value>) -> Value {
+    let mut last: BTreeMap<String, Value> = BTreeMap::new();
+    for message in messages.filter(|message| message["type"] == "STATE") {
+        last.insert(stream_of(message).unwrap(), message["state"].clone());
+    }
+    Value::Array(last.into_values().collect())
+}
+
+fn stream_of(message: &Value) -> Option<String> {
+    let place = match message["type"].as_str()? {
+        "RECORD" => &message["record"]["stream"],
+        "STATE" => &message["state"]["stream"]["stream_descriptor"]["name"],
+        "TRACE" => &message["trace"]["stream_status"]["stream_descriptor"]["name"],
+        _ => return None,
+    };
+    place.as_str().map(str::to_owned)
+}
+
+fn parse(line: &str) -> Value {
+    let message: Value =
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("a line of stdout is not JSON ({error}): {line}"));
+    let payload = match message["type"].as_str() {
+        Some("RECORD") => "record",
+        Some("STATE") => "state",
+        Some("TRACE") => "trace",
+        Some("LOG") => "log",
+        Some("SPEC") => "spec",
+        Some("CATALOG") => "catalog",
+        Some("CONNECTION_STATUS") => "connectionStatus",
+        Some("CONTROL") => "control",
+        other => panic!("a line of stdout has type {other:?}: {line}"),
+    };
+    let mut keys: Vec<_> = message.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    let mut expected = ["type", payload];
+    expected.sort_unstable();
+    assert_eq!(keys, expected, "{line}");
+    if payload == "record" {
+        assert!(message["record"]["emitted_at"].is_u64(), "{line}");
+        assert!(message["record"]["data"].as_object().is_some_and(|data| !data.is_empty()), "{line}");
+    }
+    message
+}
+
+/// A configured catalog of these streams.
+pub fn catalog_of(streams: &[&str], sync_mode: &str) -> Value {
+    let entries = discovered().into_iter().filter(|entry| streams.contains(&entry["name"].as_str().unwrap()));
+    json!({"streams": entries.map(|entry| json!({
+        "stream": entry, "sync_mode": sync_mode, "destination_sync_mode": "append"})).collect::<Vec<_>>()})
+}
+
+/// A configured catalog of every stream.
+pub fn whole_catalog(sync_mode: &str) -> Value {
+    let names: Vec<String> = discovered().iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect();
+    catalog_of(&names.iter().map(String::as_str).collect::<Vec<_>>(), sync_mode)
+}
+
+pub fn discovered() -> Vec<Value> {
+    serde_json::to_value(catalog::discovered()).unwrap()["streams"].as_array().unwrap().clone()
+}
