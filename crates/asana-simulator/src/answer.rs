@@ -1,0 +1,177 @@
+//! From an authorized request to an answer: routing, plan gates, pages, records. Pure: given the world, the time
+//! and the options, it reads no clock and does no I/O.
+
+use std::fmt::Write as _;
+
+use crate::gid::Gid;
+use crate::listing::{Endpoint, ListRequest, Listing, Paging, Source};
+use crate::opt_fields::Selection;
+use crate::options::{Options, Plan, Unpaged};
+use crate::page;
+use crate::query::Query;
+use crate::refusal::Refusal;
+use crate::render::View;
+use crate::time::Timestamp;
+use crate::world::{Viewer, World};
+
+/// Rows that a listing gives at once when no `limit` is sent.
+const UNPAGED_ROWS: usize = 1000;
+
+/// An authorized request.
+pub(crate) struct Request<'q> {
+    pub path: &'q str,
+    pub template: &'static str,
+    pub endpoint: Endpoint,
+    pub path_gid: Option<&'q str>,
+    pub query: &'q Query,
+    pub viewer: Viewer,
+    pub plan: Plan,
+    pub now: Timestamp,
+    /// Where the API is served, such as `http://127.0.0.1:8080/api/1.0`.
+    pub base_url: &'q str,
+    /// What `opt_fields` asks for; `None` when it was not sent.
+    pub selection: Option<&'q Selection>,
+    pub twist: Twist,
+}
+
+/// How a fault rule bends an answer that is otherwise Asana's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Twist {
+    #[default]
+    None,
+    /// No rows, but a next page that starts where this one did.
+    EmptyPage,
+    /// At most so many rows, whatever limit was asked for.
+    ShortPage(usize),
+    /// The page begins with the last row of the one before.
+    DuplicateRow,
+}
+
+/// A successful answer's body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub body: String,
+    pub rows: usize,
+}
+
+pub(crate) fn answer(world: &World, options: &Options, request: &Request<'_>) -> Result<Answer, Refusal> {
+    let parent = request.query.get("parent").and_then(|text| text.parse().ok()).map(Gid::kind);
+    if options.gates.iter().any(|gate| gate.closes(request.template, parent, request.plan)) {
+        return Err(Refusal::payment_required());
+    }
+    let lists = ListRequest {
+        world,
+        viewer: request.viewer,
+        path_gid: request.path_gid,
+        query: request.query,
+        now: request.now,
+    };
+    match request.endpoint {
+        Endpoint::Record(kind) => {
+            let text = request.path_gid.unwrap_or_default();
+            let gid = lists.find(kind.resource_type(), text, &[kind])?;
+            let mut body = String::from("{\"data\":");
+            let selection = request.selection.unwrap_or(Selection::standard());
+            View { world, viewer: request.viewer }.write(&mut body, selection, gid);
+            body.push('}');
+            Ok(Answer { body, rows: 1 })
+        }
+        Endpoint::List(source) => {
+            if source == Source::AuditLogEvents && request.plan < Plan::Enterprise {
+                return Err(Refusal::new(403, "Forbidden: the audit log needs an enterprise plan"));
+            }
+            let listing = lists.listing(source)?;
+            list(world, options, request, &listing)
+        }
+        Endpoint::Search | Endpoint::Events | Endpoint::WorkspaceEvents => Err(Refusal::unknown_path()),
+    }
+}
+
+/// One page of a listing, or all of it.
+fn list(
+    world: &World,
+    options: &Options,
+    request: &Request<'_>,
+    listing: &Listing<'_>,
+) -> Result<Answer, Refusal> {
+    let scope = format!("{}?{}", request.path, request.query.scope());
+    let border = match request.query.get("offset") {
+        Some(token) => Some(page::border(token, &scope, request.now)?),
+        None => None,
+    };
+    let limit = match (listing.paging, request.query.limit()?) {
+        (Paging::Whole, _) => None,
+        (Paging::Pages, limit) => limit,
+        (Paging::Endless, limit) => Some(limit.unwrap_or(UNPAGED_ROWS)),
+    };
+    let rows = |border: Option<u64>| listing.after(world, request.viewer, border);
+    let (mut page, paged) = match limit {
+        Some(limit) => (twisted(limit, border, request.twist, rows), true),
+        None => (page::cut(rows(border), UNPAGED_ROWS), false),
+    };
+    if !paged && page.border.is_some() {
+        match options.unpaged {
+            Unpaged::Truncate => page.border = None,
+            Unpaged::Refuse => return Err(Refusal::too_large()),
+        }
+    }
+    if listing.paging == Paging::Endless && page.border.is_none() {
+        let matches_anything = !page.rows.is_empty() || rows(None).next().is_some();
+        page.border = page.rows.last().map(|(key, _)| *key).or(border).filter(|_| matches_anything);
+    }
+    let view = View { world, viewer: request.viewer };
+    let selection = request.selection.unwrap_or(listing.fields);
+    let mut body = String::with_capacity(page.rows.len() * 512 + 256);
+    body.push_str("{\"data\":[");
+    for (position, (_, gid)) in page.rows.iter().enumerate() {
+        if position > 0 {
+            body.push(',');
+        }
+        view.write(&mut body, selection, *gid);
+    }
+    body.push(']');
+    if paged {
+        next_page(&mut body, options, request, &scope, page.border);
+    }
+    body.push('}');
+    Ok(Answer { body, rows: page.rows.len() })
+}
+
+/// The page, bent by a fault where one asks for it.
+fn twisted<'a>(
+    limit: usize,
+    border: Option<u64>,
+    twist: Twist,
+    rows: impl Fn(Option<u64>) -> Box<dyn Iterator<Item = (u64, Gid)> + 'a>,
+) -> page::Page {
+    match twist {
+        Twist::None => page::cut(rows(border), limit),
+        // No row has the key 0.
+        Twist::EmptyPage => page::Page { rows: Vec::new(), border: Some(border.unwrap_or(0)) },
+        Twist::ShortPage(most) => page::cut(rows(border), limit.min(most.max(1))),
+        Twist::DuplicateRow => {
+            let previous = border.and_then(|border| rows(border.checked_sub(1)).next());
+            let mut page = page::cut(rows(border), limit);
+            if let Some(previous) = previous {
+                page.rows.insert(0, previous);
+            }
+            page
+        }
+    }
+}
+
+fn next_page(body: &mut String, options: &Options, request: &Request<'_>, scope: &str, border: Option<u64>) {
+    let Some(border) = border else {
+        body.push_str(",\"next_page\":null");
+        return;
+    };
+    let expires = request.now.plus(options.offset_lifetime);
+    let offset = page::offset(border, scope, request.now, expires);
+    let path = format!("{}?{}", request.path, request.query.with_offset(&offset));
+    // Writing to a String cannot fail; neither text holds a character that JSON escapes.
+    let _ = write!(
+        body,
+        ",\"next_page\":{{\"offset\":\"{offset}\",\"path\":\"{path}\",\"uri\":\"{}{path}\"}}",
+        request.base_url
+    );
+}

@@ -1,0 +1,167 @@
+//! A connection that can be broken on purpose, and response bodies that end badly. Knows nothing of Asana.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+/// Breaks its connection: what was not sent yet is lost and the peer sees a reset.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Breaker(Arc<AtomicBool>);
+
+impl Breaker {
+    pub(crate) fn break_line(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_broken(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A stream that fails as soon as its breaker has been used.
+pub(crate) struct Line {
+    stream: TcpStream,
+    breaker: Breaker,
+}
+
+impl Line {
+    pub(crate) fn new(stream: TcpStream, breaker: Breaker) -> Self {
+        Self { stream, breaker }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.breaker.is_broken() {
+            // Without lingering, closing the socket resets the connection.
+            self.stream.set_zero_linger()?;
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// How a body ends.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    Whole,
+    /// The connection is closed although more was announced.
+    Closed,
+    /// The connection is reset.
+    Reset(Breaker),
+}
+
+/// A response body in pieces.
+pub(crate) struct Pieces {
+    pieces: VecDeque<Bytes>,
+    pause: Duration,
+    pausing: Option<Pin<Box<Sleep>>>,
+    end: End,
+    /// What the headers announce.
+    length: u64,
+}
+
+impl Pieces {
+    pub(crate) fn whole(body: String) -> Self {
+        Self::ending(body, usize::MAX, End::Whole)
+    }
+
+    /// The first `sent` bytes of a body, and then its end.
+    pub(crate) fn ending(body: String, sent: usize, end: End) -> Self {
+        let bytes = Bytes::from(body);
+        let length = bytes.len() as u64;
+        let sent = bytes.slice(..sent.min(bytes.len()));
+        Self { pieces: VecDeque::from([sent]), pause: Duration::ZERO, pausing: None, end, length }
+    }
+
+    /// The body in ten pieces with a pause before each.
+    pub(crate) fn slow(body: String, pause: Duration) -> Self {
+        let bytes = Bytes::from(body);
+        let length = bytes.len() as u64;
+        let step = bytes.len().div_ceil(10).max(1);
+        let pieces =
+            (0..bytes.len()).step_by(step).map(|from| bytes.slice(from..(from + step).min(bytes.len())));
+        Self { pieces: pieces.collect(), pause, pausing: None, end: End::Whole, length }
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if !self.pause.is_zero() && !self.pieces.is_empty() {
+            let pause = self.pause;
+            let pausing = self.pausing.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+            if pausing.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.pausing = None;
+        }
+        if let Some(piece) = self.pieces.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        match std::mem::replace(&mut self.end, End::Whole) {
+            End::Whole => Poll::Ready(None),
+            End::Closed => Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
+            End::Reset(breaker) => {
+                breaker.break_line();
+                Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty() && matches!(self.end, End::Whole)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
+}

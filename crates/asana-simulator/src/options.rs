@@ -1,0 +1,182 @@
+//! How a simulator behaves: its tokens, their plans, its limits and what the plans open. Data only.
+
+use std::time::Duration;
+
+use crate::gid::{Gid, Kind};
+use crate::time::Clock;
+
+/// A simulator's settings. [`Options::default`] has one token, [`DEFAULT_TOKEN`], of the main user on a paid
+/// plan, and no limits but the concurrency cap, so that tests run at full speed.
+#[derive(Debug)]
+pub struct Options {
+    pub tokens: Vec<Token>,
+    /// `None`: the system's time.
+    pub clock: Option<Clock>,
+    pub limits: Limits,
+    /// Added to every answer; real time.
+    pub latency: Duration,
+    /// What each plan does not open.
+    pub gates: Vec<Gate>,
+    /// What a listing does that is asked for without a `limit` and holds more than 1000 rows.
+    pub unpaged: Unpaged,
+    /// How long an offset token is good for; virtual time.
+    pub offset_lifetime: Duration,
+    /// How long a sync token of the events endpoints is good for; virtual time.
+    pub sync_lifetime: Duration,
+    /// How long after an edit the task search knows of it; virtual time.
+    pub search_lag: Duration,
+    /// Whether the `/control` endpoints answer.
+    pub control: Control,
+    /// The port of 127.0.0.1 to listen on; 0 for any free one.
+    pub port: u16,
+}
+
+/// The token of [`Options::default`].
+pub const DEFAULT_TOKEN: &str = "simulator-token";
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tokens: vec![Token::new(DEFAULT_TOKEN, Plan::Paid)],
+            clock: None,
+            limits: Limits::default(),
+            latency: Duration::ZERO,
+            gates: Gate::of_asana(),
+            unpaged: Unpaged::Truncate,
+            offset_lifetime: Duration::from_secs(15 * 60),
+            sync_lifetime: Duration::from_secs(24 * 3600),
+            search_lag: Duration::ZERO,
+            control: Control::Off,
+            port: 0,
+        }
+    }
+}
+
+/// A bearer token and what it opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub text: String,
+    /// The user it acts as; `None`: the world's main user.
+    pub user: Option<Gid>,
+    pub account: Account,
+    pub plan: Plan,
+}
+
+impl Token {
+    /// A personal access token of the main user.
+    pub fn new(text: &str, plan: Plan) -> Self {
+        Self { text: text.to_owned(), user: None, account: Account::Person, plan }
+    }
+
+    /// A service account on the enterprise plan: it sees private data and the audit log.
+    pub fn service_account(text: &str) -> Self {
+        Self { text: text.to_owned(), user: None, account: Account::Service, plan: Plan::Enterprise }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    Person,
+    Service,
+}
+
+/// Asana's plans as far as they differ for reading. Each opens what the ones before it open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Plan {
+    Free,
+    Paid,
+    Enterprise,
+}
+
+/// An endpoint that answers 402 below a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// A template such as `/portfolios/{gid}/items`; `*` at its end stands for any rest.
+    pub template: String,
+    /// Only where the request's `parent` parameter names a record of this kind; `None`: always.
+    pub parent: Option<Kind>,
+    pub needs: Plan,
+}
+
+impl Gate {
+    pub fn new(template: &str, needs: Plan) -> Self {
+        Self { template: template.to_owned(), parent: None, needs }
+    }
+
+    /// What Asana's free plan does not open, and what the enterprise plan alone does.
+    pub fn of_asana() -> Vec<Self> {
+        let paid = [
+            "/workspaces/{gid}/tasks/search",
+            "/workspaces/{gid}/custom_fields",
+            "/custom_fields*",
+            "/projects/{gid}/custom_field_settings",
+            "/teams/{gid}/custom_field_settings",
+            "/project_templates*",
+            "/task_templates*",
+            "/portfolios*",
+            "/goals*",
+            "/goal_relationships*",
+            "/time_periods*",
+        ];
+        let mut gates: Vec<Self> = paid.into_iter().map(|template| Self::new(template, Plan::Paid)).collect();
+        for parent in [Kind::Portfolio, Kind::Goal] {
+            gates.push(Self { parent: Some(parent), ..Self::new("/status_updates", Plan::Paid) });
+        }
+        gates
+    }
+
+    pub(crate) fn closes(&self, template: &str, parent: Option<Kind>, plan: Plan) -> bool {
+        let fits = match self.template.strip_suffix('*') {
+            Some(start) => template.starts_with(start),
+            None => template == self.template,
+        };
+        fits && plan < self.needs && (self.parent.is_none() || self.parent == parent)
+    }
+}
+
+/// How many requests a token may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// In any minute, rejected ones counted; `None`: any number.
+    pub requests_per_minute: Option<u32>,
+    /// Of the task search, in any minute, besides the general limit.
+    pub searches_per_minute: Option<u32>,
+    /// GET requests at the same time.
+    pub concurrent_reads: u32,
+    /// A budget per minute of which each answer takes its rows times the fields asked for. It may be overdrawn;
+    /// then requests are refused until it has refilled.
+    pub cost_per_minute: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_per_minute: None,
+            searches_per_minute: None,
+            concurrent_reads: 50,
+            cost_per_minute: None,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits on Asana's rate limit page: 150 a minute on the free plan, 1500 on others, 60 searches.
+    pub fn of_asana(plan: Plan) -> Self {
+        let requests = if plan == Plan::Free { 150 } else { 1500 };
+        Self { requests_per_minute: Some(requests), searches_per_minute: Some(60), ..Self::default() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpaged {
+    /// The first 1000 rows, as if there were no more.
+    Truncate,
+    /// 400, too large.
+    Refuse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    Off,
+    On,
+}

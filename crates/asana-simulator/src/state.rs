@@ -1,0 +1,324 @@
+//! What the connections of one simulator share, and how a request passes through it: log, fault, token, limit,
+//! answer. Knows no sockets.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::answer::{self, Request, Twist};
+use crate::fault::{Fault, Faults};
+use crate::gid::{Gid, Kind};
+use crate::limiter::{Limiter, Sort};
+use crate::listing::{self, Endpoint};
+use crate::opt_fields::Selection;
+use crate::options::{Account, Options, Token};
+use crate::query::Query;
+use crate::record::{Log, RequestRecord};
+use crate::refusal::Refusal;
+use crate::time::Clock;
+use crate::world::{Viewer, World};
+
+/// A simulator without its sockets: the world, its clock, limits, faults and log. Serve it with [`crate::run`].
+#[derive(Debug)]
+pub struct SimulatorState {
+    pub(crate) world: RwLock<World>,
+    pub(crate) options: Options,
+    pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    pub(crate) log: Mutex<Log>,
+    limiters: Mutex<HashMap<String, Limiter>>,
+    selections: Mutex<HashMap<String, Arc<Selection>>>,
+}
+
+/// A request as it came from the wire.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival<'a> {
+    pub method: &'a str,
+    /// Below `/api/1.0`.
+    pub path: &'a str,
+    pub query: &'a str,
+    pub authorization: Option<&'a str>,
+    pub user_agent: &'a str,
+    pub base_url: &'a str,
+}
+
+/// An answer on its way to the wire.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// What is still to go wrong while it is sent.
+    pub fault: Option<Fault>,
+}
+
+/// Distinct `opt_fields` that are kept parsed.
+const KEPT_SELECTIONS: usize = 1000;
+
+impl SimulatorState {
+    pub fn new(world: World, mut options: Options) -> Self {
+        let clock = options.clock.take().unwrap_or_else(Clock::system);
+        Self {
+            world: RwLock::new(world),
+            options,
+            clock,
+            faults: Faults::default(),
+            log: Mutex::default(),
+            limiters: Mutex::default(),
+            selections: Mutex::default(),
+        }
+    }
+
+    /// Answers a request and logs it.
+    pub(crate) async fn handle(&self, arrival: &Arrival<'_>) -> Reply {
+        let query = Query::parse(arrival.query);
+        let route = listing::endpoint(arrival.path);
+        let template = route.map_or("", |(template, _, _)| template);
+        let struck = self.faults.strike(template, arrival.path, || joined(&query));
+        if let Some((_, Fault::ClockJump(by))) = &struck {
+            self.clock.advance(*by);
+        }
+        let place = self.begin(arrival, template, &query, struck.as_ref().map(|(label, _)| label.clone()));
+        let fault = struck.map(|(_, fault)| fault);
+        let outcome = match &fault {
+            Some(fault) => match instead(fault) {
+                Some(reply) => Ok((reply, 0)),
+                None => self.obey(arrival, route, &query, fault.twist(), fault.pause()).await,
+            },
+            None => self.obey(arrival, route, &query, Twist::None, Duration::ZERO).await,
+        };
+        let (mut reply, rows) = outcome.unwrap_or_else(|refusal| (refused(&refusal), 0));
+        match fault {
+            Some(Fault::WrongType { field, value }) => wrong_type(&mut reply.body, &field, &value),
+            Some(Fault::PrettyBody) => pretty(&mut reply.body),
+            other => reply.fault = other,
+        }
+        let status = if reply.fault == Some(Fault::ResetBeforeHeaders) { 0 } else { reply.status };
+        self.finish(place, status, rows);
+        reply
+    }
+
+    /// Token, limits, latency, and the answer itself. The place that the concurrency limit counts is held until
+    /// the answer is made.
+    async fn obey(
+        &self,
+        arrival: &Arrival<'_>,
+        route: Option<(&'static str, Endpoint, Option<&str>)>,
+        query: &Query,
+        twist: Twist,
+        pause: Duration,
+    ) -> Result<(Reply, usize), Refusal> {
+        let token = self.token(arrival.authorization).ok_or_else(Refusal::unauthorized)?;
+        let now = self.clock.now();
+        let sort = match route {
+            Some((_, Endpoint::Search, _)) => Sort::Search,
+            _ => Sort::Other,
+        };
+        self.limiters().entry(token.text.clone()).or_default().enter(&self.options.limits, sort, now)?;
+        let mut slot = Slot { state: self, token: &token.text, cost: 0 };
+        let pause = self.options.latency + pause;
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        let selection = query.get("opt_fields").map(|text| self.selection(text));
+        let outcome = self.answered(arrival, route, query, twist, token, selection.as_deref());
+        let rows = outcome.as_ref().map_or(0, |(_, rows)| *rows);
+        slot.cost = rows as u64 * selection.map_or(1, |selection| selection.weight());
+        outcome
+    }
+
+    fn answered(
+        &self,
+        arrival: &Arrival<'_>,
+        route: Option<(&'static str, Endpoint, Option<&str>)>,
+        query: &Query,
+        twist: Twist,
+        token: &Token,
+        selection: Option<&Selection>,
+    ) -> Result<(Reply, usize), Refusal> {
+        let (template, endpoint, path_gid) =
+            route.filter(|_| arrival.method == "GET").ok_or_else(Refusal::unknown_path)?;
+        let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
+        let request = Request {
+            path: arrival.path,
+            template,
+            endpoint,
+            path_gid,
+            query,
+            viewer: viewer(token),
+            plan: token.plan,
+            now: self.clock.now(),
+            base_url: arrival.base_url,
+            selection,
+            twist,
+        };
+        let answer = answer::answer(&world, &self.options, &request)?;
+        Ok((Reply { status: 200, headers: Vec::new(), body: answer.body, fault: None }, answer.rows))
+    }
+
+    pub(crate) fn token(&self, authorization: Option<&str>) -> Option<&Token> {
+        let given = bearer(authorization?)?;
+        self.options.tokens.iter().find(|token| token.text == given)
+    }
+
+    fn selection(&self, text: &str) -> Arc<Selection> {
+        let mut kept = self.selections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get(text) {
+            return known.clone();
+        }
+        let selection = Arc::new(Selection::parse(text));
+        if kept.len() < KEPT_SELECTIONS {
+            kept.insert(text.to_owned(), selection.clone());
+        }
+        selection
+    }
+
+    /// Opens a log entry; its place is the entry's sequence number.
+    fn begin(
+        &self,
+        arrival: &Arrival<'_>,
+        template: &'static str,
+        query: &Query,
+        fault: Option<Arc<str>>,
+    ) -> u64 {
+        let at = self.clock.now();
+        let mut log = self.log();
+        let sequence = log.next_sequence;
+        log.next_sequence += 1;
+        let pairs = query.pairs.iter().map(|(name, value)| (log.text(name), log.text(value))).collect();
+        let token = arrival.authorization.and_then(bearer).unwrap_or_default();
+        let record = RequestRecord {
+            sequence,
+            method: log.text(arrival.method),
+            path: arrival.path.to_owned(),
+            endpoint: template,
+            query: pairs,
+            status: 0,
+            token: log.text(token),
+            user_agent: log.text(arrival.user_agent),
+            at,
+            rows: 0,
+            fault,
+        };
+        log.records.push(record);
+        sequence
+    }
+
+    fn finish(&self, sequence: u64, status: u16, rows: usize) {
+        let mut log = self.log();
+        // The log may have been cleared in between.
+        if let Ok(place) = log.records.binary_search_by_key(&sequence, |record| record.sequence) {
+            log.records[place].status = status;
+            log.records[place].rows = rows;
+        }
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn limiters(&self) -> MutexGuard<'_, HashMap<String, Limiter>> {
+        self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An admitted request; it leaves the limiter when it is dropped, also by a client that went away.
+struct Slot<'s> {
+    state: &'s SimulatorState,
+    token: &'s str,
+    cost: u64,
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        if let Some(limiter) = self.state.limiters().get_mut(self.token) {
+            limiter.leave(&self.state.options.limits, self.cost);
+        }
+    }
+}
+
+/// Whose eyes a token sees with.
+pub(crate) fn viewer(token: &Token) -> Viewer {
+    let user = token.user.unwrap_or(Gid::new(Kind::User, 0));
+    match token.account {
+        Account::Person => Viewer::User(user),
+        Account::Service => Viewer::ServiceAccount(user),
+    }
+}
+
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn joined(query: &Query) -> String {
+    query.pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+}
+
+fn refused(refusal: &Refusal) -> Reply {
+    let retry_after = refusal.retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string()));
+    Reply {
+        status: refusal.status,
+        headers: retry_after.into_iter().collect(),
+        body: refusal.body(),
+        fault: None,
+    }
+}
+
+/// The reply of a fault that takes the place of an answer.
+fn instead(fault: &Fault) -> Option<Reply> {
+    let refusal = match fault {
+        Fault::Respond { status, headers, body } => {
+            return Some(Reply {
+                status: *status,
+                headers: headers.clone(),
+                body: body.clone(),
+                fault: None,
+            });
+        }
+        Fault::GarbageBody => {
+            let body = "<html><body>It's not you, it's us.</body></html>".to_owned();
+            return Some(Reply { status: 200, headers: Vec::new(), body, fault: None });
+        }
+        Fault::Status { status, retry_after } => {
+            let message = match status {
+                401 => "Not Authorized",
+                402 => "Payment Required",
+                403 => "Forbidden",
+                404 => "Not Found",
+                429 => "You have made too many requests recently. Please, be chill.",
+                _ => "Server Error",
+            };
+            Refusal { retry_after: *retry_after, ..Refusal::new(*status, message) }
+        }
+        Fault::ExpiredOffset => Refusal::expired_offset(),
+        Fault::TruncatedSet => Refusal::truncated_set(),
+        Fault::TooLarge => Refusal::too_large(),
+        _ => return None,
+    };
+    Some(refused(&refusal))
+}
+
+/// Gives a field of every row another value.
+fn wrong_type(body: &mut String, field: &str, value: &serde_json::Value) {
+    let Ok(mut envelope) = serde_json::from_str::<serde_json::Value>(body) else { return };
+    let data = &mut envelope["data"];
+    let rows = match data {
+        serde_json::Value::Array(rows) => rows.as_mut_slice(),
+        other => std::slice::from_mut(other),
+    };
+    for row in rows {
+        if let Some(row) = row.as_object_mut() {
+            row.insert(field.to_owned(), value.clone());
+        }
+    }
+    *body = envelope.to_string();
+}
+
+fn pretty(body: &mut String) {
+    if let Ok(envelope) = serde_json::from_str::<serde_json::Value>(body)
+        && let Ok(laid_out) = serde_json::to_string_pretty(&envelope)
+    {
+        *body = laid_out;
+    }
+}

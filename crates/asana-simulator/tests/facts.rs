@@ -1,0 +1,164 @@
+//! Every rendered record against the fields that Asana documents. Knows nothing of HTTP.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use asana_simulator::{Gid, Kind, Scale, World};
+use serde_json::Value;
+
+/// Fields that Asana sends although its document types them differently; each with the reason.
+const DEPARTURES: [(&str, &str); 11] = [
+    // The document types the parents of attachments, updates and settings as one kind; its prose names several.
+    ("AttachmentResponse", "parent"),
+    ("StatusUpdateResponse", "parent"),
+    ("CustomFieldSettingResponse", "parent"),
+    ("GoalRelationshipResponse", "supporting_resource"),
+    // A webhook's resource and a reference may be of any kind, which is why they are only "named resources".
+    ("WebhookResponse", "resource"),
+    ("CustomFieldResponse", "reference_value"),
+    // Number fields hold decimals, and so do the stories about them.
+    ("StoryResponse", "old_number_value"),
+    ("StoryResponse", "new_number_value"),
+    // "`null` if there is no sticker", in words alone.
+    ("StoryResponse", "sticker_name"),
+    // A date without a time; Asana's guide to custom fields shows null there.
+    ("CustomFieldCompact.date_value", "date_time"),
+    ("CustomFieldResponse.date_value", "date_time"),
+];
+
+fn facts() -> Value {
+    serde_json::from_str(include_str!("../facts/fields.json")).unwrap()
+}
+
+/// What is wrong with a value, if anything, by its place.
+struct Check<'a> {
+    facts: &'a Value,
+    complaints: BTreeSet<String>,
+    seen: BTreeSet<(String, String)>,
+}
+
+impl Check<'_> {
+    fn object(&mut self, schema: &str, value: &Value) {
+        let fields = &self.facts["schemas"][schema];
+        let Some(object) = value.as_object() else {
+            self.complaints.insert(format!("{schema}: not an object: {value}"));
+            return;
+        };
+        for (name, value) in object {
+            let departs = DEPARTURES.contains(&(schema, name.as_str()));
+            match fields.get(name) {
+                None if fields.as_object().is_some_and(|fields| fields.is_empty()) => {}
+                None => {
+                    self.complaints.insert(format!("{schema}.{name}: not documented"));
+                }
+                Some(_) if departs && !value.is_object() && !value.is_array() => {
+                    self.mark(schema, name, value)
+                }
+                Some(fact) => {
+                    self.mark(schema, name, value);
+                    self.value(schema, name, fact, value, departs);
+                }
+            }
+        }
+    }
+
+    fn mark(&mut self, schema: &str, name: &str, value: &Value) {
+        let empty = value.as_array().is_some_and(Vec::is_empty);
+        if !value.is_null() && !empty {
+            self.seen.insert((schema.to_owned(), name.to_owned()));
+        }
+    }
+
+    fn value(&mut self, schema: &str, name: &str, fact: &Value, value: &Value, departs: bool) {
+        // Plain workspaces have no team, and projects in them none either.
+        let nullable = fact["nullable"] == true || (schema, name) == ("ProjectResponse", "team");
+        let fits = match (value, fact["type"].as_str().unwrap()) {
+            (Value::Null, _) => nullable,
+            (Value::String(text), "string") => {
+                self.text(schema, name, fact, text);
+                true
+            }
+            (Value::Bool(_), "boolean") | (Value::Number(_), "number") => true,
+            (Value::Number(number), "integer") => number.is_u64(),
+            (Value::Object(_), "object") => {
+                if !departs {
+                    self.object(fact["object"].as_str().unwrap(), value);
+                }
+                true
+            }
+            (Value::Array(items), "array") => {
+                for item in items {
+                    match (fact["items"].as_str().unwrap(), departs) {
+                        ("object", false) => self.object(fact["object"].as_str().unwrap(), item),
+                        ("object", true) => {}
+                        _ => assert!(item.is_string()),
+                    }
+                }
+                true
+            }
+            _ => false,
+        };
+        if !fits {
+            self.complaints.insert(format!("{schema}.{name}: {value} is no {fact}"));
+        }
+    }
+
+    fn text(&mut self, schema: &str, name: &str, fact: &Value, text: &str) {
+        let allowed = fact["enum"].as_array();
+        let shape = match fact["format"].as_str() {
+            Some("date-time") => text.len() == 24 && text.ends_with('Z') && &text[10..11] == "T",
+            Some("date") => text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2,
+            Some("uri") => text.starts_with("https://"),
+            Some("email") => text.contains('@'),
+            _ => name != "gid" || text.bytes().all(|byte| byte.is_ascii_digit()) || text.starts_with("crm:"),
+        };
+        let member = allowed.is_none_or(|allowed| allowed.iter().any(|allowed| allowed == text));
+        if !shape || !member {
+            self.complaints.insert(format!("{schema}.{name}: {text:?} is no {fact}"));
+        }
+    }
+}
+
+/// What counts as filled is what a person's token can list; the audit log is for service accounts alone.
+fn listed_for_main_user(world: &World, gid: Gid) -> bool {
+    match gid.kind() {
+        Kind::AuditLogEvent => true,
+        Kind::Portfolio => world.owner_of_portfolio(gid) == world.main_user(),
+        _ => world.sees(world.main_viewer(), gid),
+    }
+}
+
+fn check(world: &World) -> (BTreeSet<String>, BTreeMap<String, BTreeSet<String>>) {
+    let facts = facts();
+    let mut check = Check { facts: &facts, complaints: BTreeSet::new(), seen: BTreeSet::new() };
+    for kind in Kind::RESOURCES {
+        let schema = facts["resources"][kind.resource_type()].as_str().unwrap();
+        for gid in world.gids(kind) {
+            let object = world.object(gid).unwrap();
+            let before = check.seen.clone();
+            check.object(schema, &object);
+            if !listed_for_main_user(world, gid) {
+                check.seen = before;
+            }
+        }
+    }
+    let mut missing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for schema in facts["resources"].as_object().unwrap().values() {
+        let schema = schema.as_str().unwrap();
+        for name in facts["schemas"][schema].as_object().unwrap().keys() {
+            if !check.seen.contains(&(schema.to_owned(), name.clone())) {
+                missing.entry(schema.to_owned()).or_default().insert(name.clone());
+            }
+        }
+    }
+    (check.complaints, missing)
+}
+
+#[test]
+fn every_record_has_documented_fields_of_fitting_types_and_every_field_occurs() {
+    for (seed, scale) in [(1, Scale::small()), (2, Scale::small()), (99, Scale::small()), (1, Scale::tiny())]
+    {
+        let (complaints, missing) = check(&World::generate(seed, &scale));
+        assert!(complaints.is_empty(), "seed {seed}: {complaints:#?}");
+        assert!(missing.is_empty(), "seed {seed}: never filled: {missing:#?}");
+    }
+}
