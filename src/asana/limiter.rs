@@ -25,13 +25,13 @@ pub const SEARCHES_PER_MINUTE: u32 = 55;
 /// that a minute as the server counts it never holds more than the ceiling.
 const SHARE: f64 = 0.985;
 /// What a rejection leaves of the pace.
-const DECREASE: f64 = 0.8;
+const DECREASE: f64 = 0.85;
 /// What recovery adds in a second, as a share of the ceiling: from nothing to the ceiling in 100 s.
 const RECOVERY: f64 = 0.01;
 /// Where recovery turns careful, as a share of the pace that drew the rejection.
 const REMEMBERED: f64 = 0.97;
 /// How long after a rejection growth beyond the remembered pace is as bold as recovery.
-const MEMORY: Duration = Duration::from_secs(300);
+const MEMORY: Duration = Duration::from_secs(180);
 /// Beyond the remembered pace, growth is a share of the pace, but of no less than this share of the ceiling:
 /// else a pace near the floor would never leave it.
 const LEAST_GROWING: f64 = 0.05;
@@ -39,8 +39,10 @@ const LEAST_GROWING: f64 = 0.05;
 const FLOOR_PER_MINUTE: f64 = 6.0;
 /// What quotas are counted in.
 const MINUTE: Duration = Duration::from_secs(60);
-/// A wait that is longer says that the minute's quota was used up early, and by how much the pace was too fast:
-/// the quota is what was answered in that minute. A shorter one says only that the pace is a little too fast.
+/// A wait that is longer says that the minute's quota was used up early: what was answered in that minute is
+/// the quota, if that is not less than the rest of the minute would have borne at this pace (Asana's quota for
+/// costs asks for long waits too, and counts no requests). A shorter one says only that the pace is a little
+/// too fast.
 const LONG_WAIT: Duration = Duration::from_secs(5);
 /// How late a request may start and still keep the rhythm. Beyond it there was no demand, or no free place,
 /// and what was not used is not made up for.
@@ -121,6 +123,9 @@ pub struct Pace {
     lowered_after: u64,
     /// When the pause that came with that ended.
     lowered_at: Option<Duration>,
+    /// Whether a request was answered since the pace was last lowered. While the server rejects everything, that
+    /// tells nothing about the pace.
+    is_tried: bool,
     unnamed_in_a_row: u32,
     answered: LastMinute,
 }
@@ -142,6 +147,7 @@ impl Pace {
             started: 0,
             lowered_after: 0,
             lowered_at: None,
+            is_tried: true,
             unnamed_in_a_row: 0,
             answered: LastMinute::default(),
         }
@@ -174,6 +180,7 @@ impl Pace {
     pub fn answered(&mut self, now: Duration) {
         self.answered.add(now);
         self.unnamed_in_a_row = 0;
+        self.is_tried = true;
         let since = now.saturating_sub(self.grown_at).min(STEADY);
         self.grown_at = now;
         if now.saturating_sub(self.steady_since) >= STEADY {
@@ -197,12 +204,22 @@ impl Pace {
             return Congestion::Known;
         }
         let was_quiet = self.lowered_at.is_none_or(|at| now.saturating_sub(at) > MINUTE);
-        let answered = f64::from(self.answered.count(now));
-        let too_fast =
-            if pause > LONG_WAIT { self.per_minute.min(answered.max(self.floor)) } else { self.per_minute };
+        let too_fast = match retry_after {
+            Some(wait) if wait > LONG_WAIT => {
+                let answered = f64::from(self.answered.count(now));
+                let of_minute = 1.0 - wait.min(MINUTE).div_duration_f64(MINUTE);
+                self.per_minute.min(answered.max(self.per_minute * of_minute))
+            }
+            _ => self.per_minute,
+        };
         self.per_minute = (too_fast * DECREASE).max(self.floor);
-        // A second rejection within a minute says that what was remembered of the first was too much.
-        self.remembered = if was_quiet { too_fast * REMEMBERED } else { self.per_minute };
+        if was_quiet {
+            self.remembered = too_fast * REMEMBERED;
+        } else if self.is_tried {
+            // What was remembered of the last rejection was still too much.
+            self.remembered = self.per_minute;
+        }
+        self.is_tried = false;
         self.lowered_after = self.started;
         self.lowered_at = Some(self.blocked_until.max(now));
         self.grown_at = self.blocked_until.max(now);
