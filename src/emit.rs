@@ -63,14 +63,22 @@ pub const QUEUE: usize = 8;
 /// As much as is written at once; more saves nothing.
 const WRITE: usize = 64 * 1024;
 
-/// Writes events until there are no more.
+/// Writes events to `output` until there are no more.
 ///
 /// # Errors
 ///
-/// When stdout cannot be written, as when the reader has gone.
-pub fn run(events: mpsc::Receiver<Event>, token: &Secret) -> io::Result<()> {
-    let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    Emitter { output: stdout, buffer: Vec::with_capacity(2 * WRITE), counts: Vec::new(), token }.drain(events)
+/// When it cannot be written, as when the reader has gone.
+pub fn run(events: mpsc::Receiver<Event>, token: &Secret, output: impl Write) -> io::Result<()> {
+    Emitter { output, buffer: Vec::with_capacity(2 * WRITE), counts: Vec::new(), token }.drain(events)
+}
+
+/// stdout without the buffer that the standard library puts before it, which would write every line by itself.
+///
+/// # Errors
+///
+/// When stdout is closed.
+pub fn stdout() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 /// Writes one message, such as the answer to `spec`.

@@ -28,7 +28,9 @@ fn the_configured_catalogs_fit_the_streams() {
         "catalogs/incremental.json",
         &configured(|stream| match stream.cursor {
             Cursor::None => ("full_refresh", "overwrite"),
-            Cursor::Moves { .. } | Cursor::Fixed { .. } | Cursor::Parents { .. } => ("incremental", "append_dedup"),
+            Cursor::Moves { .. } | Cursor::Fixed { .. } | Cursor::Parents { .. } => {
+                ("incremental", "append_dedup")
+            }
         }),
     );
 }
@@ -104,7 +106,12 @@ fn streams_page() -> String {
 fn columns_section(page: &mut String, stream: &Stream) {
     let schema = schema::published(stream);
     let description = schema["description"].as_str().unwrap_or_default();
-    write!(page, "\n## {}\n\n{description}\n\n| column | type | what it holds |\n|---|---|---|\n", stream.name).unwrap();
+    write!(
+        page,
+        "\n## {}\n\n{description}\n\n| column | type | what it holds |\n|---|---|---|\n",
+        stream.name
+    )
+    .unwrap();
     for (name, property) in schema::properties(&schema).unwrap() {
         let description = property["description"].as_str().unwrap_or_default().replace('|', "\\|");
         writeln!(page, "| `{name}` | {} | {description} |", type_name(property)).unwrap();
@@ -112,7 +119,8 @@ fn columns_section(page: &mut String, stream: &Stream) {
 }
 
 fn type_name(property: &Value) -> String {
-    let name = property["type"].as_array().unwrap().iter().find(|name| *name != "null").unwrap().as_str().unwrap();
+    let name =
+        property["type"].as_array().unwrap().iter().find(|name| *name != "null").unwrap().as_str().unwrap();
     match (name, property["format"].as_str()) {
         (_, Some("date-time")) => "time".to_owned(),
         (_, Some("date")) => "date".to_owned(),

@@ -7,15 +7,13 @@ use airbyte_protocol::catalog::ConfiguredCatalog;
 use airbyte_protocol::message::Level;
 use airbyte_protocol::state as state_file;
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use super::{Ending, Trouble, block_on, connect, file, log, settings, tell_failure};
 use crate::asana::Secret;
 use crate::emit;
 use crate::error::Failure;
-use crate::moment::Moment;
 use crate::plan::{Plan, UnknownStream};
-use crate::read::Walk;
+use crate::read;
 use crate::state::{StreamState, Unusable};
 
 pub(super) fn run(config: &Path, catalog: &Path, state: Option<&Path>) -> Result<Ending, Trouble> {
@@ -23,13 +21,8 @@ pub(super) fn run(config: &Path, catalog: &Path, state: Option<&Path>) -> Result
     let (plan, unknown) = Plan::new(&configured_catalog(catalog)?);
     let states = states(&plan, state, &settings.token)?;
     let (client, notices) = connect(&settings)?;
-    let (outcome, written) = block_on(async {
-        let (sender, receiver) = mpsc::channel(emit::QUEUE);
-        let token = settings.token.clone();
-        let writer = std::thread::spawn(move || emit::run(receiver, &token));
-        let outcome = Walk::new(&plan, &settings, client, states, sender, now).run(notices).await;
-        (outcome, writer.join())
-    })?;
+    let stdout = emit::stdout()?;
+    let (outcome, written) = block_on(read::sync(&plan, &settings, client, notices, states, stdout))?;
     written.map_err(|_| Failure::bug("the writer of stdout broke down"))??;
     for stream in &unknown {
         tell_failure(&unknown_stream(stream))?;
@@ -97,8 +90,4 @@ fn states(plan: &Plan, path: Option<&Path>, token: &Secret) -> Result<Vec<Stream
         states.push(state);
     }
     Ok(states)
-}
-
-fn now() -> Moment {
-    Moment::from_unix_milliseconds(emit::now())
 }

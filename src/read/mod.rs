@@ -9,4 +9,36 @@ mod visit;
 mod walk;
 
 pub use report::{Account, grouped};
-pub use walk::{Outcome, Walk};
+pub use walk::Outcome;
+
+use std::io::{self, Write};
+use std::thread;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use crate::asana::{Client, Notice};
+use crate::config::Settings;
+use crate::emit;
+use crate::moment::Moment;
+use crate::plan::Plan;
+use crate::state::StreamState;
+
+/// Reads what the plan asks for and writes it to `output`, from a thread of its own, so that an output that
+/// blocks does not hold up the requests under way. `states` has one state for each of the plan's streams.
+///
+/// Gives what failed, and how the writing went.
+pub async fn sync(
+    plan: &Plan,
+    settings: &Settings,
+    client: Client,
+    notices: UnboundedReceiver<Notice>,
+    states: Vec<StreamState>,
+    output: impl Write + Send + 'static,
+) -> (Outcome, thread::Result<io::Result<()>>) {
+    let (sender, receiver) = mpsc::channel(emit::QUEUE);
+    let token = settings.token.clone();
+    let writer = thread::spawn(move || emit::run(receiver, &token, output));
+    let now = || Moment::from_unix_milliseconds(emit::now());
+    let outcome = walk::Walk::new(plan, settings, client, states, sender, now).run(notices).await;
+    (outcome, writer.join())
+}

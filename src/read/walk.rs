@@ -356,6 +356,7 @@ impl<'a> Walk<'a> {
             Ok(None) => {
                 if let Some(missing) = self.missing_workspace(&visit) {
                     self.stopped = Some(missing);
+                    return None;
                 }
                 // The last child is visited first; turned, they come in the order of the listing.
                 self.jobs.extend(visit.children.drain(..).rev());

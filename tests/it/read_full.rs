@@ -1,0 +1,91 @@
+//! Full refreshes: every object of every stream once, at the fewest requests, with nothing that no one asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use asana_simulator::{Options, RequestRecord, Scale, Simulator, Token, World};
+use serde_json::Value;
+
+use crate::harness::{Connector, Run, TOKEN, catalog_of, discovered, whole_catalog};
+use crate::truth;
+
+fn simulator(scale: &Scale) -> Simulator {
+    let options = Options { tokens: vec![Token::service_account(TOKEN)], ..Options::default() };
+    Simulator::start_blocking(World::generate(1, scale), options).unwrap()
+}
+
+/// The keys of a run's records, and how often each came.
+pub fn delivered(run: &Run) -> BTreeMap<String, BTreeMap<String, u32>> {
+    let mut delivered: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
+    for entry in discovered() {
+        let stream = entry["name"].as_str().unwrap();
+        for record in run.records(stream) {
+            *delivered.entry(stream.to_owned()).or_default().entry(key(&entry, record)).or_default() += 1;
+        }
+    }
+    delivered
+}
+
+pub fn key(entry: &Value, record: &Value) -> String {
+    let columns = entry["source_defined_primary_key"].as_array().unwrap();
+    let parts =
+        columns.iter().map(|column| record[column[0].as_str().unwrap()].as_str().expect("a key is text"));
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn assert_each_once(run: &Run, simulator: &Simulator) {
+    let expected = simulator.world(|world| truth::keys(world, simulator.viewer(TOKEN).unwrap()));
+    let delivered = delivered(run);
+    for (stream, keys) in expected {
+        let came = delivered.get(stream).cloned().unwrap_or_default();
+        let found: BTreeSet<String> = came.keys().cloned().collect();
+        let missing: Vec<_> = keys.difference(&found).take(5).collect();
+        let extra: Vec<_> = found.difference(&keys).take(5).collect();
+        assert!(missing.is_empty() && extra.is_empty(), "{stream}: missing {missing:?}, extra {extra:?}");
+        let twice: Vec<_> = came.iter().filter(|(_, times)| **times > 1).take(5).collect();
+        assert!(twice.is_empty(), "{stream}: more than once: {twice:?}");
+        assert!(!keys.is_empty(), "the world has no {stream}: this would prove nothing");
+    }
+}
+
+#[test]
+fn a_small_world_is_read_whole_and_each_object_once() {
+    let simulator = simulator(&Scale::small());
+    let run =
+        Connector::new(&simulator.base_url()).read(&whole_catalog("full_refresh"), None).expect_success();
+    assert_each_once(&run, &simulator);
+}
+
+#[test]
+fn the_requests_are_each_other_than_the_others() {
+    let simulator = simulator(&Scale::small());
+    Connector::new(&simulator.base_url()).read(&whole_catalog("full_refresh"), None).expect_success();
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    for request in simulator.requests() {
+        *seen.entry(format!("{} {:?}", request.path, request.query)).or_default() += 1;
+    }
+    let repeated: Vec<_> = seen.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(repeated.is_empty(), "{repeated:?}");
+}
+
+#[test]
+fn parents_that_no_one_selected_are_read_with_the_fewest_fields_and_not_emitted() {
+    let simulator = simulator(&Scale::small());
+    let run = Connector::new(&simulator.base_url())
+        .read(&catalog_of(&["sections"], "full_refresh"), None)
+        .expect_success();
+    let streams: BTreeSet<_> =
+        run.of_type("RECORD").map(|message| message["record"]["stream"].to_string()).collect();
+    assert_eq!(streams.len(), 1);
+    let fields = |endpoint: &str| -> BTreeSet<String> {
+        let of_endpoint = |request: &&RequestRecord| request.endpoint == endpoint;
+        let requests = simulator.requests();
+        let asked = requests
+            .iter()
+            .filter(of_endpoint)
+            .map(|request| request.parameter("opt_fields").unwrap().to_owned());
+        asked.collect()
+    };
+    assert_eq!(fields("/workspaces"), BTreeSet::from(["gid".to_owned()]));
+    assert_eq!(fields("/projects"), BTreeSet::from(["modified_at".to_owned()]));
+    assert!(simulator.requests().iter().all(|request| request.endpoint != "/tasks"));
+}
