@@ -282,6 +282,11 @@ impl PlannedStream {
 }
 
 impl PlannedListing {
+    /// The path without its query, by which requests are counted and messages speak of them.
+    pub fn endpoint(&self) -> &'static str {
+        self.path.split_once('?').map_or(self.path, |(endpoint, _)| endpoint)
+    }
+
     /// Whether the listing of one parent differs from workspace to workspace.
     pub fn is_per_workspace(&self) -> bool {
         self.path.contains("{workspace}")

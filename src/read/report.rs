@@ -9,9 +9,10 @@ use crate::error::Failure;
 #[derive(Debug, Default)]
 pub struct Account {
     pub records: u64,
-    /// Listings that were read or tried, and pages that were fetched for them.
+    /// Listings that were read or tried.
     pub listings: u64,
-    pub pages: u64,
+    /// Requests that were sent for them, retries included.
+    pub requests: u64,
     /// Listings that Asana refused and that may be passed over, by the reason.
     pub skipped: BTreeMap<String, u64>,
     /// What could not be read, by what went wrong; the stream is incomplete.
@@ -50,8 +51,8 @@ impl Account {
             "{stream}: {} {} in {} {}",
             grouped(self.records),
             plural(self.records, "record"),
-            grouped(self.pages),
-            plural(self.pages, "request")
+            grouped(self.requests),
+            plural(self.requests, "request")
         );
         for (reason, count) in &self.skipped {
             line.push_str(&format!("; {} {} skipped: {reason}", grouped(*count), plural(*count, "listing")));
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn an_account_reads_as_a_sentence() {
-        let mut account = Account { records: 1204, pages: 31, ..Account::default() };
+        let mut account = Account { records: 1204, requests: 31, ..Account::default() };
         assert_eq!(account.line("tasks"), "tasks: 1,204 records in 31 requests");
         account.skip("not in this plan".into());
         account.fail(Failure::transient("a"));

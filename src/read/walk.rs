@@ -5,7 +5,7 @@
 //! locked. Depth first: what a listing showed is visited before the next listing of the level above, so that
 //! slices end soon after they begin and little waits in memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::read::slices::{Outstanding, SliceId, Slices, StreamSet};
 use crate::read::type_check::TypeCheck;
 use crate::read::visit::{self, Job, Visit};
 use crate::state::StreamState;
-use crate::stream::{Cursor, News};
+use crate::stream::{self, Cursor, News};
 use crate::window::{self, Window};
 
 /// The least time between two checkpoints of a stream, which is how often Airbyte's platform stores one.
@@ -40,6 +40,9 @@ const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// How often a person is told how far the sync is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(30);
+
+/// So many skips of a stream for one reason are told one by one; the summary counts all.
+const SKIPS_TOLD: u64 = 5;
 
 /// Shorter pauses than this are pacing, not worth a word to the platform.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
@@ -341,11 +344,9 @@ impl<'a> Walk<'a> {
         pages: Pages,
         result: Result<Option<Page>, Fault>,
     ) -> Option<(Visit, Pages)> {
-        let stream = self.plan.listing(visit.listing).stream;
         match result {
             Ok(Some(page)) => {
                 visit.pages += 1;
-                self.progress[stream.0].account.pages += 1;
                 if let Err(failure) = self.take_page(&mut visit, &page) {
                     self.fail(&visit, failure);
                     self.close(&visit);
@@ -593,7 +594,7 @@ impl<'a> Walk<'a> {
         let listing = self.plan.listing(visit.listing);
         let depth = self.plan.stream(listing.stream).depth;
         let place = if depth <= 1 { Place::Root } else { Place::Slice };
-        match asana::consequence(fault, place) {
+        match self.lenient(listing.stream, asana::consequence(fault, place)) {
             Consequence::SkipSlice(reason) => {
                 self.progress[listing.stream.0].refused += u64::from(reason.is_lack_of_access());
                 self.skip(visit, fault, reason.text());
@@ -623,6 +624,19 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What only service accounts may read is refused to everybody else: that is the plan's doing, no lost right.
+    fn lenient(&self, stream: StreamId, consequence: Consequence) -> Consequence {
+        match consequence {
+            Consequence::FailStream(reason)
+                if reason.is_lack_of_access()
+                    && self.plan.stream(stream).stream.plan == stream::Plan::ServiceAccount =>
+            {
+                Consequence::SkipStream(reason)
+            }
+            other => other,
+        }
+    }
+
     /// Passes a listing over, and says so. What hangs below it keeps its cursor.
     fn skip(&mut self, visit: &Visit, fault: &Fault, reason: &str) {
         let stream = self.plan.listing(visit.listing).stream;
@@ -635,8 +649,10 @@ impl<'a> Walk<'a> {
             }
         }
         self.slices.get_mut(visit.slice).lacks(self.below[stream.0]);
-        let text = format!("{}: skipped, because {reason}. {fault}", names.join(", "));
-        self.outbox.push_back(Event::Log { level: Level::Warn, text });
+        let told = self.progress[stream.0].account.skipped.get(reason).copied().unwrap_or_default();
+        if told <= SKIPS_TOLD {
+            self.log(Level::Warn, format!("{}: skipped, because {reason}. {fault}", names.join(", ")));
+        }
     }
 
     /// Marks the listing's stream, and all that hang below it, as incomplete.
@@ -734,7 +750,8 @@ impl<'a> Walk<'a> {
     fn progress_line(&self) -> String {
         let selected = self.plan.selected().count();
         let finished = self.progress.iter().filter(|progress| progress.is_finished).count();
-        let (sent, known) = (self.pages(), self.outstanding.total() as u64);
+        let sent = self.client.counts().values().map(|counts| counts.requests).sum();
+        let known = self.outstanding.total() as u64;
         let minutes = self.started.elapsed().as_secs_f64() / 60.0;
         let rate = sent as f64 / minutes.max(f64::MIN_POSITIVE);
         let left = (known as f64 / rate.max(1.0)).ceil();
@@ -746,8 +763,12 @@ impl<'a> Walk<'a> {
         )
     }
 
-    fn pages(&self) -> u64 {
-        self.progress.iter().map(|progress| progress.account.pages).sum()
+    /// Requests sent for a stream's listings, retries included.
+    fn requests(&self, id: StreamId) -> u64 {
+        let of_stream = self.plan.listings.iter().filter(|listing| listing.stream == id);
+        let endpoints: BTreeSet<&str> = of_stream.map(|listing| listing.endpoint()).collect();
+        let counts = self.client.counts();
+        endpoints.iter().filter_map(|endpoint| counts.get(*endpoint)).map(|counts| counts.requests).sum()
     }
 
     /// Tells what failed, the failures that time may heal first, and what came of each stream.
