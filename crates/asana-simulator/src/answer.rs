@@ -2,8 +2,10 @@
 //! and the options, it reads no clock and does no I/O.
 
 use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
 
-use crate::gid::Gid;
+use crate::events;
+use crate::gid::{Gid, Kind};
 use crate::listing::{Endpoint, ListRequest, Listing, Paging, Source};
 use crate::opt_fields::Selection;
 use crate::options::{Options, Plan, Unpaged};
@@ -11,6 +13,7 @@ use crate::page;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::render::View;
+use crate::search::SearchIndex;
 use crate::time::Timestamp;
 use crate::world::{Viewer, World};
 
@@ -54,7 +57,12 @@ pub(crate) struct Answer {
     pub rows: usize,
 }
 
-pub(crate) fn answer(world: &World, options: &Options, request: &Request<'_>) -> Result<Answer, Refusal> {
+pub(crate) fn answer(
+    world: &World,
+    index: &Mutex<Option<SearchIndex>>,
+    options: &Options,
+    request: &Request<'_>,
+) -> Result<Answer, Refusal> {
     let parent = request.query.get("parent").and_then(|text| text.parse().ok()).map(Gid::kind);
     if options.gates.iter().any(|gate| gate.closes(request.template, parent, request.plan)) {
         return Err(Refusal::payment_required());
@@ -83,8 +91,56 @@ pub(crate) fn answer(world: &World, options: &Options, request: &Request<'_>) ->
             let listing = lists.listing(source)?;
             list(world, options, request, &listing)
         }
-        Endpoint::Search | Endpoint::Events | Endpoint::WorkspaceEvents => Err(Refusal::unknown_path()),
+        Endpoint::Search => {
+            let workspace = lists.workspace()?.index();
+            let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
+            let index = index.get_or_insert_with(|| SearchIndex::new(world));
+            let found = index.search(&lists, workspace, options.search_lag)?;
+            let mut body = rows(world, request, request.selection.unwrap_or(Selection::compact()), &found);
+            body.push('}');
+            Ok(Answer { body, rows: found.len() })
+        }
+        Endpoint::Events => {
+            let text = match request.path_gid {
+                Some(text) => text,
+                None => request.query.require("resource")?,
+            };
+            let stream = lists.find("resource", text, &[Kind::Task, Kind::Project, Kind::Goal])?;
+            events(world, options, request, stream)
+        }
+        Endpoint::WorkspaceEvents => {
+            if request.plan < Plan::Enterprise || !matches!(request.viewer, Viewer::ServiceAccount(_)) {
+                return Err(Refusal::new(
+                    403,
+                    "Forbidden: workspace events are open to service accounts alone",
+                ));
+            }
+            events(world, options, request, lists.workspace()?)
+        }
     }
+}
+
+fn events(world: &World, options: &Options, request: &Request<'_>, stream: Gid) -> Result<Answer, Refusal> {
+    let view = View { world, viewer: request.viewer };
+    let sync = request.query.get("sync");
+    let (body, rows) =
+        events::events(view, request.selection, stream, sync, request.now, options.sync_lifetime)?;
+    Ok(Answer { body, rows })
+}
+
+/// The opening of an envelope, and its rows.
+fn rows(world: &World, request: &Request<'_>, selection: &Selection, gids: &[Gid]) -> String {
+    let view = View { world, viewer: request.viewer };
+    let mut body = String::with_capacity(gids.len() * 512 + 256);
+    body.push_str("{\"data\":[");
+    for (position, gid) in gids.iter().enumerate() {
+        if position > 0 {
+            body.push(',');
+        }
+        view.write(&mut body, selection, *gid);
+    }
+    body.push(']');
+    body
 }
 
 /// One page of a listing, or all of it.
@@ -104,10 +160,10 @@ fn list(
         (Paging::Pages, limit) => limit,
         (Paging::Endless, limit) => Some(limit.unwrap_or(UNPAGED_ROWS)),
     };
-    let rows = |border: Option<u64>| listing.after(world, request.viewer, border);
+    let from = |border: Option<u64>| listing.after(world, request.viewer, border);
     let (mut page, paged) = match limit {
-        Some(limit) => (twisted(limit, border, request.twist, rows), true),
-        None => (page::cut(rows(border), UNPAGED_ROWS), false),
+        Some(limit) => (twisted(limit, border, request.twist, from), true),
+        None => (page::cut(from(border), UNPAGED_ROWS), false),
     };
     if !paged && page.border.is_some() {
         match options.unpaged {
@@ -116,20 +172,11 @@ fn list(
         }
     }
     if listing.paging == Paging::Endless && page.border.is_none() {
-        let matches_anything = !page.rows.is_empty() || rows(None).next().is_some();
+        let matches_anything = !page.rows.is_empty() || from(None).next().is_some();
         page.border = page.rows.last().map(|(key, _)| *key).or(border).filter(|_| matches_anything);
     }
-    let view = View { world, viewer: request.viewer };
-    let selection = request.selection.unwrap_or(listing.fields);
-    let mut body = String::with_capacity(page.rows.len() * 512 + 256);
-    body.push_str("{\"data\":[");
-    for (position, (_, gid)) in page.rows.iter().enumerate() {
-        if position > 0 {
-            body.push(',');
-        }
-        view.write(&mut body, selection, *gid);
-    }
-    body.push(']');
+    let gids: Vec<Gid> = page.rows.iter().map(|(_, gid)| *gid).collect();
+    let mut body = rows(world, request, request.selection.unwrap_or(listing.fields), &gids);
     if paged {
         next_page(&mut body, options, request, &scope, page.border);
     }

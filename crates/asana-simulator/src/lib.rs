@@ -4,6 +4,8 @@
 //! as Asana's REST API over HTTP on loopback.
 
 mod answer;
+mod edit;
+mod events;
 mod fault;
 mod generate;
 mod gid;
@@ -22,6 +24,7 @@ mod refusal;
 mod relations;
 mod render;
 mod scale;
+mod search;
 mod server;
 mod simulator;
 mod state;
@@ -29,6 +32,7 @@ mod time;
 mod vocabulary;
 mod world;
 
+pub use edit::{Edit, EditError, Editor};
 pub use fault::{Fault, FaultRule, Faults, Target, Trigger};
 pub use gid::{Gid, Kind, UnknownGid};
 pub use opt_fields::Selection;

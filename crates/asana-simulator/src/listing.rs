@@ -268,15 +268,19 @@ impl<'w> ListRequest<'w, '_> {
     }
 
     /// The workspace of the path, or else of the parameter, which must be the viewer's.
-    fn workspace(&self) -> Result<&'w Workspace, Refusal> {
+    pub(crate) fn workspace(&self) -> Result<Gid, Refusal> {
         let gid = match self.path_gid {
             Some(text) => self.find("workspace", text, &[Kind::Workspace])?,
             None => self.parameter("workspace", &[Kind::Workspace])?,
         };
         match self.world.membership(gid.index(), self.viewer.user().index()) {
-            Some(_) => Ok(&self.world.workspaces[gid.index() as usize]),
+            Some(_) => Ok(gid),
             None => Err(Refusal::forbidden("workspace")),
         }
+    }
+
+    fn in_workspace(&self) -> Result<&'w Workspace, Refusal> {
+        Ok(&self.world.workspaces[self.workspace()?.index() as usize])
     }
 
     /// The listing of a source.
@@ -288,7 +292,7 @@ impl<'w> ListRequest<'w, '_> {
             Source::Teams => self.teams()?,
             Source::TeamMemberships => self.team_memberships()?,
             Source::WorkspaceMemberships => {
-                Listing::of(Kind::WorkspaceMembership, &self.workspace()?.memberships)
+                Listing::of(Kind::WorkspaceMembership, &self.in_workspace()?.memberships)
             }
             Source::Projects => self.projects()?,
             Source::ProjectsOfTeam => {
@@ -311,9 +315,9 @@ impl<'w> ListRequest<'w, '_> {
                 let parent = self.parameter("parent", &[Kind::Task, Kind::Project, Kind::ProjectBrief])?;
                 Listing::of(Kind::Attachment, world.attachments_of(parent))
             }
-            Source::Tags => Listing::of(Kind::Tag, &self.workspace()?.tags),
+            Source::Tags => Listing::of(Kind::Tag, &self.in_workspace()?.tags),
             Source::CustomFields => {
-                Listing::of(Kind::CustomField, &self.workspace()?.custom_fields).in_full()
+                Listing::of(Kind::CustomField, &self.in_workspace()?.custom_fields).in_full()
             }
             Source::CustomFieldSettings(kind) => {
                 let parent = Gid::new(kind, self.in_path(kind)? as Index);
@@ -322,7 +326,7 @@ impl<'w> ListRequest<'w, '_> {
             }
             Source::Webhooks => self.webhooks()?,
             Source::ProjectTemplates => {
-                Listing::of(Kind::ProjectTemplate, &self.workspace()?.project_templates)
+                Listing::of(Kind::ProjectTemplate, &self.in_workspace()?.project_templates)
             }
             Source::TaskTemplates => {
                 let project = self.parameter("project", &[Kind::Project])?;
@@ -338,7 +342,7 @@ impl<'w> ListRequest<'w, '_> {
                 let goal = self.parameter("supported_goal", &[Kind::Goal])?;
                 Listing::of(Kind::GoalRelationship, &world.goals[goal.index() as usize].relationships)
             }
-            Source::TimePeriods => Listing::of(Kind::TimePeriod, &self.workspace()?.time_periods),
+            Source::TimePeriods => Listing::of(Kind::TimePeriod, &self.in_workspace()?.time_periods),
             Source::AuditLogEvents => self.audit_log_events()?,
         })
     }
@@ -357,12 +361,12 @@ impl<'w> ListRequest<'w, '_> {
                 "This request accesses data in multiple workspaces. Please specify a workspace or team.";
             return Err(Refusal::new(400, message));
         }
-        let listing = Listing::of(Kind::User, &self.workspace()?.users);
+        let listing = Listing::of(Kind::User, &self.in_workspace()?.users);
         Ok(if self.path_gid.is_some() { listing.paged(Paging::Whole) } else { listing })
     }
 
     fn teams(&self) -> Result<Listing<'w>, Refusal> {
-        let workspace = self.workspace()?;
+        let workspace = self.in_workspace()?;
         if workspace.form == WorkspaceForm::Plain {
             return Err(Refusal::new(400, "workspace: Not an organization"));
         }
@@ -383,7 +387,7 @@ impl<'w> ListRequest<'w, '_> {
         }
         let archived = self.query.flag("archived")?;
         let world = self.world;
-        let listing = Listing::of(Kind::Project, &self.workspace()?.projects);
+        let listing = Listing::of(Kind::Project, &self.in_workspace()?.projects);
         Ok(match archived {
             None => listing,
             Some(archived) => {
@@ -473,7 +477,7 @@ impl<'w> ListRequest<'w, '_> {
     fn webhooks(&self) -> Result<Listing<'w>, Refusal> {
         let resource = self.query.get("resource").map(str::to_owned);
         let world = self.world;
-        let listing = Listing::of(Kind::Webhook, &self.workspace()?.webhooks).in_full();
+        let listing = Listing::of(Kind::Webhook, &self.in_workspace()?.webhooks).in_full();
         Ok(match resource {
             Some(resource) => {
                 listing.only(move |gid| world.webhooks[gid.index() as usize].resource == *resource)
@@ -496,7 +500,7 @@ impl<'w> ListRequest<'w, '_> {
 
     /// A person lists own portfolios alone; a service account lists all, or those of the `owner` it names.
     fn portfolios(&self) -> Result<Listing<'w>, Refusal> {
-        let workspace = self.workspace()?;
+        let workspace = self.in_workspace()?;
         let owner = match self.query.get("owner") {
             Some(text) => Some(self.find("owner", text, &[Kind::User])?),
             None => None,
@@ -517,7 +521,7 @@ impl<'w> ListRequest<'w, '_> {
     }
 
     fn goals(&self) -> Result<Listing<'w>, Refusal> {
-        let workspace = self.workspace()?;
+        let workspace = self.in_workspace()?;
         let level = self.query.flag("is_workspace_level")?;
         let team = match self.query.get("team") {
             Some(text) => Some(self.find("team", text, &[Kind::Team])?.index()),
@@ -543,7 +547,7 @@ impl<'w> ListRequest<'w, '_> {
         let resource = self.query.get("resource_gid").map(str::to_owned);
         let world = self.world;
         let listing =
-            Listing::of(Kind::AuditLogEvent, &self.workspace()?.audit_log_events).only(move |gid| {
+            Listing::of(Kind::AuditLogEvent, &self.in_workspace()?.audit_log_events).only(move |gid| {
                 let event = &world.audit_log_events[gid.index() as usize];
                 start.is_none_or(|start| event.created_at >= start)
                     && end.is_none_or(|end| event.created_at < end)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::edit::Editor;
 use crate::fault::Faults;
 use crate::options::Options;
 use crate::record::RequestRecord;
@@ -86,6 +87,11 @@ impl Simulator {
     /// Looks at the world.
     pub fn world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
         look(&self.state.world.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the world, at the present of virtual time and as the main user unless told otherwise.
+    pub fn edit<T>(&self, change: impl FnOnce(&mut Editor<'_>) -> T) -> T {
+        self.state.edit(change)
     }
 
     /// The rules by which requests go wrong.

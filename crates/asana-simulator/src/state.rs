@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::answer::{self, Request, Twist};
+use crate::edit::Editor;
 use crate::fault::{Fault, Faults};
 use crate::gid::{Gid, Kind};
 use crate::limiter::{Limiter, Sort};
@@ -15,6 +16,7 @@ use crate::options::{Account, Options, Token};
 use crate::query::Query;
 use crate::record::{Log, RequestRecord};
 use crate::refusal::Refusal;
+use crate::search::SearchIndex;
 use crate::time::Clock;
 use crate::world::{Viewer, World};
 
@@ -28,6 +30,8 @@ pub struct SimulatorState {
     pub(crate) log: Mutex<Log>,
     limiters: Mutex<HashMap<String, Limiter>>,
     selections: Mutex<HashMap<String, Arc<Selection>>>,
+    /// Made by the first search, or before the first edit that it must not know of at once.
+    index: Mutex<Option<SearchIndex>>,
 }
 
 /// A request as it came from the wire.
@@ -66,6 +70,7 @@ impl SimulatorState {
             log: Mutex::default(),
             limiters: Mutex::default(),
             selections: Mutex::default(),
+            index: Mutex::default(),
         }
     }
 
@@ -96,6 +101,16 @@ impl SimulatorState {
         let status = if reply.fault == Some(Fault::ResetBeforeHeaders) { 0 } else { reply.status };
         self.finish(place, status, rows);
         reply
+    }
+
+    /// Changes the world at the clock's present.
+    pub(crate) fn edit<T>(&self, change: impl FnOnce(&mut Editor<'_>) -> T) -> T {
+        let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
+        if !self.options.search_lag.is_zero() {
+            let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            index.get_or_insert_with(|| SearchIndex::new(&world));
+        }
+        change(&mut Editor::new(&mut world, self.clock.now()))
     }
 
     /// Token, limits, latency, and the answer itself. The place that the concurrency limit counts is held until
@@ -152,7 +167,7 @@ impl SimulatorState {
             selection,
             twist,
         };
-        let answer = answer::answer(&world, &self.options, &request)?;
+        let answer = answer::answer(&world, &self.index, &self.options, &request)?;
         Ok((Reply { status: 200, headers: Vec::new(), body: answer.body, fault: None }, answer.rows))
     }
 

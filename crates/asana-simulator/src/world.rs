@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crate::events::EventLog;
 use crate::gid::{Gid, Index, Kind};
 use crate::model::*;
 use crate::render::FieldValue;
@@ -48,6 +49,9 @@ pub struct World {
     pub(crate) audit_log_events: Vec<AuditLogEvent>,
     pub(crate) custom_types: Vec<CustomType>,
     pub(crate) next_rank: u64,
+    pub(crate) events: EventLog,
+    /// Tasks that edits made or modified, and when, in that order.
+    pub(crate) touched: Vec<(Timestamp, Index)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,10 +5,12 @@ mod people;
 mod plans;
 mod work;
 
-pub(crate) use work::story_step;
+pub(crate) use plans::add_status;
+pub(crate) use work::{add_section, add_to_section, assign, attach, blank_task, story_step};
 
 use std::collections::HashMap;
 
+use crate::events::EventLog;
 use crate::gid::Index;
 use crate::model::*;
 use crate::random::Random;
@@ -80,6 +82,8 @@ fn empty(seed: u64) -> World {
         audit_log_events: Vec::new(),
         custom_types: Vec::new(),
         next_rank: 1,
+        events: EventLog::default(),
+        touched: Vec::new(),
     }
 }
 

@@ -187,7 +187,8 @@ pub(crate) fn story_step(seed: u64) -> i64 {
     MINUTE + (mix(seed ^ 0x57e9) % HOUR as u64) as i64
 }
 
-fn blank_task(workspace: Index, seed: u64, created_at: Timestamp) -> Task {
+/// A task in no place, of no one, with everything that its seed alone decides.
+pub(crate) fn blank_task(workspace: Index, seed: u64, created_at: Timestamp) -> Task {
     Task {
         name: None,
         notes: None,
