@@ -801,6 +801,7 @@ impl<'a> Walk<'a> {
             }
         }
         for (id, planned) in self.plan.selected() {
+            self.progress[id.0].account.requests = self.requests(id);
             let account = &self.progress[id.0].account;
             let level =
                 if account.is_incomplete() || account.skips() > 0 { Level::Warn } else { Level::Info };

@@ -6,4 +6,5 @@ mod truth;
 
 mod bad_input;
 mod check;
+mod conformance;
 mod read_full;
