@@ -6,13 +6,14 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::events;
 use crate::gid::{Gid, Kind};
-use crate::listing::{Endpoint, ListRequest, Listing, Paging, Source};
+use crate::listing::{ListRequest, Listing, Paging};
 use crate::opt_fields::Selection;
 use crate::options::{Options, Plan, Unpaged};
 use crate::page;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::render::View;
+use crate::route::{Endpoint, Source};
 use crate::search::SearchIndex;
 use crate::time::Timestamp;
 use crate::world::{Viewer, World};

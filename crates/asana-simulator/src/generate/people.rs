@@ -193,7 +193,11 @@ pub(super) fn custom_field(
 /// Enables a field for the tasks, projects or goals in a container.
 pub(super) fn setting(world: &mut World, parent: Gid, field: Index) {
     let setting = world.custom_field_settings.len() as Index;
-    world.custom_field_settings.push(CustomFieldSetting { parent, field, important: setting % 2 == 0 });
+    world.custom_field_settings.push(CustomFieldSetting {
+        parent,
+        field,
+        important: setting.is_multiple_of(2),
+    });
     let at = parent.index() as usize;
     match parent.kind() {
         Kind::Project => world.projects[at].settings.push(setting),

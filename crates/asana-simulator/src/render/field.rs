@@ -48,7 +48,7 @@ impl View<'_> {
         let draw = mix(seed ^ u64::from(index) << 32 ^ 0xf1e1d);
         let value = match set {
             Some(value) => value.clone(),
-            None => (draw % 5 != 0).then(|| self.drawn_value(index, draw)),
+            None => (!draw.is_multiple_of(5)).then(|| self.drawn_value(index, draw)),
         };
         self.field(out, selection, index, Some((on, value)));
     }

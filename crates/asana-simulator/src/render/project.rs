@@ -52,9 +52,9 @@ impl View<'_> {
         let mut object = Object::resource(out, selection, gid);
         object.text("name", Level::Compact, &project.name);
         object.flag("archived", Level::Standard, project.archived);
-        let color = (project.seed % 6 != 0).then(|| choice(project.seed, 1, &COLORS));
+        let color = (!project.seed.is_multiple_of(6)).then(|| choice(project.seed, 1, &COLORS));
         object.optional_word("color", Level::Standard, color);
-        let icon = (project.seed % 7 != 0).then(|| choice(project.seed, 2, &ICONS));
+        let icon = (!project.seed.is_multiple_of(7)).then(|| choice(project.seed, 2, &ICONS));
         object.optional_word("icon", Level::Standard, icon);
         object.time("created_at", Level::Standard, project.created_at);
         object.time("modified_at", Level::Standard, project.modified_at);

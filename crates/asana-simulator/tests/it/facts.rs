@@ -26,7 +26,7 @@ const DEPARTURES: [(&str, &str); 11] = [
 ];
 
 fn facts() -> Value {
-    serde_json::from_str(include_str!("../facts/fields.json")).unwrap()
+    serde_json::from_str(include_str!("../../facts/fields.json")).unwrap()
 }
 
 /// What is wrong with a value, if anything, by its place.
