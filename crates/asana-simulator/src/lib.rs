@@ -25,6 +25,7 @@ mod record;
 mod refusal;
 mod relations;
 mod render;
+mod reply;
 mod route;
 mod scale;
 mod search;
