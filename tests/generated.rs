@@ -1,6 +1,8 @@
 //! The files that are made from the code: each is compared, rewritten if it is stale, and then fails the test, so
 //! that running the tests twice brings everything up to date. Knows no network.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;

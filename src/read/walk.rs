@@ -348,6 +348,7 @@ impl<'a> Walk<'a> {
             Ok(Some(page)) => {
                 visit.pages += 1;
                 if let Err(failure) = self.take_page(&mut visit, &page) {
+                    self.jobs.extend(visit.children.drain(..).rev());
                     self.fail(&visit, failure);
                     self.close(&visit);
                     return None;
@@ -551,7 +552,7 @@ impl<'a> Walk<'a> {
     fn end_stream(&mut self, id: StreamId) {
         self.start_stream(id);
         let name = self.plan.stream(id).stream.name;
-        if self.has_lost_access(id) {
+        if !self.progress[id.0].account.is_incomplete() && self.has_lost_access(id) {
             let account = &mut self.progress[id.0].account;
             let reasons: Vec<_> = account.skipped.keys().cloned().collect();
             account.fail(
@@ -801,6 +802,7 @@ impl<'a> Walk<'a> {
             }
         }
         for (id, planned) in self.plan.selected() {
+            self.progress[id.0].account.requests = self.requests(id);
             let account = &self.progress[id.0].account;
             let level =
                 if account.is_incomplete() || account.skips() > 0 { Level::Warn } else { Level::Info };

@@ -1,9 +1,12 @@
 //! The connector from the outside: the real binary against the simulator over real HTTP, every line of stdout
 //! parsed. Knows nothing of the connector's insides.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
+
 mod harness;
 mod truth;
 
 mod bad_input;
 mod check;
+mod conformance;
 mod read_full;

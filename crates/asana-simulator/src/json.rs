@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::gid::Gid;
 use crate::opt_fields::{Level, Selection};
-use crate::time::{Day, Timestamp, append};
+use crate::time::{Day, Timestamp, append, digits};
 
 /// An object being written.
 pub(crate) struct Object<'o, 's> {
@@ -23,7 +23,9 @@ impl<'o, 's> Object<'o, 's> {
     pub(crate) fn of(out: &'o mut String, selection: &'s Selection, gid: Gid) -> Self {
         let mut object = Self::begin(out, selection);
         object.key("gid");
-        object.quoted(gid);
+        object.out.push('"');
+        digits(object.out, gid.number(), 16);
+        object.out.push('"');
         object
     }
 
@@ -47,7 +49,9 @@ impl<'o, 's> Object<'o, 's> {
     pub(crate) fn word(&mut self, name: &str, level: Level, value: &str) {
         if self.wants(name, level).is_some() {
             self.key(name);
-            self.quoted(value);
+            self.out.push('"');
+            self.out.push_str(value);
+            self.out.push('"');
         }
     }
 
@@ -82,7 +86,7 @@ impl<'o, 's> Object<'o, 's> {
     }
 
     pub(crate) fn flag(&mut self, name: &str, level: Level, value: bool) {
-        self.plain(name, level, value);
+        self.literal(name, level, if value { "true" } else { "false" });
     }
 
     pub(crate) fn integer(&mut self, name: &str, level: Level, value: u64) {
@@ -104,7 +108,9 @@ impl<'o, 's> Object<'o, 's> {
     pub(crate) fn time(&mut self, name: &str, level: Level, value: Timestamp) {
         if self.wants(name, level).is_some() {
             self.key(name);
-            self.quoted(value);
+            self.out.push('"');
+            value.append_to(self.out);
+            self.out.push('"');
         }
     }
 
@@ -119,14 +125,18 @@ impl<'o, 's> Object<'o, 's> {
         if self.wants(name, level).is_some() {
             self.key(name);
             match value {
-                Some(value) => self.quoted(value),
+                Some(value) => {
+                    self.out.push('"');
+                    value.append_to(self.out);
+                    self.out.push('"');
+                }
                 None => self.out.push_str("null"),
             }
         }
     }
 
     pub(crate) fn null(&mut self, name: &str, level: Level) {
-        self.plain(name, level, "null");
+        self.literal(name, level, "null");
     }
 
     /// An object or any other value, written by `write`.
@@ -176,6 +186,13 @@ impl<'o, 's> Object<'o, 's> {
         });
     }
 
+    fn literal(&mut self, name: &str, level: Level, value: &str) {
+        if self.wants(name, level).is_some() {
+            self.key(name);
+            self.out.push_str(value);
+        }
+    }
+
     fn plain(&mut self, name: &str, level: Level, value: impl Display) {
         if self.wants(name, level).is_some() {
             self.key(name);
@@ -192,21 +209,14 @@ impl<'o, 's> Object<'o, 's> {
         self.out.push_str(name);
         self.out.push_str("\":");
     }
-
-    fn quoted(&mut self, value: impl Display) {
-        self.out.push('"');
-        append(self.out, value);
-        self.out.push('"');
-    }
 }
 
 /// Appends a JSON string.
 pub(crate) fn escape(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
-    while let Some(position) =
-        rest.find(|character: char| character < ' ' || character == '"' || character == '\\')
-    {
+    // Every byte that needs escaping is a character of its own.
+    while let Some(position) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         out.push_str(&rest[..position]);
         match rest.as_bytes()[position] {
             b'"' => out.push_str("\\\""),

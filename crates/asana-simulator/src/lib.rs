@@ -4,9 +4,11 @@
 //! as Asana's REST API over HTTP on loopback.
 
 mod answer;
+mod control;
 mod edit;
 mod events;
 mod fault;
+mod floor;
 mod generate;
 mod gid;
 mod json;
@@ -23,6 +25,8 @@ mod record;
 mod refusal;
 mod relations;
 mod render;
+mod reply;
+mod route;
 mod scale;
 mod search;
 mod server;
@@ -34,6 +38,7 @@ mod world;
 
 pub use edit::{Edit, EditError, Editor};
 pub use fault::{Fault, FaultRule, Faults, Target, Trigger};
+pub use floor::RequestFloor;
 pub use gid::{Gid, Kind, UnknownGid};
 pub use opt_fields::Selection;
 pub use options::{Account, Control, DEFAULT_TOKEN, Gate, Limits, Options, Plan, Token, Unpaged};

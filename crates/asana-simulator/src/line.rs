@@ -103,6 +103,7 @@ pub(crate) struct Pieces {
     pause: Duration,
     pausing: Option<Pin<Box<Sleep>>>,
     end: End,
+    flushed: bool,
     /// What the headers announce.
     length: u64,
 }
@@ -117,7 +118,14 @@ impl Pieces {
         let bytes = Bytes::from(body);
         let length = bytes.len() as u64;
         let sent = bytes.slice(..sent.min(bytes.len()));
-        Self { pieces: VecDeque::from([sent]), pause: Duration::ZERO, pausing: None, end, length }
+        Self {
+            pieces: VecDeque::from([sent]),
+            pause: Duration::ZERO,
+            pausing: None,
+            end,
+            flushed: false,
+            length,
+        }
     }
 
     /// The body in ten pieces with a pause before each.
@@ -127,7 +135,7 @@ impl Pieces {
         let step = bytes.len().div_ceil(10).max(1);
         let pieces =
             (0..bytes.len()).step_by(step).map(|from| bytes.slice(from..(from + step).min(bytes.len())));
-        Self { pieces: pieces.collect(), pause, pausing: None, end: End::Whole, length }
+        Self { pieces: pieces.collect(), pause, pausing: None, end: End::Whole, flushed: false, length }
     }
 }
 
@@ -147,6 +155,12 @@ impl Body for Pieces {
         if let Some(piece) = self.pieces.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
+        if !matches!(self.end, End::Whole) && !std::mem::replace(&mut self.flushed, true) {
+            // What was sent so far has to reach the wire before the end drops the rest: hyper flushes while a
+            // body is pending.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         match std::mem::replace(&mut self.end, End::Whole) {
             End::Whole => Poll::Ready(None),
             End::Closed => Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
@@ -163,5 +177,31 @@ impl Body for Pieces {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_slow_body_pauses_before_each_of_its_ten_pieces() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let (body, taken) = runtime.unwrap().block_on(async {
+            let started = tokio::time::Instant::now();
+            let body = Pieces::slow("0123456789".repeat(7), Duration::from_secs(3)).collect().await.unwrap();
+            (body.to_bytes(), started.elapsed())
+        });
+        assert_eq!((body.len(), taken), (70, Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_cut_body_announces_more_than_it_sends_and_fails() {
+        let body = Pieces::ending("0123456789".to_owned(), 4, End::Closed);
+        assert_eq!(body.size_hint().exact(), Some(10));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert!(runtime.block_on(body.collect()).is_err());
     }
 }

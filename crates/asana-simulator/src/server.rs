@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::service::service_fn;
@@ -12,12 +13,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::control;
 use crate::fault::Fault;
 use crate::line::{Breaker, End, Line, Pieces};
-use crate::state::{Arrival, Reply, SimulatorState};
+use crate::options::Control;
+use crate::reply::Reply;
+use crate::state::{Arrival, SimulatorState};
 
 /// The path below which the API lies.
 const API: &str = "/api/1.0";
+/// The path below which the control endpoints lie, where they are on.
+const CONTROL: &str = "/control";
 
 /// Serves a simulator on a listener until `shutdown` resolves; connections still open are dropped then.
 ///
@@ -85,7 +91,22 @@ async fn serve(
             };
             state.handle(&arrival).await
         }
-        None => Reply { status: 404, headers: Vec::new(), body: "Not found".to_owned(), fault: None },
+        None => {
+            let path = path.strip_prefix(CONTROL).filter(|_| state.options.control == Control::On);
+            let (status, body) = match path {
+                Some(path) => {
+                    let (path, query) =
+                        (path.to_owned(), request.uri().query().unwrap_or_default().to_owned());
+                    let method = request.method().clone();
+                    match request.into_body().collect().await {
+                        Ok(body) => control::control(state, method.as_str(), &path, &query, &body.to_bytes()),
+                        Err(error) => (400, error.to_string()),
+                    }
+                }
+                None => (404, "Not found".to_owned()),
+            };
+            Reply { status, headers: Vec::new(), body, fault: None }
+        }
     };
     Ok(response(reply, breaker))
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ impl Simulator {
 
     /// Looks at the world.
     pub fn world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
-        look(&self.state.world.read().unwrap_or_else(PoisonError::into_inner))
+        self.state.look(look)
     }
 
     /// Changes the world, at the present of virtual time and as the main user unless told otherwise.

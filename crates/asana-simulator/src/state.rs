@@ -10,12 +10,13 @@ use crate::edit::Editor;
 use crate::fault::{Fault, Faults};
 use crate::gid::{Gid, Kind};
 use crate::limiter::{Limiter, Sort};
-use crate::listing::{self, Endpoint};
 use crate::opt_fields::Selection;
 use crate::options::{Account, Options, Token};
 use crate::query::Query;
 use crate::record::{Log, RequestRecord};
 use crate::refusal::Refusal;
+use crate::reply::{Reply, instead, pretty, refused, wrong_type};
+use crate::route::{self, Endpoint};
 use crate::search::SearchIndex;
 use crate::time::Clock;
 use crate::world::{Viewer, World};
@@ -46,16 +47,6 @@ pub(crate) struct Arrival<'a> {
     pub base_url: &'a str,
 }
 
-/// An answer on its way to the wire.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
-    /// What is still to go wrong while it is sent.
-    pub fault: Option<Fault>,
-}
-
 /// Distinct `opt_fields` that are kept parsed.
 const KEPT_SELECTIONS: usize = 1000;
 
@@ -77,7 +68,7 @@ impl SimulatorState {
     /// Answers a request and logs it.
     pub(crate) async fn handle(&self, arrival: &Arrival<'_>) -> Reply {
         let query = Query::parse(arrival.query);
-        let route = listing::endpoint(arrival.path);
+        let route = route::endpoint(arrival.path);
         let template = route.map_or("", |(template, _, _)| template);
         let struck = self.faults.strike(template, arrival.path, || joined(&query));
         if let Some((_, Fault::ClockJump(by))) = &struck {
@@ -101,6 +92,11 @@ impl SimulatorState {
         let status = if reply.fault == Some(Fault::ResetBeforeHeaders) { 0 } else { reply.status };
         self.finish(place, status, rows);
         reply
+    }
+
+    /// Looks at the world.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.world.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Changes the world at the clock's present.
@@ -270,70 +266,83 @@ fn joined(query: &Query) -> String {
     query.pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-fn refused(refusal: &Refusal) -> Reply {
-    let retry_after = refusal.retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string()));
-    Reply {
-        status: refusal.status,
-        headers: retry_after.into_iter().collect(),
-        body: refusal.body(),
-        fault: None,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FaultRule;
+    use crate::options::{DEFAULT_TOKEN, Limits};
+    use crate::scale::Scale;
 
-/// The reply of a fault that takes the place of an answer.
-fn instead(fault: &Fault) -> Option<Reply> {
-    let refusal = match fault {
-        Fault::Respond { status, headers, body } => {
-            return Some(Reply {
-                status: *status,
-                headers: headers.clone(),
-                body: body.clone(),
-                fault: None,
-            });
-        }
-        Fault::GarbageBody => {
-            let body = "<html><body>It's not you, it's us.</body></html>".to_owned();
-            return Some(Reply { status: 200, headers: Vec::new(), body, fault: None });
-        }
-        Fault::Status { status, retry_after } => {
-            let message = match status {
-                401 => "Not Authorized",
-                402 => "Payment Required",
-                403 => "Forbidden",
-                404 => "Not Found",
-                429 => "You have made too many requests recently. Please, be chill.",
-                _ => "Server Error",
-            };
-            Refusal { retry_after: *retry_after, ..Refusal::new(*status, message) }
-        }
-        Fault::ExpiredOffset => Refusal::expired_offset(),
-        Fault::TruncatedSet => Refusal::truncated_set(),
-        Fault::TooLarge => Refusal::too_large(),
-        _ => return None,
-    };
-    Some(refused(&refusal))
-}
-
-/// Gives a field of every row another value.
-fn wrong_type(body: &mut String, field: &str, value: &serde_json::Value) {
-    let Ok(mut envelope) = serde_json::from_str::<serde_json::Value>(body) else { return };
-    let data = &mut envelope["data"];
-    let rows = match data {
-        serde_json::Value::Array(rows) => rows.as_mut_slice(),
-        other => std::slice::from_mut(other),
-    };
-    for row in rows {
-        if let Some(row) = row.as_object_mut() {
-            row.insert(field.to_owned(), value.clone());
+    fn arrival<'a>(authorization: &'a str) -> Arrival<'a> {
+        Arrival {
+            method: "GET",
+            path: "/users/me",
+            query: "",
+            authorization: Some(authorization),
+            user_agent: "",
+            base_url: "http://x",
         }
     }
-    *body = envelope.to_string();
-}
 
-fn pretty(body: &mut String) {
-    if let Ok(envelope) = serde_json::from_str::<serde_json::Value>(body)
-        && let Ok(laid_out) = serde_json::to_string_pretty(&envelope)
-    {
-        *body = laid_out;
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+    }
+
+    #[test]
+    fn only_so_many_requests_run_at_the_same_time() {
+        let options = Options {
+            limits: Limits { concurrent_reads: 3, ..Limits::default() },
+            latency: Duration::from_millis(300),
+            ..Options::default()
+        };
+        let state = Arc::new(SimulatorState::new(World::generate(1, &Scale::tiny()), options));
+        let statuses = runtime().block_on(async {
+            let requests: Vec<_> = (0..8)
+                .map(|_| {
+                    let state = state.clone();
+                    let authorization = format!("Bearer {DEFAULT_TOKEN}");
+                    tokio::spawn(async move { state.handle(&arrival(&authorization)).await.status })
+                })
+                .collect();
+            let mut statuses = Vec::new();
+            for request in requests {
+                statuses.push(request.await.unwrap());
+            }
+            statuses.push(state.handle(&arrival(&format!("bearer {DEFAULT_TOKEN}"))).await.status);
+            statuses
+        });
+        assert_eq!(statuses, [200, 200, 200, 429, 429, 429, 429, 429, 200]);
+    }
+
+    #[test]
+    fn a_client_that_goes_away_gives_its_place_back() {
+        let options = Options {
+            limits: Limits { concurrent_reads: 1, ..Limits::default() },
+            latency: Duration::from_millis(300),
+            ..Options::default()
+        };
+        let state = SimulatorState::new(World::generate(1, &Scale::tiny()), options);
+        let authorization = format!("Bearer {DEFAULT_TOKEN}");
+        let status = runtime().block_on(async {
+            let patience = Duration::from_millis(10);
+            let given_up = tokio::time::timeout(patience, state.handle(&arrival(&authorization))).await;
+            assert!(given_up.is_err());
+            state.handle(&arrival(&authorization)).await.status
+        });
+        assert_eq!(status, 200);
+    }
+
+    #[test]
+    fn slow_headers_take_the_time_they_were_given() {
+        let state = SimulatorState::new(World::generate(1, &Scale::tiny()), Options::default());
+        let pause = Duration::from_secs(90);
+        state.faults.add(FaultRule::new("/users/*", Fault::SlowHeaders(pause)));
+        let authorization = format!("Bearer {DEFAULT_TOKEN}");
+        let (status, taken) = runtime().block_on(async {
+            let started = tokio::time::Instant::now();
+            let status = state.handle(&arrival(&authorization)).await.status;
+            (status, started.elapsed())
+        });
+        assert_eq!((status, taken), (200, pause));
     }
 }

@@ -48,7 +48,7 @@ impl View<'_> {
         let draw = mix(seed ^ u64::from(index) << 32 ^ 0xf1e1d);
         let value = match set {
             Some(value) => value.clone(),
-            None => (draw % 5 != 0).then(|| self.drawn_value(index, draw)),
+            None => (!draw.is_multiple_of(5)).then(|| self.drawn_value(index, draw)),
         };
         self.field(out, selection, index, Some((on, value)));
     }
@@ -65,7 +65,8 @@ impl View<'_> {
             }
             FieldShape::Number(NumberFormat::Plain) => FieldValue::Number(random.below(1000) as f64),
             FieldShape::Number(_) | FieldShape::Formula => {
-                FieldValue::Number(random.below(2_000_000) as f64 / 100.0 - 5000.0)
+                // Divided last: a decimal of few digits is read back exactly by every reader.
+                FieldValue::Number((random.below(2_000_000) as f64 - 500_000.0) / 100.0)
             }
             FieldShape::Enum => FieldValue::Enum(*random.pick(&field.options)),
             FieldShape::MultiEnum => {
@@ -158,7 +159,8 @@ impl View<'_> {
         object.word("default_access_level", Level::Standard, access);
     }
 
-    /// The value property of the field's type, and the display value that every type has.
+    /// The value property of the field's type, and the display value that every type has. Long because there is
+    /// one arm per type.
     fn value(&self, object: &mut Object<'_, '_>, field: &CustomField, value: Option<FieldValue>) {
         let display = value.as_ref().map(|value| self.displayed(value));
         object.optional_text("display_value", Level::Compact, display.as_deref());

@@ -48,7 +48,7 @@ impl View<'_> {
         object.optional_day(
             "start_on",
             Level::Standard,
-            due.filter(|_| index % 2 == 0).map(|due| Day(due.0 - 90)),
+            due.filter(|_| index.is_multiple_of(2)).map(|due| Day(due.0 - 90)),
         );
         object.optional_day("due_on", Level::Standard, due);
         let access = choice(portfolio.seed, 2, &["admin", "editor", "viewer"]);
@@ -103,7 +103,7 @@ impl View<'_> {
         object.optional_day(
             "start_on",
             Level::Standard,
-            due.filter(|_| index % 2 == 0).map(|due| Day(due.0 - 120)),
+            due.filter(|_| index.is_multiple_of(2)).map(|due| Day(due.0 - 120)),
         );
         if self.in_organization(goal.workspace) {
             object.flag("is_workspace_level", Level::Standard, goal.team.is_none());

@@ -1,14 +1,12 @@
 //! Listings, pages, fields and errors over real HTTP, against the world's own relations.
 
-mod client;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::client::{Account, gids};
 use asana_simulator::{
     DEFAULT_TOKEN, Gid, Kind, Options, Plan, Scale, Token, UnassignedOrphans, Unpaged, World,
 };
-use client::{Account, gids};
 
 fn texts(gids: &[Gid]) -> Vec<String> {
     gids.iter().map(Gid::to_string).collect()

@@ -1,0 +1,148 @@
+//! What the architecture says each file may not know, checked on the source text. Knows no behaviour.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use source_asana::streams::ALL;
+
+/// Every Rust file of the workspace, with its text.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders = vec![root.join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !path.ends_with("target") && !path.ends_with(".venv") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root).unwrap().to_owned(), text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found
+}
+
+/// The code before the file's own tests.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap()
+}
+
+/// Lines of code, without comments.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    code(text).lines().map(str::trim).filter(|line| !line.starts_with("//"))
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for_and_what_it_does_not_know() {
+    for folder in ["src", "crates", "xtask", "tests", "benches"] {
+        if !Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).exists() {
+            continue;
+        }
+        for (path, text) in sources(folder) {
+            assert!(
+                text.starts_with("//! "),
+                "{} does not open with a sentence on what it is for",
+                path.display()
+            );
+        }
+    }
+    // A stream's file is a declaration: the table says for all of them what they know.
+    let is_stream = |path: &Path| path.starts_with("src/streams") && !path.ends_with("mod.rs");
+    for (path, text) in sources("src").into_iter().filter(|(path, _)| !is_stream(path)) {
+        let opening: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let opening = opening.join(" ");
+        let says = ["Knows", "knows", "know ", "named nowhere else", "stand on it"]
+            .iter()
+            .any(|word| opening.contains(word));
+        assert!(says, "{} does not say what it does not know", path.display());
+    }
+}
+
+#[test]
+fn no_file_outside_the_streams_names_a_stream() {
+    for (path, text) in sources("src") {
+        if path.starts_with("src/streams") {
+            continue;
+        }
+        for line in lines(&text) {
+            for stream in ALL {
+                // The config's own field has the name that users know from everywhere.
+                let is_config = path.ends_with("config.rs") || path.starts_with("src/command");
+                if is_config && stream.name == "workspaces" {
+                    continue;
+                }
+                assert!(
+                    !line.contains(&format!("\"{}\"", stream.name))
+                        && !line.contains(&format!("streams::{}", stream.name)),
+                    "{} names the stream {}: {line}",
+                    path.display(),
+                    stream.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn only_asana_names_status_codes_and_only_emit_writes_stdout() {
+    for (path, text) in sources("src") {
+        for line in lines(&text) {
+            if !path.starts_with("src/asana") {
+                for status in ["400", "401", "402", "403", "404", "412", "429", "500", "503"] {
+                    let is_named =
+                        line.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| word == status);
+                    assert!(!is_named, "{} names status {status}: {line}", path.display());
+                }
+            }
+            if !path.ends_with("emit.rs") {
+                assert!(!line.contains("io::stdout"), "{} writes stdout: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_pure_core_reads_no_clock_and_does_no_input_or_output() {
+    let pure = [
+        "state.rs",
+        "window.rs",
+        "opt_fields.rs",
+        "plan.rs",
+        "schema.rs",
+        "stream.rs",
+        "read/row.rs",
+        "read/slices.rs",
+        "read/report.rs",
+        "asana/fault.rs",
+        "moment.rs",
+        "gid.rs",
+    ];
+    for (path, text) in sources("src") {
+        if !pure.iter().any(|pure| path == Path::new("src").join(pure)) {
+            continue;
+        }
+        for line in lines(&text) {
+            for impure in ["::now()", "std::fs", "std::net", "tokio::", "reqwest", "std::env", "std::thread"]
+            {
+                assert!(!line.contains(impure), "{} is not pure: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_simulator_and_the_connector_share_no_code_but_the_protocols() {
+    let manifest = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let simulator = manifest("crates/asana-simulator/Cargo.toml");
+    assert!(!simulator.contains("source-asana"), "the simulator depends on the connector");
+    let connector = manifest("Cargo.toml");
+    let dependencies = connector.split("\n[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    assert!(!dependencies.contains("asana-simulator"), "the connector depends on the simulator");
+}
