@@ -137,7 +137,10 @@ fn throughput(case: &Case, projects: usize, target: u32) -> Result<(), Box<dyn E
         world.tasks,
         case.pages.row_bytes()
     );
-    println!("{:<12}{:>12}{:>16}{:>18}{:>12}", "", "records/s", "records/s/core", "CPU ms/1000 rec", "peak MB");
+    println!(
+        "{:<12}{:>12}{:>16}{:>18}{:>12}",
+        "", "records/s", "records/s/core", "CPU ms/1000 rec", "peak MB"
+    );
     for (index, name) in ["connector", "naive"].into_iter().enumerate() {
         let of = |figure: &dyn Fn(&Usage) -> f64| median(pairs.iter().map(|pair| figure(&pair[index])));
         println!(

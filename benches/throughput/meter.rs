@@ -26,8 +26,6 @@ pub struct Usage {
     pub peak_memory: u64,
     /// RECORD lines on stdout.
     pub records: u64,
-    /// Bytes on stdout.
-    pub bytes: u64,
 }
 
 /// Runs `program` to its end, reading all that it prints.
@@ -44,9 +42,8 @@ pub fn measure(program: &Command) -> Result<Usage, Box<dyn Error>> {
     let begin = Instant::now();
     let mut meter = meter.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut output = BufReader::with_capacity(256 * 1024, meter.stdout.take().ok_or("stdout is piped")?);
-    let (mut records, mut bytes, mut line, mut last_other) = (0, 0, Vec::new(), Vec::new());
+    let (mut records, mut line, mut last_other) = (0, Vec::new(), Vec::new());
     while output.read_until(b'\n', &mut line)? > 0 {
-        bytes += line.len() as u64;
         if line.starts_with(br#"{"type":"RECORD""#) || line.starts_with(br#"{"record""#) {
             records += 1;
         } else {
@@ -63,7 +60,7 @@ pub fn measure(program: &Command) -> Result<Usage, Box<dyn Error>> {
     let numbers: Vec<u64> =
         told.lines().last().unwrap_or_default().split(' ').map(str::parse).collect::<Result<_, _>>()?;
     let [microseconds, peak_memory] = numbers[..] else { return Err(told.into()) };
-    Ok(Usage { wall, processor: Duration::from_micros(microseconds), peak_memory, records, bytes })
+    Ok(Usage { wall, processor: Duration::from_micros(microseconds), peak_memory, records })
 }
 
 /// The small process between: runs the program that the arguments name and prints its processor time in

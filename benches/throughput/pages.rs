@@ -87,14 +87,13 @@ impl TaskPages {
         let template = &self.templates[number % self.templates.len()];
         let start = output.len();
         output.extend_from_slice(&template.rows);
-        let mut gid = FIRST_GID + (number * ROWS) as u64;
-        for place in &template.gids {
+        let first_gid = FIRST_GID + (number * ROWS) as u64;
+        for (gid, place) in (first_gid..).zip(&template.gids) {
             let mut rest = gid;
             for digit in output[start + place..start + place + 16].iter_mut().rev() {
                 *digit = b'0' + (rest % 10) as u8;
                 rest /= 10;
             }
-            gid += 1;
         }
     }
 

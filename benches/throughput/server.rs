@@ -34,9 +34,8 @@ impl Account {
     /// Appends the body of the answer to a request for `target`.
     fn answer(&self, target: &str, output: &mut Vec<u8>) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let parameter = |name: &str| {
-            query.split('&').filter_map(|pair| pair.split_once('=')).find(|pair| pair.0 == name)
-        };
+        let parameter =
+            |name: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|pair| pair.0 == name);
         let offset: usize = parameter("offset").and_then(|pair| pair.1.parse().ok()).unwrap_or_default();
         output.extend_from_slice(b"{\"data\":[");
         let mut has_more = false;

@@ -37,6 +37,11 @@ impl Page {
         self.rows.iter().map(|range| &self.text[range.clone()])
     }
 
+    /// How much memory the page takes.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -390,8 +395,7 @@ mod tests {
         leaf.prop_recursive(4, 32, 6, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                prop::collection::hash_map(any::<String>(), inner, 0..6)
-                    .prop_map(|fields| Value::from_iter(fields)),
+                prop::collection::hash_map(any::<String>(), inner, 0..6).prop_map(Value::from_iter),
             ]
         })
     }

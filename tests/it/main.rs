@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
 
 mod harness;
+mod in_process;
 mod truth;
 
 mod bad_input;
 mod check;
 mod conformance;
+mod faults;
 mod read_full;
