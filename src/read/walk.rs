@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use airbyte_protocol::message::Level;
@@ -20,9 +21,10 @@ use crate::asana::{self, Client, Consequence, Fault, Notice, Page, Pages, Place,
 use crate::config::Settings;
 use crate::emit::{Batch, Event};
 use crate::error::Failure;
-use crate::gid::{Gid, GidSet};
+use crate::gid::Gid;
 use crate::moment::Moment;
-use crate::plan::{ListingId, Mode, Plan, StreamId};
+use crate::plan::{ListingId, Mode, Plan, PlannedListing, StreamId};
+use crate::read::coverage::Coverage;
 use crate::read::report::{Account, grouped};
 use crate::read::row::{self, Probe};
 use crate::read::slices::{Outstanding, SliceId, Slices, StreamSet};
@@ -43,16 +45,6 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(30);
 
 /// So many skips of a stream for one reason are told one by one; the summary counts all.
 const SKIPS_TOLD: u64 = 5;
-
-/// So many bytes of pages may be under way, which bounds memory: a page is there up to three times, as it comes in,
-/// as it is read and as it waits for stdout.
-const MOST_BYTES_IN_FLIGHT: usize = 16 * 1024 * 1024;
-
-/// What pages are taken for before any has come: a hundred full tasks.
-const LARGE_PAGE: usize = 512 * 1024;
-
-/// So many listings may be under way however large their pages are.
-const LEAST_IN_FLIGHT: usize = 6;
 
 /// Shorter pauses than this are pacing, not worth a word to the platform.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
@@ -96,21 +88,27 @@ pub struct Walk<'a> {
     jobs: Vec<Job>,
     /// Listings of the job at hand.
     ready: Vec<Visit>,
+    /// Listings that have more pages. They go on before others begin.
+    begun: VecDeque<(Visit, Pages)>,
     outbox: VecDeque<Event>,
     slices: Slices,
     outstanding: Outstanding,
     /// For each stream, the streams whose records can lead to a listing of it.
     above: Vec<StreamSet>,
     below: Vec<StreamSet>,
-    seen: Vec<GidSet>,
+    coverage: Coverage,
     progress: Vec<Progress>,
     /// Which streams met each slice, so that what was not met is forgotten.
     met: HashMap<Rc<str>, StreamSet>,
     probes: Vec<Vec<&'static str>>,
     type_check: TypeCheck,
     workspaces: Vec<Gid>,
-    /// How large pages are at present.
-    page_bytes: usize,
+    /// What every slice is read after, at the earliest: the cursors of all of them follow from it.
+    began: Moment,
+    /// The date before which the user wants nothing of each stream.
+    starts: Vec<Option<Moment>>,
+    /// What a slice reads of each stream that has never been read.
+    broadest: Vec<Window>,
     started: Instant,
     last_progress: Instant,
     stopped: Option<Failure>,
@@ -127,8 +125,19 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let ids = || (0..plan.streams.len()).map(StreamId);
         let below: Vec<StreamSet> = ids().map(|id| plan.below(id).into_iter().collect()).collect();
-        let above = ids().map(|id| ids().filter(|other| below[other.0].contains(id)).collect()).collect();
-        let progress = plan.streams.iter().zip(states).map(|(planned, state)| Progress::new(planned, state));
+        let above: Vec<StreamSet> =
+            ids().map(|id| ids().filter(|other| below[other.0].contains(id)).collect()).collect();
+        let progress: Vec<_> =
+            plan.streams.iter().zip(states).map(|(planned, state)| Progress::new(planned, state)).collect();
+        let starts: Vec<_> =
+            above.iter().map(|above| settings.start.filter(|_| minds_start_date(plan, *above))).collect();
+        let window = |id: StreamId, cursor| match &plan.stream(id).selection {
+            Some(selection) => Window::of(selection.mode, cursor, starts[id.0]),
+            None => Window::Done,
+        };
+        let broadest: Vec<_> = ids().map(|id| window(id, None)).collect();
+        let common = ids().map(|id| window(id, progress[id.0].state.latest_cursor())).collect();
+        let coverage = Coverage::new(broadest.clone(), common);
         let probes = plan.listings.iter().map(|listing| plan.probed_fields(listing).into_iter().collect());
         Self {
             plan,
@@ -138,18 +147,21 @@ impl<'a> Walk<'a> {
             clock,
             jobs: Vec::new(),
             ready: Vec::new(),
+            begun: VecDeque::new(),
             outbox: VecDeque::new(),
             slices: Slices::default(),
             outstanding: Outstanding::new(plan.streams.len()),
             above,
             below,
-            seen: ids().map(|_| GidSet::default()).collect(),
-            progress: progress.collect(),
+            coverage,
+            progress,
+            starts,
             met: HashMap::new(),
             probes: probes.collect(),
             type_check: TypeCheck::default(),
             workspaces: settings.workspaces.iter().map(|gid| Gid::new(gid)).collect(),
-            page_bytes: LARGE_PAGE,
+            began: clock(),
+            broadest,
             started: Instant::now(),
             last_progress: Instant::now(),
             stopped: None,
@@ -165,8 +177,10 @@ impl<'a> Walk<'a> {
         self.begin();
         loop {
             // While stdout is blocked nothing new is asked for, but what was asked for is still taken.
-            while self.outbox.is_empty() && self.stopped.is_none() && fetches.len() < self.in_flight() {
-                let Some((visit, pages)) = self.next_visit() else { break };
+            while self.outbox.is_empty() && self.stopped.is_none() && self.has_room(fetches.len()) {
+                let Some((visit, pages)) = self.begun.pop_front().or_else(|| self.next_visit()) else {
+                    break;
+                };
                 fetches.push(fetch(visit, pages));
             }
             if self.stopped.is_some() {
@@ -183,9 +197,8 @@ impl<'a> Walk<'a> {
                     }
                 }
                 Some((visit, pages, result)) = fetches.next(), if !fetches.is_empty() => {
-                    if let Some((visit, pages)) = self.take(visit, pages, result) {
-                        fetches.push(fetch(visit, pages));
-                    }
+                    let unfinished = self.take(visit, pages, result);
+                    self.begun.extend(unfinished);
                 }
                 Some(notice) = notices.recv() => self.notice(notice),
                 _ = tick.tick() => self.tick(),
@@ -195,10 +208,10 @@ impl<'a> Walk<'a> {
         self.finish().await
     }
 
-    /// How many listings may be under way: as many as the limits allow, and fewer while pages are large.
-    fn in_flight(&self) -> usize {
-        let fit = MOST_BYTES_IN_FLIGHT / self.page_bytes.max(1);
-        self.settings.limits.in_flight.min(fit.max(LEAST_IN_FLIGHT))
+    /// Whether another listing may be under way: as many as the limits allow, while their answers are taken as fast as
+    /// they come; and always one, since nothing but a listing under way wakes the walk when there is room again.
+    fn has_room(&self, under_way: usize) -> bool {
+        under_way == 0 || (under_way < self.settings.limits.in_flight && self.client.keeps_up())
     }
 
     fn begin(&mut self) {
@@ -304,28 +317,17 @@ impl<'a> Walk<'a> {
             (0..self.plan.streams.len()).map(StreamId).map(|id| self.window(id, key, streams)).collect();
         let met = self.met.entry(Rc::clone(key)).or_default();
         *met = met.union(streams);
-        self.slices.start(Rc::clone(key), (self.clock)(), windows, streams)
+        self.slices.start(Rc::clone(key), windows, streams)
     }
 
     /// What a stream reads of a slice. A stream that no one selected wants nothing for itself.
     fn window(&self, id: StreamId, key: &str, streams: StreamSet) -> Window {
         match &self.plan.stream(id).selection {
             Some(selection) if streams.contains(id) => {
-                let start = self.settings.start.filter(|_| self.minds_start_date(id));
-                Window::of(selection.mode, &self.progress[id.0].state, key, start)
+                Window::of(selection.mode, self.progress[id.0].state.cursor(key), self.starts[id.0])
             }
             Some(_) | None => Window::Done,
         }
-    }
-
-    /// The start date concerns what Asana can filter by time, and what hangs below that.
-    fn minds_start_date(&self, id: StreamId) -> bool {
-        self.above[id.0].iter().any(|above| {
-            matches!(
-                self.plan.stream(above).stream.cursor,
-                Cursor::Moves { parameter: Some(_), .. } | Cursor::Fixed { parameter: Some(_), .. }
-            )
-        })
     }
 
     /// How far back a listing has to be read for everyone who needs it in this slice.
@@ -368,9 +370,7 @@ impl<'a> Walk<'a> {
         match result {
             Ok(Some(page)) => {
                 visit.pages += 1;
-                // The average of the last few pages.
-                self.page_bytes = (3 * self.page_bytes + page.bytes()) / 4;
-                if let Err(failure) = self.take_page(&mut visit, &page) {
+                if let Err(failure) = self.take_page(&mut visit, page) {
                     self.jobs.extend(visit.children.drain(..).rev());
                     self.fail(&visit, failure);
                     self.close(&visit);
@@ -400,7 +400,7 @@ impl<'a> Walk<'a> {
         None
     }
 
-    fn take_page(&mut self, visit: &mut Visit, page: &Page) -> Result<(), Failure> {
+    fn take_page(&mut self, visit: &mut Visit, page: Page) -> Result<(), Failure> {
         let listing = self.plan.listing(visit.listing);
         let mut batches: Vec<(StreamId, Batch)> = Vec::new();
         for (index, row) in page.rows().enumerate() {
@@ -425,16 +425,15 @@ impl<'a> Walk<'a> {
             if planned.depth == 0 && !self.workspaces.is_empty() && !self.workspaces.contains(&gid) {
                 continue;
             }
-            let is_first = !planned.repeats() || self.seen[stream.0].insert(&gid);
             let time = match planned.stream.cursor {
                 Cursor::Moves { field: name, .. } | Cursor::Fixed { field: name, .. } => {
                     row::moment(field(name))
                 }
                 Cursor::None | Cursor::Parents { .. } => None,
             };
-            if is_first
-                && let Some(selection) = &planned.selection
+            if let Some(selection) = &planned.selection
                 && self.slices.get(visit.slice).windows[stream.0].admits(time)
+                && (!planned.repeats() || self.coverage.emit(stream, &gid))
             {
                 if index as u64 == visit.pages % page.len().max(1) as u64 {
                     for text in self.type_check.look(stream, planned.stream, row)? {
@@ -442,7 +441,8 @@ impl<'a> Walk<'a> {
                     }
                 }
                 let at = batches.iter().position(|(id, _)| *id == stream).unwrap_or_else(|| {
-                    let batch = Batch { stream: planned.stream.name, text: Vec::new(), ends: Vec::new() };
+                    let batch =
+                        Batch { stream: planned.stream.name, text: Vec::new(), ends: Vec::new(), turn: None };
                     batches.push((stream, batch));
                     batches.len() - 1
                 });
@@ -454,12 +454,18 @@ impl<'a> Walk<'a> {
                 row::shape(row, chosen, added, &mut batch.text).map_err(|_| nonsense(listing.path))?;
                 batch.ends.push(batch.text.len());
             }
-            let children = self.children_below(visit.slice, stream, time, is_first, &field);
+            let (children, lacking) = self.children_below(visit.slice, stream, &gid, time, &field);
+            if planned.repeats() {
+                let windows = windows_below(planned.depth, &self.broadest, &self.slices, visit.slice);
+                self.coverage.cover(stream, &gid, lacking, windows);
+            }
             if children != 0 {
                 self.add_job(visit, stream, gid, children);
             }
         }
+        let turn = page.into_turn().map(Arc::new);
         for (id, batch) in batches {
+            let batch = Batch { turn: turn.clone(), ..batch };
             self.start_stream(id);
             self.progress[id.0].account.records += batch.ends.len() as u64;
             self.outbox.push_back(Event::Records(batch));
@@ -467,36 +473,38 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Which listings below a record are worth a request: a bit for each child listing of its stream.
+    /// Which listings below a record are worth a request: a bit for each child listing of its stream. What another
+    /// slice reads there already is not; gives the streams of which it does not read enough.
     fn children_below<'row>(
         &self,
         slice: SliceId,
         stream: StreamId,
+        gid: &Gid,
         time: Option<Moment>,
-        is_first: bool,
         field: &impl Fn(&str) -> Option<&'row str>,
-    ) -> u32 {
+    ) -> (u32, StreamSet) {
         let planned = self.plan.stream(stream);
+        let windows = windows_below(planned.depth, &self.broadest, &self.slices, slice);
+        let below = planned.children.iter().fold(StreamSet::default(), |below, child| {
+            below.union(self.below[self.plan.listing(*child).stream.0])
+        });
+        let lacking =
+            if planned.repeats() { self.coverage.lacking(stream, gid, below, windows) } else { below };
+        let has_news = |listing: &PlannedListing, id: StreamId| match listing.news {
+            News::MovesParent => windows[id.0].admits(time),
+            News::Untold => windows[id.0] != Window::Done,
+        };
         let mut bits = 0;
         for (index, child) in planned.children.iter().enumerate() {
             let listing = self.plan.listing(*child);
-            let is_due = is_first || listing.is_per_workspace();
-            if !is_due || !listing.when.holds(listing.when.field().and_then(field)) {
-                continue;
+            let wanted = if listing.is_per_workspace() { below } else { lacking };
+            let is_due =
+                self.below[listing.stream.0].iter().any(|id| wanted.contains(id) && has_news(listing, id));
+            if is_due && listing.when.holds(listing.when.field().and_then(field)) {
+                bits |= 1 << index;
             }
-            if planned.depth >= 2 {
-                let window = self.child_window(slice, *child);
-                let has_news = match listing.news {
-                    News::MovesParent => window.admits(time),
-                    News::Untold => window != Window::Done,
-                };
-                if !has_news {
-                    continue;
-                }
-            }
-            bits |= 1 << index;
         }
-        bits
+        (bits, lacking)
     }
 
     fn add_job(&mut self, visit: &mut Visit, stream: StreamId, gid: Gid, children: u32) {
@@ -525,7 +533,7 @@ impl<'a> Walk<'a> {
 
     fn settle(&mut self, id: SliceId) {
         let slice = self.slices.get_mut(id);
-        let (key, cursor) = (Rc::clone(&slice.key), window::next_cursor(slice.started));
+        let (key, cursor) = (Rc::clone(&slice.key), window::next_cursor(self.began));
         let windows = slice.windows.clone();
         for (stream, is_whole) in slice.settle(&self.above) {
             let progress = &mut self.progress[stream.0];
@@ -853,6 +861,30 @@ impl<'a> Walk<'a> {
         }
         Outcome { failures }
     }
+}
+
+/// What is asked for below a record of a slice. One that is a slice of its own has its own windows, which are looked
+/// at when its turn comes.
+fn windows_below<'a>(
+    depth: usize,
+    broadest: &'a [Window],
+    slices: &'a Slices,
+    slice: SliceId,
+) -> &'a [Window] {
+    match depth {
+        0 | 1 => broadest,
+        _ => &slices.get(slice).windows,
+    }
+}
+
+/// The start date concerns what Asana can filter by time, and what hangs below that.
+fn minds_start_date(plan: &Plan, above: StreamSet) -> bool {
+    above.iter().any(|above| {
+        matches!(
+            plan.stream(above).stream.cursor,
+            Cursor::Moves { parameter: Some(_), .. } | Cursor::Fixed { parameter: Some(_), .. }
+        )
+    })
 }
 
 impl Progress {
