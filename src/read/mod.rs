@@ -1,9 +1,14 @@
 //! Walks the plan: every listing fetched once, slice by slice, records and checkpoints as events. Knows no
 //! particular stream, no protocol JSON, no status codes and no token.
 
+mod checkpoint;
+mod judge;
+mod open;
 mod report;
 mod row;
 mod slices;
+mod take;
+mod tell;
 mod type_check;
 mod visit;
 mod walk;
