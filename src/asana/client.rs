@@ -17,6 +17,7 @@ use super::fault::{Asked, Fault, Kind, Retry, beginning};
 use super::limiter::{Congestion, Limiter, Limits, MOST_IN_FLIGHT, Permit, Quota};
 use super::retry::{Patience, Wait, with_patience};
 use super::token::{Renewal, Secret, TokenSource};
+use crate::moment::Moment;
 
 /// Where Asana's API is.
 pub const DEFAULT_BASE_URL: &str = "https://app.asana.com/api/1.0";
@@ -104,10 +105,21 @@ impl Default for Timeouts {
     }
 }
 
+impl Timeouts {
+    /// For somebody who waits at a form and asks for little.
+    pub fn brief() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            idle: Duration::from_secs(15),
+            total: Duration::from_secs(20),
+        }
+    }
+}
+
 /// A sign of life: something that takes time or that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// No request starts before that time.
+    /// No request starts before that time, and that is waited for.
     RateLimited { wait: Duration, until: SystemTime },
     /// A request failed and is made again.
     Retrying { endpoint: String, attempt: u32, wait: Duration, why: String },
@@ -299,14 +311,20 @@ impl Client {
             }
         };
         let outcome = with_patience(&patience, attempt, before_wait).await;
+        let got_through = shared.successes.load(Ordering::Relaxed) != successes;
         if let Err(fault) = &outcome
             && fault.retry() != Retry::Never
             && tries == Tries::All
-            && shared.successes.load(Ordering::Relaxed) == successes
+            && !got_through
         {
             shared.is_outage.store(true, Ordering::Relaxed);
         }
-        outcome
+        outcome.map_err(|fault| match fault.kind {
+            Kind::SlowDown { retry_after: Some(wait) } if !got_through || wait > patience.rejected_for => {
+                fault.beyond_patience(patience.rejected_for, present())
+            }
+            _ => fault,
+        })
     }
 }
 
@@ -375,7 +393,7 @@ impl Shared {
             _ => None,
         };
         let rejection = permit.rejected(retry_after);
-        if rejection.congestion == Congestion::New {
+        if rejection.congestion == Congestion::New && rejection.pause <= self.patience.rejected_for {
             let until = SystemTime::now().checked_add(rejection.pause).unwrap_or_else(SystemTime::now);
             drop(self.notices.send(Notice::RateLimited { wait: rejection.pause, until }));
         }
@@ -520,6 +538,11 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+fn present() -> Moment {
+    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Moment::from_unix_milliseconds(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The host that a redirect names; the rest of the address may hold whatever the request held.
