@@ -65,7 +65,8 @@ impl View<'_> {
             }
             FieldShape::Number(NumberFormat::Plain) => FieldValue::Number(random.below(1000) as f64),
             FieldShape::Number(_) | FieldShape::Formula => {
-                FieldValue::Number(random.below(2_000_000) as f64 / 100.0 - 5000.0)
+                // Divided last: a decimal of few digits is read back exactly by every reader.
+                FieldValue::Number((random.below(2_000_000) as f64 - 500_000.0) / 100.0)
             }
             FieldShape::Enum => FieldValue::Enum(*random.pick(&field.options)),
             FieldShape::MultiEnum => {
