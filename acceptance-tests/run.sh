@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The connector under software that others wrote. See README.md here.
+#
+#     acceptance-tests/run.sh                     every suite
+#     acceptance-tests/run.sh protocol platform   these suites
+#     acceptance-tests/run.sh --prove             every suite against every sabotage: each has to turn red
+#
+# SOURCE_ASANA and ASANA_SIMULATOR name the built programs; without them those under target/debug are built.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+environment=$here/.venv
+
+python=
+for candidate in python3.11 python3.12 python3.10 python3; do
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 13))' 2>/dev/null; then
+        python=$candidate
+        break
+    fi
+done
+if [ -z "$python" ]; then
+    echo "SKIPPED acceptance tests: PyAirbyte and Airbyte's CDK need Python 3.10, 3.11 or 3.12 with venv"
+    exit 0
+fi
+
+# The environment is made once, and again when what it consists of changes.
+wanted=$(cat "$here/requirements.txt" "$here/constraints.txt" | sha256sum)
+if [ "$(cat "$environment/made-from" 2>/dev/null || true)" != "$wanted" ]; then
+    echo "Making the Python environment acceptance-tests/.venv (some minutes, once)"
+    rm -rf "$environment"
+    "$python" -m venv "$environment"
+    "$environment/bin/pip" install --quiet --requirement "$here/requirements.txt" --constraint "$here/constraints.txt"
+    printf '%s' "$wanted" >"$environment/made-from"
+fi
+
+target=${CARGO_TARGET_DIR:-$root/target}
+if [ -z "${SOURCE_ASANA:-}" ]; then
+    (cd "$root" && cargo build --quiet --bin source-asana)
+    export SOURCE_ASANA=$target/debug/source-asana
+fi
+if [ -z "${ASANA_SIMULATOR:-}" ]; then
+    (cd "$root" && cargo build --quiet --package asana-simulator --bin asana-simulator)
+    export ASANA_SIMULATOR=$target/debug/asana-simulator
+fi
+exec "$environment/bin/python" "$here/run.py" "$@"
