@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
-use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -26,6 +25,8 @@ const LARGEST_BODY: usize = 256 * 1024 * 1024;
 const ATTEMPTS_IN_OUTAGE: u32 = 2;
 /// Attempts at a page that can also be asked for in smaller pieces.
 const FEW_ATTEMPTS: u32 = 3;
+/// How hyper-util says that a proxy answered a tunnel's CONNECT with 407; the type of that error is private.
+const TUNNEL_REFUSED: &str = "proxy authorization required";
 /// How many different announcements of changes are told.
 const MOST_CHANGES: usize = 100;
 /// What may stand in a query or a path as it is. Commas and colons do not need escapes there, and `opt_fields`
@@ -319,8 +320,12 @@ impl Shared {
         if status == 200 {
             return body;
         }
-        // What the status says stands, even when the explanation got lost.
-        let body = body.unwrap_or_default();
+        let body = match (status, body) {
+            (_, Ok(body)) => body,
+            // What is right to do depends on what the answer was about to say.
+            (400..=499, Err(fault)) if !matches!(status, 401 | 429) => return Err(fault),
+            (_, Err(_)) => Bytes::new(),
+        };
         let body = self.token.redact(&String::from_utf8_lossy(&body));
         let mut fault = Fault::of_answer(status, body.as_bytes(), retry_after, &asked);
         if let Some(host) = headers.get(LOCATION).and_then(redirect_host) {
@@ -440,26 +445,25 @@ async fn body_of(mut answer: reqwest::Response) -> Result<Bytes, Broken> {
 /// The fault of a request that got no answer, or not all of it.
 fn fault_of(error: reqwest::Error, asked: &Asked) -> Fault {
     let error = error.without_url();
-    let kind = if is_untrusted(&error) { Kind::TrustServer } else { Kind::Reconnect };
-    let status = error.status().map(|status| status.as_u16());
-    Fault::new(kind, status, chain(&error), asked)
+    let message = chain(&error);
+    let kind = if is_untrusted(&error) {
+        Kind::TrustServer
+    } else if message.contains(TUNNEL_REFUSED) {
+        Kind::SatisfyProxy
+    } else {
+        Kind::Reconnect
+    };
+    Fault::new(kind, None, message, asked)
 }
 
 /// Whether the server's certificate is what is wrong. A connection that fails by it looks like any other.
-fn is_untrusted(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(error) = source {
-        // The TLS error hides inside an I/O error, which does not name it as its source.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            .or_else(|| error.downcast_ref::<rustls::Error>());
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        source = error.source();
+fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
     }
-    false
+    // What an I/O error holds is not its source: that is the source of what it holds.
+    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    held.is_some_and(|held| is_untrusted(held)) || error.source().is_some_and(is_untrusted)
 }
 
 /// An error with all its causes, in one line.

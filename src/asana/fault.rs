@@ -327,6 +327,11 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 impl Reason {
+    /// Whether something that was listed cannot be had: one may be private or gone, most cannot.
+    pub const fn is_disappearance(self) -> bool {
+        matches!(self, Self::NoAccess | Self::NotFound)
+    }
+
     /// Whether the token's user was kept out, as opposed to there being nothing.
     pub const fn is_lack_of_access(self) -> bool {
         matches!(self, Self::NoAccess)

@@ -37,6 +37,11 @@ impl Page {
         self.rows.iter().map(|range| &self.text[range.clone()])
     }
 
+    /// How much memory the page takes.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -288,4 +293,128 @@ fn on_one_line(json: String) -> String {
         return json;
     }
     json.replace(['\n', '\r'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn page(text: &str) -> Result<Page, Garbage> {
+        Page::parse(Bytes::copy_from_slice(text.as_bytes()), Some(100))
+    }
+
+    fn rows(text: &str) -> Vec<String> {
+        page(text).unwrap().rows().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn rows_are_kept_to_the_byte() {
+        let first = r#"{"gid":"1","n": 1e2,"d":0.10,"s":"\ud83d\/é","a":[ ],"gid2":123456789012345678901}"#;
+        let text =
+            format!(r#"{{"data":[{first}, {{}}],"next_page":{{"offset":"x","path":"/p","uri":"u"}}}}"#);
+        assert_eq!(rows(&text), [first, "{}"]);
+        assert_eq!(page(&text).unwrap().next_offset.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn line_breaks_between_tokens_are_spaces() {
+        let text = "{\n\"data\": [\r\n  {\n    \"gid\": \"1\\n\"\n  }\n], \"next_page\": null\n}";
+        assert_eq!(rows(text), [r#"{     "gid": "1\n"   }"#]);
+    }
+
+    #[test]
+    fn only_a_list_of_objects_is_a_page() {
+        let full = vec!["{}"; 100].join(",");
+        let texts = [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"data":null,"next_page":null}"#,
+            r#"{"data":{"gid":"1"},"next_page":null}"#,
+            r#"{"data":[1],"next_page":null}"#,
+            r#"{"data":[null],"next_page":null}"#,
+            r#"{"data":[{"gid":"1"}],"next_page":null"#,
+            r#"{"data":[{"gid":"1"}],"next_page":{}}"#,
+            r#"{"data":[{"gid":"1"}],"next_page":"x"}"#,
+            r#"{"data":[],"data":[{}],"next_page":null}"#,
+            "{\"data\":[{\"gid\":\"a\nb\"}],\"next_page\":null}",
+            &format!(r#"{{"data":[{full}]}}"#),
+        ];
+        for text in texts {
+            let garbage = page(text).expect_err(text);
+            assert_eq!(garbage.body, text);
+            assert!(
+                garbage.expected.contains("data") || garbage.expected.contains("next_page"),
+                "{garbage:?}"
+            );
+        }
+        assert!(Page::parse(Bytes::from_static(b"{\"data\":[\"\xff\"]}"), None).is_err());
+    }
+
+    #[test]
+    fn a_next_page_that_is_missing_is_the_end_of_a_page_that_is_not_full() {
+        assert_eq!(page(r#"{"data":[{}]}"#).unwrap().next_offset, None);
+        let full = vec!["{}"; 100].join(",");
+        let text = format!(r#"{{"data":[{full}]}}"#);
+        assert!(Page::parse(Bytes::from(text), None).is_ok(), "nor without a limit");
+    }
+
+    #[test]
+    fn rows_are_told_apart_by_gid_and_without_one_by_all_of_them() {
+        let mut seen = Seen::default();
+        let fresh = [
+            r#"{"gid":"1"}"#,
+            r#"{"gid":"01"}"#,
+            r#"{"gid":"18446744073709551616"}"#,
+            r#"{"gid":"x"}"#,
+            r#"{"gid":1}"#,
+            r#"{"name":"a"}"#,
+            r#"{"name":"b"}"#,
+        ];
+        for row in fresh {
+            assert!(seen.is_new(row), "{row}");
+        }
+        for row in fresh {
+            assert!(!seen.is_new(row), "{row}");
+        }
+        assert!(!seen.is_new(r#"{"name":"changed","gid":"1"}"#));
+    }
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::hash_map(any::<String>(), inner, 0..6).prop_map(Value::from_iter),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_rows_survive(
+            objects in prop::collection::vec(prop::collection::hash_map(any::<String>(), json_value(), 0..5), 0..10),
+        ) {
+            let objects: Vec<Value> = objects.into_iter().map(Value::from_iter).collect();
+            let texts: Vec<String> = objects.iter().map(Value::to_string).collect();
+            let compact = format!(r#"{{"next_page":null,"data":[{}]}}"#, texts.join(","));
+            prop_assert_eq!(&rows(&compact), &texts);
+            let pretty = serde_json::to_string_pretty(&json!({"data": objects, "next_page": null})).unwrap();
+            let read = rows(&pretty);
+            prop_assert!(read.iter().all(|row| !row.contains(['\n', '\r'])));
+            let read: Vec<Value> = read.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
+            let written: Vec<Value> = texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+            prop_assert_eq!(read, written);
+        }
+    }
 }

@@ -121,3 +121,104 @@ impl<'a> Budget<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::asana::{Asked, Kind};
+
+    fn fault(kind: Kind) -> Fault {
+        let asked = Asked { endpoint: "/tasks".into(), path: "/tasks".to_owned() };
+        Fault::new(kind, None, "no", &asked)
+    }
+
+    fn wait(seconds: u64) -> Fault {
+        fault(Kind::SlowDown { retry_after: Some(Duration::from_secs(seconds)) })
+    }
+
+    /// What came of a request that fails as told, each attempt at the time that it was made.
+    struct Course {
+        outcome: Result<(), Fault>,
+        attempts: Vec<Duration>,
+        waits: Vec<Duration>,
+    }
+
+    async fn course(patience: &Patience, answer: impl Fn(usize) -> Result<(), Fault>) -> Course {
+        let begin = Instant::now();
+        let attempts = RefCell::new(Vec::new());
+        let mut waits = Vec::new();
+        let attempt = || async {
+            let index = attempts.borrow().len();
+            attempts.borrow_mut().push(begin.elapsed());
+            answer(index)
+        };
+        let outcome = with_patience(patience, attempt, |wait| waits.push(wait.wait)).await;
+        Course { outcome, attempts: attempts.into_inner(), waits }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_retried_with_waits_that_double_and_are_never_the_same() {
+        let patience = Patience::default();
+        let course = course(&patience, |_| Err(fault(Kind::TryAgain))).await;
+        assert_eq!(course.outcome, Err(fault(Kind::TryAgain)));
+        assert_eq!(course.attempts.len(), 8);
+        for (index, wait) in course.waits.iter().enumerate() {
+            let middle = (patience.first_wait * 2_u32.pow(index as u32)).min(patience.longest_wait);
+            let range = middle / 2..=middle + middle / 2;
+            assert!(range.contains(wait), "wait {index} is {wait:?}");
+        }
+        assert!(course.waits.iter().any(|wait| wait.subsec_nanos() != 0), "no jitter: {:?}", course.waits);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_end_by_time_too() {
+        let patience = Patience { attempts: u32::MAX, ..Patience::default() };
+        let course = course(&patience, |_| Err(fault(Kind::Reconnect))).await;
+        assert_eq!(course.outcome, Err(fault(Kind::Reconnect)));
+        let last = *course.attempts.last().unwrap();
+        assert!(last <= patience.failing_for && last > patience.failing_for - patience.longest_wait * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rejections_that_name_a_wait_end_by_time_and_not_by_count() {
+        let patience = Patience::default();
+        let course = course(&patience, |_| Err(wait(1))).await;
+        assert_eq!(course.outcome, Err(wait(1)));
+        assert_eq!(course.attempts.len(), 3601);
+        assert!(course.waits.iter().all(|wait| *wait == Duration::from_secs(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_beyond_all_patience_is_not_begun() {
+        let course = course(&Patience::default(), |_| Err(wait(u64::MAX))).await;
+        assert_eq!(course.attempts, [Duration::ZERO]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rejections_that_name_no_wait_end_by_count() {
+        let course = course(&Patience::default(), |_| Err(fault(Kind::SlowDown { retry_after: None }))).await;
+        assert_eq!(course.attempts.len(), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rejections_use_up_no_patience_with_failures() {
+        let patience = Patience { attempts: 2, ..Patience::default() };
+        let course = course(&patience, |index| match index {
+            0..1000 => Err(wait(2)),
+            1000 => Err(fault(Kind::TryAgain)),
+            _ => Ok(()),
+        })
+        .await;
+        assert_eq!(course.outcome, Ok(()));
+        assert_eq!(course.attempts.len(), 1002);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_final_is_not_retried() {
+        let course = course(&Patience::default(), |_| Err(fault(Kind::GrantAccess))).await;
+        assert_eq!(course.attempts.len(), 1);
+        assert!(course.waits.is_empty());
+    }
+}

@@ -59,11 +59,14 @@ impl Secret {
 
     /// The longest first, since one form can be a part of another.
     fn forms(&self) -> Vec<String> {
-        let escapes: [fn(char) -> String; 7] = [
+        let escapes: [fn(char) -> String; 10] = [
             |c| c.to_string(),
             percent_encoded,
+            |c| percent_encoded(c).replace('%', "%25"),
+            |c| if c == ' ' { "+".to_owned() } else { percent_encoded(c) },
             |c| if c == '/' { c.to_string() } else { percent_encoded(c) },
             |c| if c == ':' { c.to_string() } else { percent_encoded(c) },
+            |c| if matches!(c, '"' | '\\') { format!("\\{c}") } else { c.to_string() },
             |c| if matches!(c, '/' | '"' | '\\') { format!("\\{c}") } else { c.to_string() },
             |c| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
             |c| format!("&#x{:x};", u32::from(c)),

@@ -16,7 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::asana::{self, Client, Consequence, Fault, Notice, Page, Pages, Place};
+use crate::asana::{self, Client, Consequence, Fault, Notice, Page, Pages, Place, Reason};
 use crate::config::Settings;
 use crate::emit::{Batch, Event};
 use crate::error::Failure;
@@ -44,6 +44,16 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(30);
 /// So many skips of a stream for one reason are told one by one; the summary counts all.
 const SKIPS_TOLD: u64 = 5;
 
+/// So many bytes of pages may be under way, which bounds memory: a page is there up to three times, as it comes in,
+/// as it is read and as it waits for stdout.
+const MOST_BYTES_IN_FLIGHT: usize = 16 * 1024 * 1024;
+
+/// What pages are taken for before any has come: a hundred full tasks.
+const LARGE_PAGE: usize = 512 * 1024;
+
+/// So many listings may be under way however large their pages are.
+const LEAST_IN_FLIGHT: usize = 6;
+
 /// Shorter pauses than this are pacing, not worth a word to the platform.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
 
@@ -64,6 +74,8 @@ pub struct Outcome {
 /// What is told of one stream while it is read.
 struct Progress {
     state: StreamState,
+    /// The state that the last sync left: it tells what could be read then.
+    previous: StreamState,
     account: Account,
     is_started: bool,
     is_finished: bool,
@@ -97,6 +109,8 @@ pub struct Walk<'a> {
     probes: Vec<Vec<&'static str>>,
     type_check: TypeCheck,
     workspaces: Vec<Gid>,
+    /// How large pages are at present.
+    page_bytes: usize,
     started: Instant,
     last_progress: Instant,
     stopped: Option<Failure>,
@@ -135,6 +149,7 @@ impl<'a> Walk<'a> {
             probes: probes.collect(),
             type_check: TypeCheck::default(),
             workspaces: settings.workspaces.iter().map(|gid| Gid::new(gid)).collect(),
+            page_bytes: LARGE_PAGE,
             started: Instant::now(),
             last_progress: Instant::now(),
             stopped: None,
@@ -150,10 +165,7 @@ impl<'a> Walk<'a> {
         self.begin();
         loop {
             // While stdout is blocked nothing new is asked for, but what was asked for is still taken.
-            while self.outbox.is_empty()
-                && self.stopped.is_none()
-                && fetches.len() < self.settings.limits.in_flight
-            {
+            while self.outbox.is_empty() && self.stopped.is_none() && fetches.len() < self.in_flight() {
                 let Some((visit, pages)) = self.next_visit() else { break };
                 fetches.push(fetch(visit, pages));
             }
@@ -181,6 +193,12 @@ impl<'a> Walk<'a> {
         }
         drop(fetches);
         self.finish().await
+    }
+
+    /// How many listings may be under way: as many as the limits allow, and fewer while pages are large.
+    fn in_flight(&self) -> usize {
+        let fit = MOST_BYTES_IN_FLIGHT / self.page_bytes.max(1);
+        self.settings.limits.in_flight.min(fit.max(LEAST_IN_FLIGHT))
     }
 
     fn begin(&mut self) {
@@ -271,7 +289,10 @@ impl<'a> Walk<'a> {
         };
         let streams = listings.iter().map(|listing| self.plan.listing(*listing).stream);
         let streams = if planned.depth == 0 {
-            streams.collect()
+            let streams: StreamSet = streams.collect();
+            let below = streams.iter().fold(streams, |set, stream| set.union(self.below[stream.0]));
+            self.met.insert(Rc::clone(&key), below);
+            streams
         } else {
             streams.fold(StreamSet::default(), |set, stream| set.union(self.below[stream.0]))
         };
@@ -347,7 +368,10 @@ impl<'a> Walk<'a> {
         match result {
             Ok(Some(page)) => {
                 visit.pages += 1;
+                // The average of the last few pages.
+                self.page_bytes = (3 * self.page_bytes + page.bytes()) / 4;
                 if let Err(failure) = self.take_page(&mut visit, &page) {
+                    self.jobs.extend(visit.children.drain(..).rev());
                     self.fail(&visit, failure);
                     self.close(&visit);
                     return None;
@@ -366,6 +390,10 @@ impl<'a> Walk<'a> {
                 // Children that were met are still read: their records were emitted.
                 self.jobs.extend(visit.children.drain(..).rev());
                 self.judge(&visit, &fault);
+                if self.stopped.is_some() {
+                    // Nothing is settled by a sync that stops: what this listing would have shown is not known.
+                    return None;
+                }
             }
         }
         self.close(&visit);
@@ -505,6 +533,12 @@ impl<'a> Walk<'a> {
                 progress.state.advance(&key, cursor);
                 progress.is_dirty = true;
             }
+            if is_whole && self.plan.stream(stream).depth == 1 {
+                // What hangs below a listing of a workspace remembers that it could be read.
+                for below in self.below[stream.0].iter() {
+                    self.progress[below.0].state.advance(&key, cursor);
+                }
+            }
         }
         self.slices.drop_if_settled(id);
         self.checkpoint_and_complete();
@@ -551,17 +585,18 @@ impl<'a> Walk<'a> {
     fn end_stream(&mut self, id: StreamId) {
         self.start_stream(id);
         let name = self.plan.stream(id).stream.name;
-        if self.has_lost_access(id) {
+        if !self.progress[id.0].account.is_incomplete() && self.has_lost_access(id) {
             let account = &mut self.progress[id.0].account;
             let reasons: Vec<_> = account.skipped.keys().cloned().collect();
-            account.fail(
-                Failure::config(format!(
-                    "{name}: Asana refused most of its listings ({}). Give the token's user access again, or \
-                     deselect the stream; what the destination holds is left as it is.",
-                    reasons.join("; ")
-                ))
-                .of_stream(name),
+            let is_gone = reasons.iter().all(|reason| reason == Reason::NotFound.text());
+            let message = format!(
+                "{name}: Asana refused most of its listings ({}). Give the token's user access again, or deselect \
+                 the stream; what the destination holds is left as it is.",
+                reasons.join("; ")
             );
+            // What is gone is mostly gone by the next listing of its parents too.
+            let failure = if is_gone { Failure::transient(message) } else { Failure::config(message) };
+            account.fail(failure.of_stream(name));
         }
         if self.progress[id.0].account.is_incomplete() {
             if self.progress[id.0].is_dirty {
@@ -584,9 +619,12 @@ impl<'a> Walk<'a> {
         self.outbox.push_back(Event::Complete { stream: name });
     }
 
+    /// Whether most listings of the stream, or of one that leads to it, were refused.
     fn has_lost_access(&self, id: StreamId) -> bool {
-        let progress = &self.progress[id.0];
-        progress.refused > 0 && progress.refused as f64 > MOST_REFUSED * progress.account.listings as f64
+        self.above[id.0].iter().any(|above| {
+            let progress = &self.progress[above.0];
+            progress.refused > 0 && progress.refused as f64 > MOST_REFUSED * progress.account.listings as f64
+        })
     }
 
     /// Decides what follows from a fault that is not retried any more.
@@ -596,25 +634,16 @@ impl<'a> Walk<'a> {
         let place = if depth <= 1 { Place::Root } else { Place::Slice };
         match self.lenient(listing.stream, asana::consequence(fault, place)) {
             Consequence::SkipSlice(reason) => {
-                self.progress[listing.stream.0].refused += u64::from(reason.is_lack_of_access());
+                let was_readable = self.could_read_before(listing.stream, visit.slice);
+                self.progress[listing.stream.0].refused +=
+                    u64::from(reason.is_disappearance() || was_readable);
                 self.skip(visit, fault, reason.text());
             }
-            Consequence::SkipStream(reason) => {
-                let key = Rc::clone(&self.slices.get(visit.slice).key);
-                let was_readable = self.below[listing.stream.0]
-                    .iter()
-                    .find(|below| self.progress[below.0].state.cursor(&key).is_some());
-                match was_readable {
-                    Some(_) => {
-                        let failure = failure_of(
-                            fault,
-                            "it could be read at the last sync, so it is not taken for empty",
-                        );
-                        self.fail(visit, failure);
-                    }
-                    None => self.skip(visit, fault, reason.text()),
-                }
+            Consequence::SkipStream(_) if self.could_read_before(listing.stream, visit.slice) => {
+                let why = "it could be read at the last sync, so it is not taken for empty";
+                self.fail(visit, failure_of(fault, why));
             }
+            Consequence::SkipStream(reason) => self.skip(visit, fault, reason.text()),
             Consequence::FailSlice(reason) | Consequence::FailStream(reason) => {
                 self.fail(visit, failure_of(fault, reason.text()));
             }
@@ -624,7 +653,14 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether the last sync could read the stream's listings in this slice, or what hangs below them.
+    fn could_read_before(&self, stream: StreamId, slice: SliceId) -> bool {
+        let key = &self.slices.get(slice).key;
+        self.below[stream.0].iter().any(|below| self.progress[below.0].previous.cursor(key).is_some())
+    }
+
     /// What only service accounts may read is refused to everybody else: that is the plan's doing, no lost right.
+    /// And nothing at all can be read without the root.
     fn lenient(&self, stream: StreamId, consequence: Consequence) -> Consequence {
         match consequence {
             Consequence::FailStream(reason)
@@ -632,6 +668,9 @@ impl<'a> Walk<'a> {
                     && self.plan.stream(stream).stream.plan == stream::Plan::ServiceAccount =>
             {
                 Consequence::SkipStream(reason)
+            }
+            Consequence::SkipStream(reason) if self.plan.stream(stream).depth == 0 => {
+                Consequence::FailStream(reason)
             }
             other => other,
         }
@@ -818,6 +857,7 @@ impl<'a> Walk<'a> {
 
 impl Progress {
     fn new(planned: &crate::plan::PlannedStream, state: StreamState) -> Self {
+        let previous = state.clone();
         let mut state = state;
         match planned.selection.as_ref().map(|selection| selection.mode) {
             // A pass that came to its end is not gone on with: a full refresh starts over.
@@ -826,6 +866,7 @@ impl Progress {
         }
         Self {
             state,
+            previous,
             account: Account::default(),
             is_started: false,
             is_finished: false,

@@ -1,4 +1,10 @@
 //! `src/asana` from outside: its pace against simulated quotas, its requests against servers that misbehave.
 
+mod faults;
+mod http;
+mod listings;
 mod pace;
 mod profiles;
+mod secrets;
+mod server;
+mod surroundings;

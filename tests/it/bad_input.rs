@@ -1,6 +1,6 @@
 //! Input that cannot work: one clear message with what to do, the right failure type, the right exit code.
 
-use asana_simulator::{Fault, FaultRule, Options, Plan, Scale, Simulator, Token, World};
+use asana_simulator::{Options, Plan, Scale, Simulator, Token, World};
 use serde_json::{Value, json};
 
 use crate::harness::{Connector, Run, TOKEN, catalog_of};
@@ -116,21 +116,4 @@ fn a_workspace_that_the_token_does_not_see_stops_the_sync() {
     assert!(run.errors().iter().all(|error| error["failure_type"] == "config_error"));
     assert!(run.errors()[0]["message"].as_str().unwrap().contains("workspace 42"));
     assert_eq!(run.statuses("tags"), ["STARTED", "RUNNING", "INCOMPLETE"]);
-}
-
-#[test]
-fn a_page_that_is_no_json_for_ever_fails_the_stream_as_transient() {
-    let simulator = simulator();
-    simulator.faults().add(FaultRule::new("/tags", Fault::GarbageBody));
-    let run =
-        Connector::new(&simulator.base_url()).read(&catalog_of(&["tags", "users"], "full_refresh"), None);
-    assert_eq!(run.exit_code, Some(1));
-    assert_eq!(run.errors()[0]["failure_type"], "transient_error");
-    assert_eq!(run.errors()[0]["stream_descriptor"]["name"], "tags");
-    assert_eq!(run.statuses("tags"), ["STARTED", "RUNNING", "INCOMPLETE"]);
-    assert_eq!(
-        run.statuses("users"),
-        ["STARTED", "RUNNING", "COMPLETE"],
-        "one bad stream does not stop the others"
-    );
 }

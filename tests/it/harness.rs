@@ -6,12 +6,16 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use source_asana::catalog;
 use tempfile::TempDir;
 
 /// The token of every test; its characters are escaped in URLs and in JSON, so that leaks in any form are found.
 pub const TOKEN: &str = r#"2/12345/678"90:zq9Kx7Vt+ token\x"#;
+
+/// A part of the token that no escape changes.
+const TELLING_PART: &str = "zq9Kx7Vt";
 
 /// A config, catalog and state on disk, and the address of an Asana.
 pub struct Connector {
@@ -23,7 +27,6 @@ pub struct Connector {
 /// What the binary said and how it ended.
 #[derive(Debug)]
 pub struct Run {
-    pub lines: Vec<String>,
     pub messages: Vec<Value>,
     pub exit_code: Option<i32>,
 }
@@ -85,18 +88,18 @@ impl Connector {
 
 impl Run {
     pub fn of(output: Output) -> Self {
-        let stdout = String::from_utf8(output.stdout).expect("stdout is UTF-8");
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        for form in
-            [TOKEN.to_owned(), json!(TOKEN).to_string().trim_matches('"').to_owned(), "zq9Kx7Vt".to_owned()]
-        {
-            assert!(!stdout.contains(&form), "the token is on stdout");
-            assert!(!stderr.contains(&form), "the token is on stderr");
-        }
+        assert_no_token(&stderr);
         assert!(!stderr.contains("panicked"), "{stderr}");
-        let lines: Vec<String> = stdout.lines().map(str::to_owned).collect();
-        let messages = lines.iter().map(|line| parse(line)).collect();
-        let run = Self { lines, messages, exit_code: output.status.code() };
+        Self::parse(output.stdout, output.status.code())
+    }
+
+    /// What was written to stdout, by a process or by a read inside this one.
+    pub fn parse(stdout: Vec<u8>, exit_code: Option<i32>) -> Self {
+        let stdout = String::from_utf8(stdout).expect("stdout is UTF-8");
+        assert_no_token(&stdout);
+        let messages = stdout.lines().map(parse).collect();
+        let run = Self { messages, exit_code };
         run.check_order();
         run
     }
@@ -186,6 +189,31 @@ impl Run {
     pub fn of_type(&self, kind: &str) -> impl Iterator<Item = &Value> {
         self.messages.iter().filter(move |message| message["type"] == kind)
     }
+}
+
+/// Asserts that the token is not in a text, in any of the forms in which it gets into one.
+#[track_caller]
+fn assert_no_token(text: &str) {
+    let text = text.to_ascii_lowercase();
+    for form in token_forms() {
+        assert!(!text.contains(&form.to_ascii_lowercase()), "the token is told, as {form}");
+    }
+}
+
+/// The token as it is, and as JSON, URLs, forms and JSON inside JSON write it.
+pub fn token_forms() -> Vec<String> {
+    let json = |text: &str| json!(text).to_string().trim_matches('"').to_owned();
+    let encoded = utf8_percent_encode(TOKEN, NON_ALPHANUMERIC).to_string();
+    vec![
+        TOKEN.to_owned(),
+        json(TOKEN),
+        json(&json(TOKEN)),
+        encoded.replace("%20", "+"),
+        encoded,
+        TOKEN.replace('/', r"\/"),
+        // What is left of every form of it.
+        TELLING_PART.to_owned(),
+    ]
 }
 
 /// Each stream's last STATE among these messages, as a state file.

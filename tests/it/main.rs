@@ -1,10 +1,14 @@
 //! The connector from the outside: the real binary against the simulator over real HTTP, every line of stdout
 //! parsed. Knows nothing of the connector's insides.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
+
 mod harness;
+mod in_process;
 mod truth;
 
 mod bad_input;
 mod check;
 mod conformance;
+mod faults;
 mod read_full;

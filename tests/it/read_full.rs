@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use asana_simulator::{Options, RequestRecord, Scale, Simulator, Token, World};
+use asana_simulator::{Options, RequestFloor, RequestRecord, Scale, Simulator, Token, World};
 use serde_json::Value;
 
 use crate::harness::{Connector, Run, TOKEN, catalog_of, discovered, whole_catalog};
@@ -88,4 +88,18 @@ fn parents_that_no_one_selected_are_read_with_the_fewest_fields_and_not_emitted(
     assert_eq!(fields("/workspaces"), BTreeSet::from(["gid".to_owned()]));
     assert_eq!(fields("/projects"), BTreeSet::from(["modified_at".to_owned()]));
     assert!(simulator.requests().iter().all(|request| request.endpoint != "/tasks"));
+}
+
+/// The figure is printed by the demo too.
+#[test]
+fn a_medium_world_is_read_whole_at_no_more_than_two_percent_over_the_floor() {
+    let simulator = simulator(&Scale::medium());
+    let run =
+        Connector::new(&simulator.base_url()).read(&whole_catalog("full_refresh"), None).expect_success();
+    assert_each_once(&run, &simulator);
+    let floor =
+        simulator.world(|world| RequestFloor::of_full_read(world, simulator.viewer(TOKEN).unwrap())).total();
+    let sent = simulator.requests().len();
+    assert!(sent >= floor, "{sent} requests are fewer than the floor of {floor}: the floor is wrong");
+    assert!(sent as f64 <= 1.02 * floor as f64, "{sent} requests, the floor is {floor}");
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use asana_simulator::{Options as SimulatorOptions, Scale, Simulator, Token, World};
+use asana_simulator::{Options as SimulatorOptions, RequestFloor, Scale, Simulator, Token, World};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -222,7 +222,16 @@ fn requests(stream: &str, logs: &[String]) -> Option<String> {
 
 fn print_requests(simulator: &Simulator) {
     let sent = simulator.requests().len() as u64;
-    say(&format!("{sent} requests, check included"));
+    let floor = simulator.world(|world| {
+        simulator.viewer(SIMULATED_TOKEN).map(|viewer| RequestFloor::of_full_read(world, viewer))
+    });
+    if let Some(floor) = floor {
+        let floor = floor.total() as u64;
+        let above = (sent as f64 / floor as f64 - 1.0) * 100.0;
+        say(&format!(
+            "{sent} requests, `check` included; the floor that the account implies is {floor} ({above:+.1} %)"
+        ));
+    }
 }
 
 fn text(value: &Value) -> String {

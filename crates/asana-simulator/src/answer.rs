@@ -92,15 +92,7 @@ pub(crate) fn answer(
             let listing = lists.listing(source)?;
             list(world, options, request, &listing)
         }
-        Endpoint::Search => {
-            let workspace = lists.workspace()?.index();
-            let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
-            let index = index.get_or_insert_with(|| SearchIndex::new(world));
-            let found = index.search(&lists, workspace, options.search_lag)?;
-            let mut body = rows(world, request, request.selection.unwrap_or(Selection::compact()), &found);
-            body.push('}');
-            Ok(Answer { body, rows: found.len() })
-        }
+        Endpoint::Search => search(world, index, options, request, &lists),
         Endpoint::Events => {
             let text = match request.path_gid {
                 Some(text) => text,
@@ -119,6 +111,22 @@ pub(crate) fn answer(
             events(world, options, request, lists.workspace()?)
         }
     }
+}
+
+fn search(
+    world: &World,
+    index: &Mutex<Option<SearchIndex>>,
+    options: &Options,
+    request: &Request<'_>,
+    lists: &ListRequest<'_, '_>,
+) -> Result<Answer, Refusal> {
+    let workspace = lists.workspace()?.index();
+    let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
+    let index = index.get_or_insert_with(|| SearchIndex::new(world));
+    let found = index.search(lists, workspace, options.search_lag)?;
+    let mut body = rows(world, request, request.selection.unwrap_or(Selection::compact()), &found);
+    body.push('}');
+    Ok(Answer { body, rows: found.len() })
 }
 
 fn events(world: &World, options: &Options, request: &Request<'_>, stream: Gid) -> Result<Answer, Refusal> {

@@ -11,7 +11,7 @@
 //! - Teams exist in organizations alone.
 //! - Tasks come from the listing of each project, and those in no project from the listing of each user in each
 //!   workspace. What only search can find is left out, and so is the search: it finds tasks, never what hangs
-//!   on them.
+//!   on them. So a task without project and assignee counts for nothing, nor does what is below it.
 //! - A task template listing per project, an item listing per portfolio, a relationship listing per goal: nothing
 //!   tells which are empty.
 //! - The audit log is read by service accounts alone; it costs one page more, the empty one that ends it.
@@ -31,6 +31,15 @@ const PAGE: usize = 100;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestFloor {
     pub by_endpoint: BTreeMap<&'static str, usize>,
+}
+
+/// Whether a task is in a listing of tasks or below one that is.
+fn is_listed(world: &World, viewer: Viewer, task: Gid) -> bool {
+    let projects = world.projects_of_task(task);
+    let is_in_project = projects.iter().any(|project| world.sees(viewer, *project));
+    is_in_project
+        || (projects.is_empty() && world.assignee_of_task(task).is_some())
+        || world.parent_of_task(task).is_some_and(|parent| is_listed(world, viewer, parent))
 }
 
 impl RequestFloor {
@@ -57,7 +66,7 @@ impl RequestFloor {
             );
             floor.add_if_any("/status_updates", world.status_updates(project).len());
         }
-        for task in world.visible(Kind::Task, viewer) {
+        for task in world.visible(Kind::Task, viewer).filter(|task| is_listed(world, viewer, *task)) {
             floor.add("/tasks/{gid}/stories", world.stories_from(task.index(), 0).count());
             floor.add("/attachments?parent=task", world.attachments(task).len());
             floor.add_if_any("/tasks/{gid}/subtasks", world.subtasks_of_task(task).len());

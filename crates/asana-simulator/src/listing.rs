@@ -1,4 +1,6 @@
 //! What each endpoint lists: from a path and its parameters to rows with sort keys. Knows neither pages nor JSON.
+//!
+//! Long because the rules of all listings are best compared side by side.
 
 use crate::gid::{Gid, Index, Kind};
 use crate::model::*;
@@ -151,7 +153,7 @@ impl<'w> ListRequest<'w, '_> {
         Ok(&self.world.workspaces[self.workspace()?.index() as usize])
     }
 
-    /// The listing of a source.
+    /// The listing of a source. Long because there is one arm per listing.
     pub(crate) fn listing(&self, source: Source) -> Result<Listing<'w>, Refusal> {
         let world = self.world;
         Ok(match source {

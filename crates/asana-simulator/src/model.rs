@@ -3,6 +3,8 @@
 //!
 //! References are indices into the world's list of that kind; a [`Gid`] is used where the kind varies. Records
 //! are never taken out of their list, only marked as deleted, so an index stays good for ever.
+//!
+//! Long because it is the one list of the world's structs, with hardly a function.
 
 use crate::gid::{Gid, Index};
 use crate::time::{Day, Timestamp};

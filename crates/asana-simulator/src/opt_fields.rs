@@ -108,6 +108,9 @@ impl Selection {
     /// Fills the slots, here and inside.
     fn index(&mut self) {
         self.named.truncate(usize::from(FREE) - 1);
+        if self.named.is_empty() {
+            return;
+        }
         self.slots = vec![FREE; (self.named.len() * 2).next_power_of_two()];
         let mask = self.slots.len() - 1;
         for (position, (name, inner)) in self.named.iter_mut().enumerate() {

@@ -17,7 +17,8 @@ use crate::control;
 use crate::fault::Fault;
 use crate::line::{Breaker, End, Line, Pieces};
 use crate::options::Control;
-use crate::state::{Arrival, Reply, SimulatorState};
+use crate::reply::Reply;
+use crate::state::{Arrival, SimulatorState};
 
 /// The path below which the API lies.
 const API: &str = "/api/1.0";

@@ -112,6 +112,11 @@ pub(crate) fn name(random: &mut Random) -> String {
     format!("{} {} {}", random.pick(&VERBS), random.pick(&QUALITIES), random.pick(&THINGS))
 }
 
+/// The awkward name at a place.
+pub(crate) fn awkward_name(random: &mut Random, place: usize) -> String {
+    format!("{} {}", awkward(place), random.pick(&THINGS))
+}
+
 /// A noun phrase, such as a project or a tag is named with.
 pub(crate) fn subject(random: &mut Random) -> String {
     let mut subject = format!("{} {}", random.pick(&QUALITIES), random.pick(&THINGS));

@@ -94,6 +94,12 @@ fn instant(world: &World, random: &mut Random, from: u64, to: u64) -> Timestamp 
     Timestamp(world.end.0 - HISTORY + offset as i64)
 }
 
+/// A seed whose last byte is the record's place among its kind. What every world must show, however small, hangs
+/// on that byte; the rest is chance.
+fn placed(random: &mut Random, place: usize) -> u64 {
+    random.next() & !0xff | (place as u64 & 0xff)
+}
+
 /// The workspace's users, as they were generated.
 fn users(world: &World, workspace: Index) -> Vec<Index> {
     world.workspaces[workspace as usize].generated.users.clone()

@@ -32,25 +32,7 @@ pub(super) fn workspace(world: &mut World, scale: &Scale, form: WorkspaceForm, r
         });
         generated.users.push(user);
     }
-    let mut memberships = Vec::new();
-    for (place, user) in generated.users.iter().enumerate() {
-        let membership = world.workspace_memberships.len() as Index;
-        let start = Day(world.end.day().0 - random.below(60) as i32);
-        let created_at = instant(world, random, 0, 100);
-        world.workspace_memberships.push(WorkspaceMembership {
-            workspace,
-            user: *user,
-            active: place % 11 != 10,
-            admin: place == 0 || place % 9 == 8,
-            guest: place % 7 == 4,
-            view_only: place % 13 == 3,
-            vacation: (place % 5 == 1).then(|| (start, Day(start.0 + 14))),
-            created_at,
-            assigned: Vec::new(),
-        });
-        world.users[*user as usize].memberships.push(membership);
-        memberships.push(membership);
-    }
+    let memberships = memberships(world, workspace, &generated.users, random);
     let (name, email_domains) = match form {
         WorkspaceForm::Organization => (
             "Example \"Größe\" GmbH & Co. 🏢".to_owned(),
@@ -86,6 +68,30 @@ pub(super) fn workspace(world: &mut World, scale: &Scale, form: WorkspaceForm, r
         world.workspaces[workspace as usize].custom_types.push(custom_type);
     }
     workspace
+}
+
+/// The memberships of a workspace's users, in the users' order.
+fn memberships(world: &mut World, workspace: Index, users: &[Index], random: &mut Random) -> Vec<Index> {
+    let mut memberships = Vec::new();
+    for (place, user) in users.iter().enumerate() {
+        let membership = world.workspace_memberships.len() as Index;
+        let start = Day(world.end.day().0 - random.below(60) as i32);
+        let created_at = instant(world, random, 0, 100);
+        world.workspace_memberships.push(WorkspaceMembership {
+            workspace,
+            user: *user,
+            active: place % 11 != 10,
+            admin: place == 0 || place % 9 == 8,
+            guest: place % 7 == 4,
+            view_only: place % 13 == 3,
+            vacation: (place % 5 == 1).then(|| (start, Day(start.0 + 14))),
+            created_at,
+            assigned: Vec::new(),
+        });
+        world.users[*user as usize].memberships.push(membership);
+        memberships.push(membership);
+    }
+    memberships
 }
 
 /// Teams with their members; the main user is in every team but each third.

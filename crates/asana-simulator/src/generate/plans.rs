@@ -1,7 +1,7 @@
 //! Templates, portfolios, goals, status updates, webhooks and the audit log.
 
 use super::people::{custom_field, setting};
-use super::{instant, subject, users};
+use super::{instant, placed, subject, users};
 use crate::gid::{Gid, Index, Kind};
 use crate::model::*;
 use crate::random::Random;
@@ -118,7 +118,7 @@ pub(super) fn goals(world: &mut World, workspace: Index, scale: &Scale, random: 
             relationships: Vec::new(),
             settings: Vec::new(),
             statuses: Vec::new(),
-            seed: random.next(),
+            seed: placed(random, place),
         });
         world.workspaces[workspace as usize].goals.push(goal);
         let gid = Gid::new(Kind::Goal, goal);

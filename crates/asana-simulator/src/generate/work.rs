@@ -1,7 +1,7 @@
 //! Projects, sections, tasks, subtasks and attachments.
 
 use super::people::{custom_field, setting};
-use super::{instant, subject, users};
+use super::{instant, placed, subject, users};
 use crate::gid::{Gid, Index, Kind};
 use crate::model::*;
 use crate::random::{Random, mix};
@@ -57,7 +57,7 @@ pub(super) fn projects(world: &mut World, workspace: Index, scale: &Scale, rando
             statuses: Vec::new(),
             attachments: Vec::new(),
             task_templates: Vec::new(),
-            seed: random.next(),
+            seed: placed(random, place),
             presence: Presence::Present,
         });
         world.workspaces[workspace as usize].projects.push(project);
@@ -205,10 +205,10 @@ pub(crate) fn blank_task(workspace: Index, seed: u64, created_at: Timestamp) -> 
         first_story: 0,
         generated_stories: 0,
         seed,
-        subtype: match mix(seed ^ 0x7a5c) % 20 {
-            0 | 1 => TaskSubtype::Milestone,
-            2 | 3 => TaskSubtype::Approval,
-            4 => TaskSubtype::Custom,
+        subtype: match seed & 0xff {
+            place if place % 10 == 2 => TaskSubtype::Milestone,
+            place if place % 10 == 5 => TaskSubtype::Approval,
+            place if place % 20 == 9 => TaskSubtype::Custom,
             _ => TaskSubtype::Default,
         },
         depth: 0,
@@ -232,7 +232,8 @@ fn top_level_task(
         Some(previous) if place % 9 == 8 => previous.created_at,
         _ => instant(world, random, part, part + 1),
     };
-    world.tasks.push(blank_task(workspace, random.next(), created_at));
+    let seed = placed(random, place as usize);
+    world.tasks.push(blank_task(workspace, seed, created_at));
     let orphan = random.below(100) < u64::from(scale.orphans) || place == 3 || place == 7;
     let unassigned = orphan && place != 3 && (place == 7 || random.percent(30));
     match scale.unassigned_orphans {
@@ -339,7 +340,7 @@ fn subtask(world: &mut World, parent: Index, place: u32, everyone: &[Index], ran
     let (workspace, depth) = (above.workspace, above.depth + 1);
     let created_at = Timestamp((above.created_at.0 + random.below(48 * HOUR as u64) as i64).min(world.end.0));
     let homes: Vec<Index> = above.memberships.iter().map(|membership| membership.project).collect();
-    let mut record = blank_task(workspace, random.next(), created_at);
+    let mut record = blank_task(workspace, placed(random, place as usize), created_at);
     record.parent = Some(parent);
     record.depth = depth;
     world.tasks.push(record);

@@ -159,7 +159,8 @@ impl View<'_> {
         object.word("default_access_level", Level::Standard, access);
     }
 
-    /// The value property of the field's type, and the display value that every type has.
+    /// The value property of the field's type, and the display value that every type has. Long because there is
+    /// one arm per type.
     fn value(&self, object: &mut Object<'_, '_>, field: &CustomField, value: Option<FieldValue>) {
         let display = value.as_ref().map(|value| self.displayed(value));
         object.optional_text("display_value", Level::Compact, display.as_deref());

@@ -46,6 +46,7 @@ const ICONS: [&str; 32] = [
 const LEVELS: [&str; 4] = ["admin", "editor", "commenter", "viewer"];
 
 impl View<'_> {
+    /// Long because a project has that many fields; each is a line or two.
     pub(super) fn project(&self, out: &mut String, selection: &Selection, index: Index) {
         let project = &self.world.projects[index as usize];
         let gid = Gid::new(Kind::Project, index);
@@ -130,8 +131,10 @@ impl View<'_> {
     fn dates_of_project(&self, object: &mut Object<'_, '_>, project: &Project) {
         let mut random = Random::keyed(project.seed, 7);
         let due =
-            random.percent(60).then(|| Day(project.created_at.day().0 + random.between(30, 400) as i32));
-        let start = due.filter(|_| random.percent(60)).map(|due| Day(due.0 - random.between(1, 30) as i32));
+            (project.seed % 4 != 3).then(|| Day(project.created_at.day().0 + random.between(30, 400) as i32));
+        let start = due
+            .filter(|_| project.seed.is_multiple_of(2))
+            .map(|due| Day(due.0 - random.between(1, 30) as i32));
         object.optional_day("due_date", Level::Standard, due);
         object.optional_day("due_on", Level::Standard, due);
         object.optional_day("start_on", Level::Standard, start);

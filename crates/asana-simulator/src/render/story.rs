@@ -95,15 +95,25 @@ impl World {
             ("comment_added", StoryDetail::Comment { text: vocabulary::prose(&mut random) })
         } else {
             let subtype = SYSTEM_STORIES[(index / 2) as usize % SYSTEM_STORIES.len()];
-            (subtype, self.detail(subtype, index, task_index, &mut random))
+            match self.detail(subtype, index, task_index, &mut random) {
+                Some(detail) => (subtype, detail),
+                // The workspace has no field of that type.
+                None => (
+                    "name_changed",
+                    StoryDetail::Name {
+                        old: vocabulary::name(&mut random),
+                        new: vocabulary::name(&mut random),
+                    },
+                ),
+            }
         };
         let edited = matches!(detail, StoryDetail::Comment { .. }) && random.percent(15);
         Story { task: task_index, created_at, created_by, subtype, detail, edited, seed }
     }
 
     /// What a generated system story tells. It refers only to what was there when the world was made, so that
-    /// edits never change it.
-    fn detail(&self, subtype: &str, index: Index, task: Index, random: &mut Random) -> StoryDetail {
+    /// edits never change it. `None` where there is nothing to refer to. Long because there is one arm per subtype.
+    fn detail(&self, subtype: &str, index: Index, task: Index, random: &mut Random) -> Option<StoryDetail> {
         let generated = &self.workspaces[self.tasks[task as usize].workspace as usize].generated;
         let project = generated.projects.start + random.below(generated.projects.len() as u64) as Index;
         let other = generated.tasks.start + random.below(generated.tasks.len() as u64) as Index;
@@ -120,7 +130,7 @@ impl World {
                 due_at: random.percent(40).then_some(due),
             }
         };
-        let detail = match subtype {
+        match subtype {
             "name_changed" => {
                 Some(StoryDetail::Name { old: vocabulary::name(random), new: vocabulary::name(random) })
             }
@@ -171,9 +181,8 @@ impl World {
             "people_custom_field_changed" => field(|shape| shape == FieldShape::People).map(|field| {
                 StoryDetail::PeopleField { field, old: vec![user], new: random.sample(&generated.users, 2) }
             }),
-            _ => None,
-        };
-        detail.unwrap_or(StoryDetail::Nothing)
+            _ => Some(StoryDetail::Nothing),
+        }
     }
 }
 
@@ -215,7 +224,7 @@ impl View<'_> {
         object.end();
     }
 
-    /// The fields that the story's subtype has.
+    /// The fields that the story's subtype has. Long because there is one arm per subtype.
     fn story_detail<'s>(&self, object: &mut Object<'_, 's>, detail: &StoryDetail) {
         let write_task = |object: &mut Object<'_, 's>, name: &str, task: Index| {
             object.nested(name, Level::Standard, |out, inner| self.task(out, inner, task));

@@ -23,14 +23,17 @@ pub(crate) struct TaskDates {
 impl Task {
     pub(crate) fn dates(&self) -> TaskDates {
         let mut random = Random::keyed(self.seed, 0xda7e);
-        if random.percent(45) {
+        // Every eighth task has all of its dates.
+        let complete = self.seed % 8 == 6;
+        if !complete && random.percent(45) {
             return TaskDates { start_on: None, start_at: None, due_on: None, due_at: None };
         }
         let due = Timestamp(
             self.created_at.0 + random.between(1, 60) as i64 * DAY + random.below(24) as i64 * HOUR,
         );
-        let with_time = random.percent(30);
-        let start = random.percent(40).then(|| Timestamp(due.0 - random.between(1, 20) as i64 * DAY));
+        let with_time = complete || random.percent(30);
+        let start =
+            (complete || random.percent(40)).then(|| Timestamp(due.0 - random.between(1, 20) as i64 * DAY));
         TaskDates {
             start_on: start.map(Timestamp::day),
             start_at: start.filter(|_| with_time),
@@ -42,6 +45,10 @@ impl Task {
     pub(crate) fn displayed_name(&self) -> String {
         match &self.name {
             Some(name) => name.to_string(),
+            // Every tenth is awkward, in turn, so that a small world holds each of them.
+            None if (self.seed & 0xff) % 10 == 7 => {
+                vocabulary::awkward_name(&mut Random::keyed(self.seed, 1), (self.seed & 0xff) as usize / 10)
+            }
             None => vocabulary::name(&mut Random::keyed(self.seed, 1)),
         }
     }
@@ -87,7 +94,7 @@ impl View<'_> {
         self.completion(&mut object, task);
         self.task_dates(&mut object, task);
         self.dependencies(&mut object, index, task);
-        if mix(task.seed ^ 0xe7).is_multiple_of(10) {
+        if (task.seed & 0xff) % 10 == 4 {
             object.nested("external", Level::Standard, |out, inner| {
                 let mut external = Object::begin(out, inner);
                 external.made_text("gid", Level::Compact, || format!("crm:{index}"));

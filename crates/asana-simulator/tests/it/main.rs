@@ -12,3 +12,5 @@ mod floor;
 mod limits;
 mod listings;
 mod search;
+mod serving;
+mod world;

@@ -1,0 +1,198 @@
+//! Each row of the fault table: what an answer means, whether it is retried, whose it is to act, and what follows
+//! at each place of a sync.
+
+use std::time::Duration;
+
+use source_asana::asana::Consequence::{FailSlice, FailStream, FailSync, SkipSlice, SkipStream};
+use source_asana::asana::{Asked, Class, Consequence, Fault, Kind, Place, Retry, consequence};
+
+const PLACES: [Place; 3] = [Place::Root, Place::Slice, Place::Detail];
+
+fn asked() -> Asked {
+    Asked { endpoint: "/projects/{gid}/sections".into(), path: "/projects/12/sections".to_owned() }
+}
+
+fn fault(status: u16, body: &str, retry_after: Option<&str>) -> Fault {
+    Fault::of_answer(status, body.as_bytes(), retry_after, &asked())
+}
+
+fn said(status: u16, message: &str) -> Fault {
+    fault(status, &serde_json::json!({"errors": [{"message": message}]}).to_string(), None)
+}
+
+/// What follows at the root, in a slice, for a detail; by name, since the reason follows from the kind.
+fn consequences(fault: &Fault) -> [&'static str; 3] {
+    PLACES.map(|place| match consequence(fault, place) {
+        SkipSlice(_) => "skip slice",
+        SkipStream(_) => "skip stream",
+        FailSlice(_) => "fail slice",
+        FailStream(_) => "fail stream",
+        FailSync(_) => "fail sync",
+    })
+}
+
+#[test]
+fn each_row_of_the_table() {
+    let fails_slice = ["fail stream", "fail slice", "fail slice"];
+    let skips_slice = ["fail stream", "skip slice", "skip slice"];
+    let fails_sync = ["fail sync"; 3];
+    let backoff = Retry::WithBackoff;
+    let (person, transient) = (Class::PersonMustAct, Class::Transient);
+    let slow = Kind::SlowDown { retry_after: Some(Duration::from_secs(7)) };
+    let start_again = Kind::StartAgain { sync: Some("fresh".to_owned()) };
+    let page = "<html><body>Access denied by policy</body></html>";
+    let rows = [
+        (
+            said(400, "offset: Your pagination token has expired."),
+            Kind::RestartListing,
+            Retry::Never,
+            transient,
+            fails_slice,
+        ),
+        (
+            said(400, "The dataset is too big and the result set has been truncated."),
+            Kind::SplitListing,
+            Retry::Never,
+            person,
+            fails_slice,
+        ),
+        (
+            said(
+                400,
+                "The result is too large. You should use pagination (may require specifying a workspace)!",
+            ),
+            Kind::AskForLess,
+            Retry::Never,
+            Class::Bug,
+            fails_slice,
+        ),
+        (
+            said(
+                400,
+                "This request accesses data in multiple workspaces. Please specify a workspace or team.",
+            ),
+            Kind::AskForLess,
+            Retry::Never,
+            Class::Bug,
+            fails_slice,
+        ),
+        (
+            said(400, "project: Not a recognized ID: 12"),
+            Kind::CorrectRequest,
+            Retry::Never,
+            person,
+            fails_slice,
+        ),
+        (said(401, "Not Authorized"), Kind::GiveToken, Retry::Never, person, fails_sync),
+        (fault(401, page, None), Kind::GiveToken, Retry::Never, person, fails_sync),
+        (
+            said(402, "Sorry, this is only available to premium"),
+            Kind::UpgradePlan,
+            Retry::Never,
+            person,
+            ["skip stream", "skip slice", "skip slice"],
+        ),
+        (said(403, "Forbidden"), Kind::GrantAccess, Retry::Never, person, skips_slice),
+        (fault(403, "", None), Kind::GrantAccess, Retry::Never, person, skips_slice),
+        (fault(403, page, None), Kind::DistrustAnswer, Retry::Never, transient, fails_slice),
+        (said(404, "project: Unknown object: 12"), Kind::LeaveOut, Retry::Never, person, skips_slice),
+        (fault(404, page, None), Kind::DistrustAnswer, Retry::Never, transient, fails_slice),
+        (said(410, "Gone"), Kind::LeaveOut, Retry::Never, person, skips_slice),
+        (said(407, "Proxy"), Kind::SatisfyProxy, Retry::Never, person, fails_sync),
+        (said(408, "Timeout"), Kind::TryAgain, backoff, transient, fails_slice),
+        (
+            fault(412, r#"{"errors":[{"message":"Sync token invalid or too old."}],"sync":"fresh"}"#, None),
+            start_again,
+            Retry::Never,
+            transient,
+            fails_slice,
+        ),
+        (said(414, "URI too long"), Kind::AskForLess, Retry::Never, Class::Bug, fails_slice),
+        (
+            said(424, "storage"),
+            Kind::TryStorageAgain,
+            backoff,
+            transient,
+            ["fail stream", "fail slice", "skip slice"],
+        ),
+        (fault(429, "", Some("7")), slow, Retry::After(Duration::from_secs(7)), transient, fails_slice),
+        (fault(429, "", None), Kind::SlowDown { retry_after: None }, backoff, transient, fails_slice),
+        (fault(429, "", Some("soon")), Kind::SlowDown { retry_after: None }, backoff, transient, fails_slice),
+        (said(434, "deprecated"), Kind::CorrectRequest, Retry::Never, person, fails_slice),
+        (said(451, "Embargoed"), Kind::AskFromElsewhere, Retry::Never, person, fails_sync),
+        (
+            fault(500, r#"{"errors":[{"message":"Server Error","phrase":"6 sad squid"}]}"#, None),
+            Kind::TryAgain,
+            backoff,
+            transient,
+            fails_slice,
+        ),
+        (fault(502, page, None), Kind::TryAgain, backoff, transient, fails_slice),
+        (fault(503, "", None), Kind::TryAgain, backoff, transient, fails_slice),
+        (said(504, "slow"), Kind::TryAgain, backoff, transient, fails_slice),
+        (fault(302, "", None), Kind::DistrustAnswer, backoff, transient, fails_slice),
+        (fault(204, "", None), Kind::DistrustAnswer, backoff, transient, fails_slice),
+        (
+            Fault::new(Kind::Reconnect, None, "connection reset", &asked()),
+            Kind::Reconnect,
+            backoff,
+            transient,
+            fails_slice,
+        ),
+        (
+            Fault::new(Kind::TrustServer, None, "unknown issuer", &asked()),
+            Kind::TrustServer,
+            Retry::Never,
+            person,
+            fails_sync,
+        ),
+    ];
+    for (fault, kind, retry, class, expected) in rows {
+        assert_eq!(fault.kind, kind, "{fault}");
+        assert_eq!(fault.retry(), retry, "{fault}");
+        assert_eq!(fault.class(), class, "{fault}");
+        assert_eq!(consequences(&fault), expected, "{fault}");
+    }
+}
+
+#[test]
+fn no_status_is_without_a_meaning_and_none_panics() {
+    for status in 0..=u16::MAX {
+        for body in ["", "{}", "<html>", r#"{"errors":[]}"#, r#"{"errors":[{"message":"m"}]}"#] {
+            let fault = fault(status, body, Some("1"));
+            assert!(!fault.message.is_empty());
+            assert!(PLACES.iter().all(|place| !reason_of(consequence(&fault, *place)).is_empty()));
+        }
+    }
+}
+
+fn reason_of(consequence: Consequence) -> &'static str {
+    match consequence {
+        SkipSlice(reason) | SkipStream(reason) | FailSlice(reason) | FailStream(reason)
+        | FailSync(reason) => reason.text(),
+    }
+}
+
+#[test]
+fn a_fault_says_what_was_asked_what_asana_said_and_what_to_do() {
+    let text = said(403, "You do not have access.").to_string();
+    assert_eq!(
+        text,
+        "GET /projects/12/sections answered 403: You do not have access. Give the token's user access to it in \
+         Asana, or use the token of somebody who has it."
+    );
+    let text =
+        fault(500, r#"{"errors":[{"message":"Server Error","phrase":"6 sad squid"}]}"#, None).to_string();
+    assert!(text.contains("Server Error (6 sad squid)"), "{text}");
+    let text = fault(502, "<html>\n\t<h1>Bad gateway</h1>\u{7}", None).to_string();
+    assert!(text.contains("expected Asana's list of errors, got: <html> <h1>Bad gateway</h1>"), "{text}");
+}
+
+#[test]
+fn messages_are_redacted_before_they_are_cut() {
+    let long = format!("{}SECRET", "x".repeat(496));
+    let fault = said(400, &long).shown(|text| text.replace("SECRET", "-"));
+    assert!(!fault.message.contains("SECR"), "{}", fault.message);
+    let endless = said(400, &"é".repeat(10_000)).shown(str::to_owned);
+    assert!(endless.message.chars().count() <= 501);
+}

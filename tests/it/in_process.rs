@@ -1,0 +1,110 @@
+//! A read inside the test's own process, for faults that the connector meets with patience: the same walk and the
+//! same writer as the binary's, with waits that a test can afford. Knows no particular stream.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use airbyte_protocol::catalog::ConfiguredCatalog;
+use airbyte_protocol::state as state_file;
+use serde_json::{Value, json};
+use source_asana::asana::{self, Client, Patience, Timeouts, TokenSource};
+use source_asana::config::Settings;
+use source_asana::plan::Plan;
+use source_asana::read;
+use source_asana::state::StreamState;
+use tokio::sync::mpsc;
+
+use crate::harness::{Run, TOKEN};
+
+/// Longer than any test.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// How a read inside the process is set up.
+pub struct InProcess {
+    base_url: String,
+    pub patience: Patience,
+    pub timeouts: Timeouts,
+    pub requests_per_minute: u32,
+}
+
+impl InProcess {
+    /// A read from the Asana at `base_url` that tries as often as the binary does.
+    pub fn new(base_url: &str) -> Self {
+        let attempts = Patience::default().attempts;
+        let patience = Patience {
+            first_wait: Duration::from_millis(1),
+            longest_wait: Duration::from_millis(2),
+            attempts,
+            failing_for: FOR_EVER,
+            rejected_for: Duration::from_secs(60 * 60),
+        };
+        let timeouts = Timeouts { connect: FOR_EVER, idle: FOR_EVER, total: FOR_EVER };
+        Self { base_url: base_url.to_owned(), patience, timeouts, requests_per_minute: 1_000_000 }
+    }
+
+    pub fn read(&self, catalog: &Value, state: Option<&Value>) -> Run {
+        let output = Collected::default();
+        let exit_code = self.read_into(catalog, state, output.clone());
+        Run::parse(output.take(), Some(exit_code))
+    }
+
+    /// Reads into `output` and gives the exit code that the binary would end with.
+    pub fn read_into(
+        &self,
+        catalog: &Value,
+        state: Option<&Value>,
+        output: impl Write + Send + 'static,
+    ) -> i32 {
+        let config = json!({"token": TOKEN,
+            "rate_limit": {"mode": "fixed", "requests_per_minute": self.requests_per_minute}});
+        let settings = Settings::parse(&config.to_string()).unwrap();
+        let catalog: ConfiguredCatalog = serde_json::from_value(catalog.clone()).unwrap();
+        let (plan, unknown) = Plan::new(&catalog);
+        assert!(unknown.is_empty(), "{unknown:?}");
+        let given = state.map(|state| state_file::parse_file(&state.to_string()).unwrap().streams);
+        let given = given.unwrap_or_default();
+        let states = plan.streams.iter().map(|planned| {
+            given
+                .get(planned.stream.name)
+                .map_or_else(StreamState::default, |state| StreamState::parse(state).unwrap())
+        });
+        let states = states.collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (outcome, written) = runtime.block_on(async {
+            let (notices, receiver) = mpsc::unbounded_channel();
+            let client = Client::new(asana::Settings {
+                base_url: self.base_url.clone(),
+                token: TokenSource::Static(settings.token.clone()),
+                limits: settings.limits,
+                patience: self.patience.clone(),
+                timeouts: self.timeouts,
+                notices,
+            });
+            read::sync(&plan, &settings, client.unwrap(), receiver, states, output).await
+        });
+        written.expect("the writer does not panic").unwrap();
+        if outcome.failures.is_empty() { 0 } else { 1 }
+    }
+}
+
+/// What was written, for the test to look at.
+#[derive(Clone, Default)]
+struct Collected(Arc<Mutex<Vec<u8>>>);
+
+impl Collected {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Write for Collected {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
