@@ -9,7 +9,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
-environment=$here/.venv
+target=${CARGO_TARGET_DIR:-$root/target}
+environment=$target/acceptance/venv
 
 python=
 for candidate in python3.11 python3.12 python3.10 python3; do
@@ -26,14 +27,14 @@ fi
 # The environment is made once, and again when what it consists of changes.
 wanted=$(cat "$here/requirements.txt" "$here/constraints.txt" | sha256sum)
 if [ "$(cat "$environment/made-from" 2>/dev/null || true)" != "$wanted" ]; then
-    echo "Making the Python environment acceptance-tests/.venv (some minutes, once)"
+    echo "Making the Python environment $environment (a minute or more, once)"
     rm -rf "$environment"
+    mkdir -p "$(dirname "$environment")"
     "$python" -m venv "$environment"
     "$environment/bin/pip" install --quiet --requirement "$here/requirements.txt" --constraint "$here/constraints.txt"
     printf '%s' "$wanted" >"$environment/made-from"
 fi
 
-target=${CARGO_TARGET_DIR:-$root/target}
 if [ -z "${SOURCE_ASANA:-}" ]; then
     (cd "$root" && cargo build --quiet --bin source-asana)
     export SOURCE_ASANA=$target/debug/source-asana
