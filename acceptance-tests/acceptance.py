@@ -45,9 +45,10 @@ def control(path: str, body=None, base_url: str | None = None):
         return json.loads(answer.read())
 
 
-def truth(stream: str) -> list[dict]:
-    """Every record of the stream that the account holds, in full."""
-    records = control(f"/truth/{COLLECTIONS.get(stream, stream)}")["data"]
+def truth(stream: str, fields: str | None = None) -> list[dict]:
+    """Every record of the stream that the account holds, in full or with these of Asana's field paths."""
+    query = "" if fields is None else f"?opt_fields={fields}"
+    records = control(f"/truth/{COLLECTIONS.get(stream, stream)}{query}")["data"]
     if stream == "tasks":
         return [record for record in records if record["parent"] is None]
     if stream == "subtasks":

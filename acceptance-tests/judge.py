@@ -4,6 +4,7 @@ this each; the judge is told of every run and checks all of it."""
 import json
 import os
 import pathlib
+import signal
 from collections import Counter
 
 import jsonschema
@@ -11,6 +12,8 @@ import jsonschema
 from acceptance import CONFIG, Run, lines_of, run_connector
 from sabotage import secrets
 
+# How a run ends whose caller has seen enough of it.
+ENDED_BY_CALLER = -signal.SIGTERM
 WORKING_TOKEN = json.loads(CONFIG.read_text())["token"]
 
 
@@ -44,7 +47,7 @@ def problems(run: Run) -> list[str]:
     by_verb = {"spec": of_spec, "check": of_check, "discover": of_discover, "read": of_read}
     found.extend(by_verb[run.verb](run))
     errors = [trace for trace in run.payloads("TRACE") if trace["type"] == "ERROR"]
-    if run.exit_code != 0 and not errors:
+    if run.exit_code not in (0, ENDED_BY_CALLER) and not errors:
         found.append(f"exit code {run.exit_code} without an ERROR trace: nobody is told why")
     return found
 
@@ -59,7 +62,8 @@ def of_spec(run: Run) -> list[str]:
 
 def of_discover(run: Run) -> list[str]:
     told = len(run.payloads("CATALOG"))
-    return [] if told == (1 if run.exit_code == 0 else 0) else [f"{told} CATALOG and exit code {run.exit_code}"]
+    right = 1 if run.exit_code in (0, ENDED_BY_CALLER) else 0
+    return [] if told == right else [f"{told} CATALOG and exit code {run.exit_code}"]
 
 
 def of_check(run: Run) -> list[str]:

@@ -42,7 +42,7 @@ def run_suite(name: str, broken_by: str | None = None) -> tuple[int, str]:
         if broken_by:
             environment["SABOTAGE"] = broken_by
         done = subprocess.run(
-            [sys.executable, HERE / "suites" / f"{name}.py"],
+            [sys.executable, HERE / "suites" / f"{name}_suite.py"],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )
         return done.returncode, done.stdout
