@@ -28,7 +28,7 @@ WHOLE = {"audit_log_events"}
 
 
 def source(config: pathlib.Path):
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         return airbyte.get_source(
             "source-asana", config=json.loads(config.read_text()), local_executable=HERE / "recorder"
         )
