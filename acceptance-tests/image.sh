@@ -5,7 +5,7 @@
 #     acceptance-tests/image.sh build      build it; exit code 75, with the reason on stdout, where that cannot be
 #     acceptance-tests/image.sh inspect    how the image is set up, as JSON: user, environment, labels, entrypoint, size
 #     acceptance-tests/image.sh run ...    what follows `docker run`, on a read-only root: [-e NAME=VALUE] [-v FROM:TO]
-#                                          IMAGE ARGUMENT...
+#                                          [--entrypoint PROGRAM] IMAGE ARGUMENT...
 #
 # Without an engine it needs root, `apt-get install buildah debootstrap`, and a Rust toolchain. Everything is kept under
 # target/image, so that a second run reuses the bases and the layer of dependencies.
@@ -137,10 +137,11 @@ print(json.dumps({"user": config["User"], "environment": config["Env"], "labels"
 bytes_in() { du --summarize --bytes "$1" | cut -f 1; }
 
 run() {
-    local environment=() volumes=()
+    local environment=() volumes=() program=
     while [ $# -gt 0 ]; do
         case $1 in
         --rm | -i) shift ;;
+        --entrypoint) program=$2; shift 2 ;;
         -e) environment+=("$2"); shift 2 ;;
         -v) volumes+=("$2"); shift 2 ;;
         *) break ;;
@@ -153,7 +154,8 @@ run() {
     environment+=("ASANA_BASE_URL=${ASANA_BASE_URL:-}")
     if has_engine; then
         exec "$docker" run --rm -i --network host --read-only --tmpfs /tmp --cap-drop ALL \
-            --security-opt no-new-privileges "${environment[@]/#/--env=}" "${volumes[@]/#/--volume=}" "$image" "$@"
+            --security-opt no-new-privileges "${environment[@]/#/--env=}" "${volumes[@]/#/--volume=}" \
+            ${program:+--entrypoint="$program"} "$image" "$@"
     fi
     export IMAGE_ROOT IMAGE_PLACE
     IMAGE_ROOT=$(cat "$work/running")
@@ -169,6 +171,7 @@ print("\n".join(told["environment"]), "--", *told["entrypoint"], sep="\n")')
     for line in "${settings[@]}"; do
         if [ "$line" = -- ]; then part=entrypoint; elif [ $part = variables ]; then variables+=("$line"); else entrypoint+=("$line"); fi
     done
+    [ -z "$program" ] || entrypoint=("$program")
     # In namespaces of its own, so that the connector is the first process, as in any container.
     IMAGE_VOLUMES=$(printf '%s\n' "${volumes[@]}") unshare --mount --pid --fork --kill-child bash -c '
         set -euo pipefail
