@@ -85,7 +85,12 @@ cannot() {
 
 build() {
     if has_engine; then
-        "$docker" build --quiet --tag "$image" "$root" >"$work/build.log" 2>&1 || failed
+        local base
+        for base in $(sed -n 's/^ARG [A-Z]*_IMAGE=//p' "$root/Dockerfile"); do
+            "$docker" image inspect "$base" >/dev/null 2>&1 || "$docker" pull --quiet "$base" >/dev/null \
+                || cannot "the Docker engine has no $base and cannot pull it"
+        done
+        "$docker" build --tag "$image" "$root" >"$work/build.log" 2>&1 || failed
         return
     fi
     [ "$(id -u)" = 0 ] || cannot "no Docker engine runs here, and buildah needs root"

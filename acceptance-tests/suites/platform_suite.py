@@ -85,9 +85,11 @@ class Pod:
                 os.chown(path, AIRBYTE, AIRBYTE)
         self.verb = verb
         environment = {**ENVIRONMENT, "AIRBYTE_ENTRYPOINT": str(PROGRAM), "VERB": verb}
-        self.shell = subprocess.Popen(
-            [*UNPRIVILEGED, "sh", "-c", script], cwd=self.directory, env=environment, stdin=subprocess.DEVNULL
-        )
+        with open(self.directory / "shell.log", "w", encoding="utf-8") as log:
+            self.shell = subprocess.Popen(
+                [*UNPRIVILEGED, "sh", "-c", script], cwd=self.directory, env=environment, stdin=subprocess.DEVNULL,
+                stderr=log,
+            )
 
     def end(self) -> int:
         """The exit code, as the platform learns of it."""
@@ -114,7 +116,7 @@ def wait_until(truth) -> bool:
 
 def open_pipe(pod: Pod, name: str):
     if not wait_until(lambda: (pod.directory / name).exists()):
-        raise SystemExit(f"the shell made no pipe called {name}")
+        raise SystemExit(f"no pipe called {name}: {(pod.directory / 'shell.log').read_text()}")
     return open(pod.directory / name, encoding="utf-8", newline="\n")
 
 
