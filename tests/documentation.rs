@@ -58,8 +58,11 @@ fn kernels() -> Vec<String> {
     let page = fs::read_to_string(root().join("docs/TROUBLESHOOTING.md")).unwrap();
     let messages = page.split("## No message").next().unwrap();
     let rows = messages.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
-    let kernels: Vec<String> =
-        rows.flat_map(|cell| cell.split('`').step_by(2)).map(str::to_owned).filter(|kernel| !kernel.trim().is_empty()).collect();
+    let kernels: Vec<String> = rows
+        .flat_map(|cell| cell.split('`').step_by(2))
+        .map(str::to_owned)
+        .filter(|kernel| !kernel.trim().is_empty())
+        .collect();
     assert!(kernels.len() > 40, "{kernels:?}");
     kernels
 }
