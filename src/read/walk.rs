@@ -177,6 +177,10 @@ impl<'a> Walk<'a> {
     }
 
     fn begin(&mut self) {
+        // A plan that no stream was selected for has no listing either.
+        if self.plan.selected().next().is_none() {
+            return;
+        }
         let root = self.plan.root;
         let stream = self.plan.listing(root).stream;
         let key: Rc<str> = "".into();
