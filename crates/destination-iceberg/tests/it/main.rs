@@ -1,0 +1,12 @@
+//! The destination from the outside: the real binary, protocol lines in and out, tables read back with the Iceberg
+//! library's own reader. Knows nothing of the destination's insides.
+
+mod catalog_server;
+mod commands;
+mod crash;
+mod harness;
+mod hostile;
+mod maintain;
+mod modes;
+mod rest;
+mod schema;
