@@ -75,7 +75,11 @@ async fn maintain_table(
     let target_bytes = config.target_file_size_mib << 20;
     let small_bytes = target_bytes * u64::from(maintenance.small_file_percent) / 100;
     let table = catalog.reload(ident).await?;
-    let (table, Compacted { before, after }) = compact(catalog, table, target_bytes, small_bytes).await?;
+    // What keeps files from being joined, such as another writer, need not keep the rest from its turn.
+    let (table, compacted) = match compact(catalog, table.clone(), target_bytes, small_bytes).await {
+        Ok((table, compacted)) => (table, Ok(compacted)),
+        Err(failure) => (table, Err(failure)),
+    };
     let now = now_in_milliseconds() as i64;
     let oldest = now - i64::from(maintenance.expire_after_hours) * MILLISECONDS_AN_HOUR;
     let expired = expirable(&table.metadata, oldest, maintenance.keep_snapshots as usize)?;
@@ -83,6 +87,7 @@ async fn maintain_table(
     let table = expire(catalog, table, expired).await?;
     let newest = now - i64::from(maintenance.remove_orphans_after_hours) * MILLISECONDS_AN_HOUR;
     let removed = remove_orphans(&table, newest, locations).await?;
+    let Compacted { before, after } = compacted?;
     Ok(format!(
         "table {ident}: {before} files became {after}, {expired_count} snapshots expired, {removed} orphans removed"
     ))

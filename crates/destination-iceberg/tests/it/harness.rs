@@ -105,10 +105,21 @@ impl Destination {
 
     /// The table of the embedded catalog; nothing if there is none.
     pub fn table(&self, name: &str) -> Option<TableRead> {
-        let catalog = rusqlite::Connection::open(self.warehouse().join("catalog.db")).unwrap();
+        self.metadata_location(name).map(|location| read_table(&location))
+    }
+
+    /// The table's metadata alone.
+    pub fn metadata(&self, name: &str) -> Option<TableMetadata> {
+        let location = self.metadata_location(name)?;
+        let text = fs::read(location.strip_prefix("file://").unwrap()).unwrap();
+        Some(serde_json::from_slice(&text).unwrap())
+    }
+
+    fn metadata_location(&self, name: &str) -> Option<String> {
+        // Killed early enough, it made no catalog yet.
+        let catalog = rusqlite::Connection::open(self.warehouse().join("catalog.db")).ok()?;
         let sql = "SELECT metadata_location FROM iceberg_tables WHERE table_name = ?1";
-        let location: String = catalog.query_row(sql, [name], |row| row.get(0)).ok()?;
-        Some(read_table(&location))
+        catalog.query_row(sql, [name], |row| row.get(0)).ok()
     }
 
     /// One column of a table that has to be there, sorted.

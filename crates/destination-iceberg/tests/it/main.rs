@@ -4,6 +4,7 @@
 mod catalog_server;
 mod commands;
 mod crash;
+mod dependencies;
 mod harness;
 mod hostile;
 mod maintain;
