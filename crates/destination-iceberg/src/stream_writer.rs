@@ -19,8 +19,6 @@ use crate::snapshot::{FileChange, LiveFiles, Removed};
 use crate::table::{GENERATION, GENERATION_SYNC, History, Ready};
 use crate::upsert::Upserts;
 
-/// With so many keys in memory, upserts are worked off: about 200 bytes each.
-const KEYS_IN_MEMORY: usize = 200_000;
 /// Vended credentials are renewed when they end this soon.
 const CREDENTIALS_MARGIN: Duration = Duration::from_secs(600);
 
@@ -83,19 +81,13 @@ impl StreamWriter {
         self.files.close().await
     }
 
-    /// Writes a batch. A stream with keys is committed, or set aside if it is a refresh, when it has too many of
-    /// them in memory.
-    pub async fn write(&mut self, catalog: &Catalog, batch: Batch) -> Result<Option<Committed>> {
-        self.renew_credentials(catalog).await?;
-        let first = match batch.rows.num_rows() {
-            0 => None,
-            _ => Some(self.files.write(&batch.rows, batch.bytes).await?),
-        };
-        self.upserts.add(batch.arrivals, first);
-        self.received += batch.records;
-        if self.upserts.len() < KEYS_IN_MEMORY {
-            return Ok(None);
-        }
+    /// The keys that it holds in memory, about 200 bytes each.
+    pub fn held_keys(&self) -> usize {
+        self.upserts.len()
+    }
+
+    /// Frees the keys: commits, or works the upserts into a refresh that readers do not see yet.
+    pub async fn work_off(&mut self, catalog: &Catalog) -> Result<Option<Committed>> {
         match self.extent {
             Extent::Keep => self.commit(catalog).await,
             Extent::Replace => {
@@ -103,6 +95,18 @@ impl StreamWriter {
                 Ok(None)
             }
         }
+    }
+
+    /// Writes a batch.
+    pub async fn write(&mut self, catalog: &Catalog, batch: Batch) -> Result<()> {
+        self.renew_credentials(catalog).await?;
+        let first = match batch.rows.num_rows() {
+            0 => None,
+            _ => Some(self.files.write(&batch.rows, batch.bytes).await?),
+        };
+        self.upserts.add(batch.arrivals, first);
+        self.received += batch.records;
+        Ok(())
     }
 
     /// When a commit is due that a waiting STATE asks for; never for a refresh, which its end publishes.

@@ -21,6 +21,8 @@ use crate::table::prepare_all;
 const EVENTS_IN_FLIGHT: usize = 4;
 /// The memory that all open files may take together.
 const OPEN_FILES_BYTES: usize = 64 << 20;
+/// The keys that all upserts may hold together, about 200 bytes each.
+const KEYS_IN_MEMORY: usize = 150_000;
 
 /// Writes the input's records into the plans' tables. An error is one that stopped it; an incomplete source is one,
 /// after everything that came was committed.
@@ -92,7 +94,7 @@ impl Writer<'_> {
                     return Err(failure.of_stream(&name));
                 }
                 let written = self.streams[stream].write(&self.catalog, batch).await;
-                self.settle(stream, written)?;
+                written.map_err(|failure| failure.of_stream(&self.streams[stream].plan.stream))?;
                 self.bound_memory().await
             }
             Event::State { scope, line } => {
@@ -137,16 +139,24 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Finishes the largest open files while all of them take too much memory.
+    /// Works off the stream with the most keys, and finishes the largest open files, while all streams together
+    /// hold too much.
     async fn bound_memory(&mut self) -> Result<()> {
-        loop {
-            let held: usize = self.streams.iter().map(StreamWriter::held_bytes).sum();
-            let largest = self.streams.iter_mut().max_by_key(|stream| stream.held_bytes());
-            match largest {
-                Some(largest) if held > OPEN_FILES_BYTES => largest.close_file().await?,
-                _ => return Ok(()),
-            }
+        while self.streams.iter().map(StreamWriter::held_keys).sum::<usize>() > KEYS_IN_MEMORY {
+            let Some(largest) = self.largest(StreamWriter::held_keys) else { break };
+            let done = self.streams[largest].work_off(&self.catalog).await;
+            self.settle(largest, done)?;
         }
+        while self.streams.iter().map(StreamWriter::held_bytes).sum::<usize>() > OPEN_FILES_BYTES {
+            let Some(largest) = self.largest(StreamWriter::held_bytes) else { break };
+            self.streams[largest].close_file().await?;
+        }
+        Ok(())
+    }
+
+    fn largest(&self, measure: fn(&StreamWriter) -> usize) -> Option<usize> {
+        let measured = self.streams.iter().map(measure).enumerate();
+        measured.max_by_key(|(_, size)| *size).map(|(index, _)| index)
     }
 
     /// Tells of a commit, and passes on the STATEs that waited for it.
