@@ -20,9 +20,9 @@ use crate::table::prepare_all;
 /// Events that may wait between the intake's thread and the writer; a batch of them is about 4 MiB of JSON.
 const EVENTS_IN_FLIGHT: usize = 4;
 /// The memory that all open files may take together.
-const OPEN_FILES_BYTES: usize = 64 << 20;
+const OPEN_FILES_BYTES: usize = 48 << 20;
 /// The keys that all upserts may hold together, about 200 bytes each.
-const KEYS_IN_MEMORY: usize = 150_000;
+const KEYS_IN_MEMORY: usize = 100_000;
 
 /// Writes the input's records into the plans' tables. An error is one that stopped it; an incomplete source is one,
 /// after everything that came was committed.
