@@ -46,7 +46,7 @@ const SKIPS_TOLD: u64 = 5;
 
 /// So many bytes of pages may be under way, which bounds memory: a page is there up to three times, as it comes in,
 /// as it is read and as it waits for stdout.
-const MOST_BYTES_IN_FLIGHT: usize = 4 * 1024 * 1024;
+const MOST_BYTES_IN_FLIGHT: usize = 16 * 1024 * 1024;
 
 /// What pages are taken for before any has come: a hundred full tasks.
 const LARGE_PAGE: usize = 512 * 1024;

@@ -96,8 +96,8 @@ impl Trial {
         }
         let summary = |stream: &str| {
             let start = format!("{stream}: ");
-            let lines = run.logs().into_iter().filter(|line| line.starts_with(&start));
-            lines.filter(|line| line.contains(" requests") || line.contains(" request")).next_back().unwrap()
+            let mut lines = run.logs().into_iter().filter(|line| line.starts_with(&start));
+            lines.rfind(|line| line.contains(" request")).unwrap()
         };
         for stream in &self.streams {
             let line = summary(stream);
