@@ -306,11 +306,11 @@ mod tests {
     fn a_keys_first_part_is_read_back() {
         let text: ArrayRef = Arc::new(StringArray::from(vec!["12", "7"]));
         let mut wanted = HashMap::new();
-        each_key(&[text], |row, key| drop(wanted.insert(Key::from(key.unwrap()), row))).unwrap();
+        each_key(&[text], |row, key| _ = wanted.insert(Key::from(key.unwrap()), row)).unwrap();
         assert!(matches!(KeyRange::of(&wanted), KeyRange::Text(low, high) if low == b"12" && high == b"7"));
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![-5, 3]));
         let mut wanted = HashMap::new();
-        each_key(&[numbers], |row, key| drop(wanted.insert(Key::from(key.unwrap()), row))).unwrap();
+        each_key(&[numbers], |row, key| _ = wanted.insert(Key::from(key.unwrap()), row)).unwrap();
         assert!(matches!(KeyRange::of(&wanted), KeyRange::Integer(-5, 3)));
     }
 }

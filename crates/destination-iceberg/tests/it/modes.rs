@@ -12,7 +12,7 @@ fn append_adds_and_writes_every_cell() {
     let destination = Destination::new();
     let stream =
         configured(tasks("append"), json!({"sync_id": 9, "generation_id": 2, "minimum_generation_id": 0}));
-    destination.write(&catalog(&[stream.clone()]), &whole("tasks", [task(1, 1)])).succeeded();
+    destination.write(&catalog(std::slice::from_ref(&stream)), &whole("tasks", [task(1, 1)])).succeeded();
     destination.write(&catalog(&[stream]), &whole("tasks", [task(1, 1)])).succeeded();
     let table = destination.table("tasks").unwrap();
     assert_eq!((table.rows.len(), table.position_delete_files), (2, 0));
