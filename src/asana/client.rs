@@ -111,7 +111,7 @@ impl Timeouts {
         Self {
             connect: Duration::from_secs(10),
             idle: Duration::from_secs(15),
-            total: Duration::from_secs(20),
+            body: Duration::from_secs(20),
         }
     }
 }
