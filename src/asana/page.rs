@@ -52,7 +52,7 @@ impl Page {
     }
 
     /// Reads the answer to a request for at most `limit` rows, if it named a limit.
-    fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
+    pub fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
         let text = utf8(body)?;
         let expected = "a list of records under `data`";
         let read = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));

@@ -6,7 +6,7 @@ mod coverage;
 mod judge;
 mod open;
 mod report;
-mod row;
+pub mod row;
 mod slices;
 mod take;
 mod tell;
