@@ -13,7 +13,8 @@ use airbyte_protocol::record::{self, Envelope};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::asana::{Secret, Turn};
+use crate::asana::{Secret, Secrets, Turn};
+use crate::config::ConfigFile;
 use crate::error::Failure;
 use crate::moment::Moment;
 
@@ -43,6 +44,8 @@ pub enum Event {
         until: Moment,
     },
     Failed(Failure),
+    /// Asana replaced the config's refresh token; the platform has to keep the new one.
+    RefreshTokenReplaced(Secret),
     Log {
         level: Level,
         text: String,
@@ -71,8 +74,14 @@ const WRITE: usize = 64 * 1024;
 /// # Errors
 ///
 /// When it cannot be written, as when the reader has gone.
-pub fn run(events: mpsc::Receiver<Event>, token: &Secret, output: impl Write) -> io::Result<()> {
-    Emitter { output, buffer: Vec::with_capacity(2 * WRITE), counts: Vec::new(), token }.drain(events)
+pub fn run(
+    events: mpsc::Receiver<Event>,
+    secrets: &Secrets,
+    config: &ConfigFile,
+    output: impl Write,
+) -> io::Result<()> {
+    let buffer = Vec::with_capacity(2 * WRITE);
+    Emitter { output, buffer, counts: Vec::new(), secrets, config }.drain(events)
 }
 
 /// stdout without the buffer that the standard library puts before it, which would write every line by itself.
@@ -89,9 +98,9 @@ pub fn stdout() -> io::Result<File> {
 /// # Errors
 ///
 /// When stdout cannot be written.
-pub fn one(message: &Message, token: Option<&Secret>) -> io::Result<()> {
+pub fn one(message: &Message, secrets: Option<&Secrets>) -> io::Result<()> {
     let line = message.to_line();
-    let line = token.map_or_else(|| line.clone(), |token| token.redact(&line));
+    let line = secrets.map_or_else(|| line.clone(), |secrets| secrets.redact(&line));
     let mut stdout = io::stdout().lock();
     stdout.write_all(line.as_bytes())?;
     stdout.flush()
@@ -102,7 +111,8 @@ struct Emitter<'a, Output> {
     buffer: Vec<u8>,
     /// Records since the stream's last STATE, and the stream's line head.
     counts: Vec<(&'static str, u64, Envelope)>,
-    token: &'a Secret,
+    secrets: &'a Secrets,
+    config: &'a ConfigFile,
 }
 
 impl<Output: Write> Emitter<'_, Output> {
@@ -152,6 +162,11 @@ impl<Output: Write> Emitter<'_, Output> {
                 );
             }
             Event::Failed(failure) => self.line(&Message::error(failure.trace(), now)),
+            Event::RefreshTokenReplaced(refresh_token) => {
+                let config = self.config.with_refresh_token(&refresh_token);
+                // The platform keeps what is in it, so this is the one message that has secrets.
+                self.buffer.extend_from_slice(Message::new_config(config, now).to_line().as_bytes());
+            }
             Event::Log { level, text } => self.line(&Message::log(level, text)),
         }
     }
@@ -161,7 +176,7 @@ impl<Output: Write> Emitter<'_, Output> {
     }
 
     fn line(&mut self, message: &Message) {
-        self.buffer.extend_from_slice(self.token.redact(&message.to_line()).as_bytes());
+        self.buffer.extend_from_slice(self.secrets.redact(&message.to_line()).as_bytes());
     }
 }
 

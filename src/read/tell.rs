@@ -43,6 +43,9 @@ impl Walk<'_> {
                     format!("{endpoint}: attempt {attempt} failed ({why}); trying again in {wait:.1} s");
                 self.log(Level::Info, text);
             }
+            Notice::RefreshTokenReplaced { refresh_token } => {
+                self.outbox.push_back(Event::RefreshTokenReplaced(refresh_token));
+            }
             Notice::ChangeAnnounced { text } => {
                 self.log(Level::Info, format!("Asana announces a change of its API: {text}"));
             }

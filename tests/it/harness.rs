@@ -56,7 +56,11 @@ impl Connector {
     }
 
     pub fn check(&self) -> Run {
-        self.run(&["check", "--config", &self.config_file()])
+        Run::of(self.check_command().output().unwrap())
+    }
+
+    pub fn check_command(&self) -> Command {
+        self.command(&["check", "--config", &self.config_file()])
     }
 
     pub fn read(&self, catalog: &Value, state: Option<&Value>) -> Run {
