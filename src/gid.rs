@@ -1,6 +1,6 @@
 //! Asana's identifiers, kept small, and sets of them. Knows no stream.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// A gid. Asana's are strings of digits, nearly all of which fit eight bytes; the others are kept as text, so
@@ -58,6 +58,37 @@ impl GidSet {
     }
 }
 
+/// Sets of small numbers for gids, a bit each: what was already done with an object.
+#[derive(Debug)]
+pub struct GidMarks {
+    all: u32,
+    /// Those with every bit, which is what most have in the end.
+    full: GidSet,
+    some: HashMap<Gid, u32>,
+}
+
+impl GidMarks {
+    /// For so many bits.
+    pub fn new(bits: usize) -> Self {
+        Self { all: (1 << bits) - 1, full: GidSet::default(), some: HashMap::new() }
+    }
+
+    /// Those of `bits` that the gid did not have yet; from now on it has them.
+    pub fn claim(&mut self, gid: &Gid, bits: u32) -> u32 {
+        if bits == 0 || self.full.contains(gid) {
+            return 0;
+        }
+        let marks = self.some.get(gid).copied().unwrap_or_default();
+        if marks | bits == self.all {
+            self.some.remove(gid);
+            self.full.insert(gid);
+        } else {
+            self.some.insert(gid.clone(), marks | bits);
+        }
+        bits & !marks
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +112,16 @@ mod tests {
             assert!(set.insert(&gid), "{text}");
             assert!(!set.insert(&gid), "{text}");
             assert!(set.contains(&gid));
+        }
+    }
+
+    #[test]
+    fn each_bit_of_a_gid_is_claimed_once() {
+        let mut marks = GidMarks::new(3);
+        for gid in ["7", "external:a"].map(Gid::new) {
+            assert_eq!(marks.claim(&gid, 0b011), 0b011);
+            assert_eq!(marks.claim(&gid, 0b110), 0b100);
+            assert_eq!(marks.claim(&gid, 0b111), 0);
         }
     }
 }

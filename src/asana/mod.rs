@@ -2,13 +2,16 @@
 //! codes and the token are named nowhere else.
 
 mod client;
+mod events;
 mod fault;
 mod limiter;
 mod page;
 mod retry;
+mod search;
 mod token;
 
 pub use client::{Client, Counts, DEFAULT_BASE_URL, Notice, Request, Settings, Timeouts};
+pub use events::{Gap, Happening, Happenings, happenings};
 pub use fault::{Asked, Class, Consequence, Fault, Kind, Place, Reason, Retry, consequence};
 pub use limiter::{
     Congestion, FREE_PER_MINUTE, Limiter, Limits, MOST_IN_FLIGHT, PAID_PER_MINUTE, Pace, Permit, Quota,
@@ -16,4 +19,5 @@ pub use limiter::{
 };
 pub use page::{Page, Pages, get_one};
 pub use retry::Patience;
+pub use search::{SEARCH_FIELDS, Search};
 pub use token::{Renewal, Secret, TokenSource};

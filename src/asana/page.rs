@@ -50,8 +50,14 @@ impl Page {
         self.rows.is_empty()
     }
 
+    /// Drops the rows that `seen` has, and notes the others in it.
+    pub(super) fn keep_new(&mut self, seen: &mut Seen) {
+        let Self { text, rows, .. } = self;
+        rows.retain(|row| seen.is_new(&text[row.clone()]));
+    }
+
     /// Reads the answer to a request for at most `limit` rows, if it named a limit.
-    fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
+    pub(super) fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
         let text = utf8(body)?;
         let expected = "a list of records under `data`";
         let read = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
@@ -123,8 +129,7 @@ impl Pages {
             // Rows can come twice when a listing is begun again or changes while it is read. A listing of
             // one page cannot show any twice.
             if !(self.seen.is_empty() && self.is_done) {
-                let Page { text, rows, .. } = &mut page;
-                rows.retain(|row| self.seen.is_new(&text[row.clone()]));
+                page.keep_new(&mut self.seen);
             }
             if !page.is_empty() {
                 self.fruitless_restarts = 0;
@@ -137,7 +142,7 @@ impl Pages {
     /// One page, or `None` when the listing has to go on in another way.
     async fn fetch(&mut self) -> Result<Option<Page>, Fault> {
         let mut request = self.request.clone();
-        let limit = (self.paging != Paging::Whole).then_some(self.limit);
+        let limit = matches!(self.paging, Paging::Offset | Paging::UntilEmpty).then_some(self.limit);
         if let Some(limit) = limit {
             request = request.query("limit", limit.to_string());
         }
@@ -180,7 +185,7 @@ impl Pages {
 
     fn advance(&mut self, next_offset: Option<String>, was_empty: bool) -> Result<(), Fault> {
         self.is_done = match self.paging {
-            Paging::Offset | Paging::Whole => next_offset.is_none(),
+            Paging::Offset | Paging::Whole | Paging::ByTime => next_offset.is_none(),
             Paging::UntilEmpty => next_offset.is_none() || was_empty,
         };
         if !self.is_done && next_offset == self.offset {
@@ -239,7 +244,7 @@ struct NextPage {
 
 /// The rows that a listing has given out: their gids, which are strings of digits, or else a hash of the row.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     gids: HashSet<u64>,
     others: HashSet<u64>,
 }
@@ -280,7 +285,7 @@ fn may_be_for_its_size(fault: &Fault) -> bool {
     matches!(fault.kind, Kind::TryAgain | Kind::Reconnect | Kind::DistrustAnswer)
 }
 
-fn utf8(body: Bytes) -> Result<String, Garbage> {
+pub(super) fn utf8(body: Bytes) -> Result<String, Garbage> {
     String::from_utf8(body.into()).map_err(|error| Garbage {
         expected: format!("JSON ({error})"),
         body: String::from_utf8_lossy(error.as_bytes()).into_owned(),

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use crate::asana::Reason;
 use crate::emit::Event;
 use crate::error::Failure;
+use crate::moment::Moment;
 use crate::plan::{Mode, PlannedStream, StreamId};
 use crate::read::report::Account;
-use crate::read::slices::SliceId;
+use crate::read::slices::{Purpose, SliceId};
 use crate::read::visit::Visit;
 use crate::read::walk::Walk;
 use crate::state::StreamState;
@@ -36,6 +37,10 @@ pub(super) struct Progress {
     pub(super) last_checkpoint: Option<Instant>,
     /// Listings that were refused for want of access.
     pub(super) refused: u64,
+    /// The cursors of sweeps that were read whole, kept until the stream's pass ends.
+    pub(super) swept: Vec<(Rc<str>, Moment)>,
+    /// Whether anything was emitted since the last checkpoint.
+    pub(super) has_emitted: bool,
 }
 
 impl Walk<'_> {
@@ -49,13 +54,19 @@ impl Walk<'_> {
 
     pub(super) fn settle(&mut self, id: SliceId) {
         let slice = self.slices.get_mut(id);
-        let (key, cursor) = (Rc::clone(&slice.key), window::next_cursor(slice.started));
-        let windows = slice.windows.clone();
+        let key = Rc::clone(&slice.key);
         for (stream, is_whole) in slice.settle(&self.above) {
+            let cursor = window::next_cursor(slice.read_until(stream));
             let progress = &mut self.progress[stream.0];
-            if is_whole && windows[stream.0] != Window::Done {
-                progress.state.advance(&key, cursor);
-                progress.is_dirty = true;
+            if is_whole && slice.windows[stream.0] != Window::Done {
+                match slice.purpose {
+                    Purpose::Listings => {
+                        progress.state.advance(&key, cursor);
+                        progress.is_dirty = true;
+                    }
+                    // Slices that this pass has not reached may still rely on the old one.
+                    Purpose::Sweep => progress.swept.push((Rc::clone(&key), cursor)),
+                }
             }
             if is_whole && self.plan.stream(stream).depth == 1 {
                 // What hangs below a listing of a workspace remembers that it could be read.
@@ -89,6 +100,7 @@ impl Walk<'_> {
         self.start_stream(id);
         let progress = &mut self.progress[id.0];
         progress.is_dirty = false;
+        progress.has_emitted = false;
         progress.last_checkpoint = Some(Instant::now());
         let state = progress.state.to_json((self.clock)());
         self.outbox.push_back(Event::Checkpoint { stream: self.plan.stream(id).stream.name, state });
@@ -135,6 +147,9 @@ impl Walk<'_> {
         });
         let met = &self.met;
         let progress = &mut self.progress[id.0];
+        for (key, cursor) in progress.swept.drain(..) {
+            progress.state.advance(&key, cursor);
+        }
         progress
             .state
             .complete(|slice| !is_gapless || met.get(slice).is_some_and(|streams| streams.contains(id)));
@@ -158,7 +173,7 @@ impl Progress {
         let mut state = state;
         match planned.selection.as_ref().map(|selection| selection.mode) {
             // A pass that came to its end is not gone on with: a full refresh starts over.
-            Some(Mode::FullRefresh) if state.is_complete() => state = StreamState::default(),
+            Some(Mode::FullRefresh) if state.is_complete() => state.start_over(),
             Some(Mode::FullRefresh | Mode::Incremental) | None => state.begin(),
         }
         Self {
@@ -170,6 +185,8 @@ impl Progress {
             is_dirty: false,
             last_checkpoint: None,
             refused: 0,
+            swept: Vec::new(),
+            has_emitted: false,
         }
     }
 

@@ -2,11 +2,13 @@
 //! particular stream, no protocol JSON, no status codes and no token.
 
 mod checkpoint;
+mod deletions;
 mod judge;
 mod open;
 mod report;
 mod row;
 mod slices;
+mod sweep;
 mod take;
 mod tell;
 mod type_check;

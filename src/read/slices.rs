@@ -83,6 +83,15 @@ impl Outstanding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SliceId(u32);
 
+/// What a slice is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// For the records below one of another stream.
+    Listings,
+    /// To find what changed in a workspace, and what is below that.
+    Sweep,
+}
+
 /// One slice while it is read. It is settled stream by stream.
 #[derive(Debug)]
 pub struct Slice {
@@ -91,6 +100,10 @@ pub struct Slice {
     pub started: Moment,
     /// What each stream reads of it.
     pub windows: Vec<Window>,
+    pub purpose: Purpose,
+    /// Streams for which the workspace's sweep finds what changed since their cursor, and when it began: what
+    /// changed after that is for the next sync.
+    pub swept: Option<(StreamSet, Moment)>,
     outstanding: Outstanding,
     /// The streams that are read in it and not settled yet.
     unsettled: StreamSet,
@@ -114,6 +127,14 @@ impl Slice {
             .collect()
     }
 
+    /// Up to when the slice is read for a stream, once it is settled.
+    pub fn read_until(&self, stream: StreamId) -> Moment {
+        match self.swept {
+            Some((streams, began)) if streams.contains(stream) => began.min(self.started),
+            Some(_) | None => self.started,
+        }
+    }
+
     pub fn add(&mut self, stream: StreamId) {
         self.outstanding.add(stream);
     }
@@ -127,6 +148,16 @@ impl Slice {
     }
 }
 
+/// What a slice begins with; see the fields of [`Slice`].
+#[derive(Debug)]
+pub struct Start {
+    pub key: Rc<str>,
+    pub started: Moment,
+    pub windows: Vec<Window>,
+    pub purpose: Purpose,
+    pub swept: Option<(StreamSet, Moment)>,
+}
+
 /// The slices that are not settled yet; there are about as many as requests in flight.
 #[derive(Debug, Default)]
 pub struct Slices {
@@ -135,18 +166,15 @@ pub struct Slices {
 }
 
 impl Slices {
-    pub fn start(
-        &mut self,
-        key: Rc<str>,
-        started: Moment,
-        windows: Vec<Window>,
-        streams: StreamSet,
-    ) -> SliceId {
+    /// `windows` has one for each stream; `streams` are those that are read in it.
+    pub fn start(&mut self, start: Start, streams: StreamSet) -> SliceId {
+        let Start { key, started, windows, purpose, swept } = start;
         let id = SliceId(self.next);
         self.next += 1;
         let outstanding = Outstanding::new(windows.len());
         let lacking = StreamSet::default();
-        self.live.insert(id, Slice { key, started, windows, outstanding, unsettled: streams, lacking });
+        let slice = Slice { key, started, windows, purpose, swept, outstanding, unsettled: streams, lacking };
+        self.live.insert(id, slice);
         id
     }
 
@@ -189,8 +217,22 @@ mod tests {
     fn slice() -> (Slices, SliceId) {
         let mut slices = Slices::default();
         let all = [PARENT, CHILD, OTHER].into_iter().collect();
-        let id = slices.start("1".into(), Moment::from_unix_milliseconds(0), vec![Window::Whole; 3], all);
+        let start = Start {
+            key: "1".into(),
+            started: Moment::from_unix_milliseconds(9),
+            windows: vec![Window::Whole; 3],
+            purpose: Purpose::Listings,
+            swept: Some(([CHILD].into_iter().collect(), Moment::from_unix_milliseconds(5))),
+        };
+        let id = slices.start(start, all);
         (slices, id)
+    }
+
+    #[test]
+    fn what_a_sweep_found_is_read_until_the_sweep_began() {
+        let (slices, id) = slice();
+        assert_eq!(slices.get(id).read_until(CHILD), Moment::from_unix_milliseconds(5));
+        assert_eq!(slices.get(id).read_until(PARENT), Moment::from_unix_milliseconds(9));
     }
 
     #[test]

@@ -8,10 +8,10 @@ use crate::emit::{Batch, Event};
 use crate::error::Failure;
 use crate::gid::Gid;
 use crate::moment::Moment;
-use crate::plan::StreamId;
+use crate::plan::{ListingId, StreamId};
 use crate::read::row::{self, Probe};
 use crate::read::slices::SliceId;
-use crate::read::visit::{Job, Visit};
+use crate::read::visit::{Job, Preparation, Visit};
 use crate::read::walk::Walk;
 use crate::stream::{Cursor, News};
 use crate::window::Window;
@@ -42,17 +42,21 @@ impl Walk<'_> {
             if planned.depth == 0 && !self.workspaces.is_empty() && !self.workspaces.contains(&gid) {
                 continue;
             }
-            let is_first = !planned.repeats() || self.seen[stream.0].insert(&gid);
             let time = match planned.stream.cursor {
                 Cursor::Moves { field: name, .. } | Cursor::Fixed { field: name, .. } => {
                     row::moment(field(name))
                 }
                 Cursor::None | Cursor::Parents { .. } => None,
             };
-            if is_first
-                && let Some(selection) = &planned.selection
-                && self.slices.get(visit.slice).windows[stream.0].admits(time)
-            {
+            let selection = planned.selection.as_ref();
+            let selection = selection.filter(|_| self.slices.get(visit.slice).windows[stream.0].admits(time));
+            let due = self.children_due(visit.slice, stream, time);
+            let filled = self.children_filled(stream, &field);
+            let new = self.claim(stream, &gid, u32::from(selection.is_some()) | due << 1);
+            if self.notes_absence(stream) {
+                visit.listed.insert(gid.to_string());
+            }
+            if let Some(selection) = selection.filter(|_| new & 1 != 0) {
                 if index as u64 == visit.pages % page.len().max(1) as u64 {
                     for text in self.type_check.look(stream, planned.stream, row)? {
                         self.outbox.push_back(Event::Log { level: Level::Warn, text });
@@ -71,7 +75,7 @@ impl Walk<'_> {
                 row::shape(row, chosen, added, &mut batch.text).map_err(|_| nonsense(listing.path))?;
                 batch.ends.push(batch.text.len());
             }
-            let children = self.children_below(visit.slice, stream, time, is_first, &field);
+            let children = (new >> 1) & filled;
             if children != 0 {
                 self.add_job(visit, stream, gid, children);
             }
@@ -79,41 +83,51 @@ impl Walk<'_> {
         for (id, batch) in batches {
             self.start_stream(id);
             self.progress[id.0].account.records += batch.ends.len() as u64;
+            self.progress[id.0].has_emitted = true;
             self.outbox.push_back(Event::Records(batch));
         }
         Ok(())
     }
 
-    /// Which listings below a record are worth a request: a bit for each child listing of its stream.
-    pub(super) fn children_below<'row>(
-        &self,
-        slice: SliceId,
-        stream: StreamId,
-        time: Option<Moment>,
-        is_first: bool,
-        field: &impl Fn(&str) -> Option<&'row str>,
-    ) -> u32 {
+    /// Those of a record's `bits` that are still to be done: the lowest stands for emitting it, the others for the
+    /// listings below it. What a slice has no use for, another one that shows the record may still claim.
+    fn claim(&mut self, stream: StreamId, gid: &Gid, bits: u32) -> u32 {
         let planned = self.plan.stream(stream);
-        let mut bits = 0;
-        for (index, child) in planned.children.iter().enumerate() {
-            let listing = self.plan.listing(*child);
-            let is_due = is_first || listing.is_per_workspace();
-            if !is_due || !listing.when.holds(listing.when.field().and_then(field)) {
-                continue;
-            }
-            if planned.depth >= 2 {
-                let window = self.child_window(slice, *child);
-                let has_news = match listing.news {
+        if !planned.repeats() {
+            return bits;
+        }
+        let children = planned.children.iter().enumerate();
+        let of_each_workspace = children
+            .filter(|(_, child)| self.plan.listing(**child).is_per_workspace())
+            .fold(0, |found, (index, _)| found | 2 << index);
+        self.done[stream.0].claim(gid, bits) | (bits & of_each_workspace)
+    }
+
+    /// Which listings below a record have news in this slice: a bit for each child listing of its stream.
+    fn children_due(&self, slice: SliceId, stream: StreamId, time: Option<Moment>) -> u32 {
+        let planned = self.plan.stream(stream);
+        let is_due = |child: ListingId| {
+            // Above that, each record is a slice of its own, with its own cursor.
+            planned.depth < 2 || {
+                let window = self.child_window(slice, child);
+                match self.plan.listing(child).news {
                     News::MovesParent => window.admits(time),
                     News::Untold => window != Window::Done,
-                };
-                if !has_news {
-                    continue;
                 }
             }
-            bits |= 1 << index;
-        }
-        bits
+        };
+        let children = planned.children.iter().enumerate();
+        children.filter(|(_, child)| is_due(**child)).fold(0, |bits, (index, _)| bits | 1 << index)
+    }
+
+    /// Which listings below a record hold anything, as far as the record says.
+    fn children_filled<'row>(&self, stream: StreamId, field: &impl Fn(&str) -> Option<&'row str>) -> u32 {
+        let children = self.plan.stream(stream).children.iter().enumerate();
+        let is_filled = |child: ListingId| {
+            let when = self.plan.listing(child).when;
+            when.holds(when.field().and_then(field))
+        };
+        children.filter(|(_, child)| is_filled(**child)).fold(0, |bits, (index, _)| bits | 1 << index)
     }
 
     pub(super) fn add_job(&mut self, visit: &mut Visit, stream: StreamId, gid: Gid, children: u32) {
@@ -129,7 +143,8 @@ impl Walk<'_> {
             }
         }
         let workspace = if planned.depth == 0 { gid.clone() } else { visit.workspace.clone() };
-        visit.children.push(Job { stream, parent: gid, workspace, slice, children });
+        let preparation = Preparation::Due;
+        visit.children.push(Job { stream, parent: gid, workspace, slice, children, preparation });
     }
 }
 
