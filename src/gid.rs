@@ -1,6 +1,6 @@
-//! Asana's identifiers, kept small, and sets of them. Knows no stream.
+//! Asana's identifiers, kept small, and marks beside them. Knows no stream.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
 /// A gid. Asana's are strings of digits, nearly all of which fit eight bytes; the others are kept as text, so
@@ -34,58 +34,30 @@ impl fmt::Display for Gid {
     }
 }
 
-/// A set of gids at about ten bytes each.
+/// What has been done about each gid: a bit for each kind of thing. A gid takes about twenty bytes.
 #[derive(Debug, Default)]
-pub struct GidSet {
-    numbers: HashSet<u64>,
-    texts: HashSet<Box<str>>,
-}
-
-impl GidSet {
-    /// Whether the gid was not there yet.
-    pub fn insert(&mut self, gid: &Gid) -> bool {
-        match gid {
-            Gid::Number(number) => self.numbers.insert(*number),
-            Gid::Text(text) => self.texts.insert(text.clone()),
-        }
-    }
-
-    pub fn contains(&self, gid: &Gid) -> bool {
-        match gid {
-            Gid::Number(number) => self.numbers.contains(number),
-            Gid::Text(text) => self.texts.contains(text),
-        }
-    }
-}
-
-/// Sets of small numbers for gids, a bit each: what was already done with an object.
-#[derive(Debug)]
 pub struct GidMarks {
-    all: u32,
-    /// Those with every bit, which is what most have in the end.
-    full: GidSet,
-    some: HashMap<Gid, u32>,
+    numbers: HashMap<u64, u64>,
+    texts: HashMap<Box<str>, u64>,
 }
 
 impl GidMarks {
-    /// For so many bits.
-    pub fn new(bits: usize) -> Self {
-        Self { all: (1 << bits) - 1, full: GidSet::default(), some: HashMap::new() }
+    /// The bits that are set for a gid.
+    pub fn of(&self, gid: &Gid) -> u64 {
+        let marks = match gid {
+            Gid::Number(number) => self.numbers.get(number),
+            Gid::Text(text) => self.texts.get(text),
+        };
+        marks.copied().unwrap_or_default()
     }
 
-    /// Those of `bits` that the gid did not have yet; from now on it has them.
-    pub fn claim(&mut self, gid: &Gid, bits: u32) -> u32 {
-        if bits == 0 || self.full.contains(gid) {
-            return 0;
-        }
-        let marks = self.some.get(gid).copied().unwrap_or_default();
-        if marks | bits == self.all {
-            self.some.remove(gid);
-            self.full.insert(gid);
-        } else {
-            self.some.insert(gid.clone(), marks | bits);
-        }
-        bits & !marks
+    /// Sets bits for a gid.
+    pub fn set(&mut self, gid: &Gid, bits: u64) {
+        let marks = match gid {
+            Gid::Number(number) => self.numbers.entry(*number).or_default(),
+            Gid::Text(text) => self.texts.entry(text.clone()).or_default(),
+        };
+        *marks |= bits;
     }
 }
 
@@ -105,23 +77,14 @@ mod tests {
             "external:a",
             "",
         ];
-        let mut set = GidSet::default();
-        for text in texts {
+        let mut marks = GidMarks::default();
+        for (index, text) in texts.into_iter().enumerate() {
             let gid = Gid::new(text);
             assert_eq!(gid.to_string(), text);
-            assert!(set.insert(&gid), "{text}");
-            assert!(!set.insert(&gid), "{text}");
-            assert!(set.contains(&gid));
-        }
-    }
-
-    #[test]
-    fn each_bit_of_a_gid_is_claimed_once() {
-        let mut marks = GidMarks::new(3);
-        for gid in ["7", "external:a"].map(Gid::new) {
-            assert_eq!(marks.claim(&gid, 0b011), 0b011);
-            assert_eq!(marks.claim(&gid, 0b110), 0b100);
-            assert_eq!(marks.claim(&gid, 0b111), 0);
+            assert_eq!(marks.of(&gid), 0, "{text}");
+            marks.set(&gid, 1 << index);
+            marks.set(&gid, 1 << 63);
+            assert_eq!(marks.of(&gid), 1 << index | 1 << 63, "{text}");
         }
     }
 }

@@ -62,7 +62,7 @@ pub async fn happenings(
             Some(token) => request.clone().query("sync", token.clone()),
             None => request.clone(),
         };
-        match client.fetch(&request, Tries::All, |body| parse(&utf8(body)?)).await {
+        match client.fetch(&request, Tries::All, |body| parse(&utf8(body.bytes)?)).await {
             Ok(answer) => {
                 happenings.events.extend(answer.events);
                 happenings.token.clone_from(&answer.token);

@@ -10,7 +10,7 @@ use memchr::memchr2;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::client::{Client, Garbage, Notice, Request, Tries};
+use super::client::{Body, Client, Garbage, Notice, Request, Tries, Turn};
 use super::fault::{Fault, Kind};
 use crate::stream::Paging;
 
@@ -24,22 +24,18 @@ const PAGES_BEFORE_LARGER: u32 = 20;
 const FRUITLESS_RESTARTS: u32 = 3;
 
 /// Rows as Asana sent them, except that a line break between tokens is a space, so that each is one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Page {
     text: String,
     rows: Vec<Range<usize>>,
     next_offset: Option<String>,
+    turn: Option<Turn>,
 }
 
 impl Page {
     /// The rows, each one JSON object on one line.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &str> {
         self.rows.iter().map(|range| &self.text[range.clone()])
-    }
-
-    /// How much memory the page takes.
-    pub fn bytes(&self) -> usize {
-        self.text.len()
     }
 
     pub fn len(&self) -> usize {
@@ -56,8 +52,17 @@ impl Page {
         rows.retain(|row| seen.is_new(&text[row.clone()]));
     }
 
+    /// What to keep for as long as anything made from the rows is in memory.
+    pub fn into_turn(self) -> Option<Turn> {
+        self.turn
+    }
+
     /// Reads the answer to a request for at most `limit` rows, if it named a limit.
-    pub(super) fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
+    pub(super) fn read(body: Body, limit: Option<u32>) -> Result<Self, Garbage> {
+        Self::parse(body.bytes, limit).map(|page| Self { turn: Some(body.turn), ..page })
+    }
+
+    fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
         let text = utf8(body)?;
         let expected = "a list of records under `data`";
         let read = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
@@ -71,7 +76,7 @@ impl Page {
             }
         });
         match read {
-            Ok((rows, next_offset)) => Ok(Self { text: on_one_line(text), rows, next_offset }),
+            Ok((rows, next_offset)) => Ok(Self { text: on_one_line(text), rows, next_offset, turn: None }),
             Err(expected) => Err(Garbage { expected, body: text }),
         }
     }
@@ -151,7 +156,7 @@ impl Pages {
         }
         let can_shrink = limit.is_some_and(|limit| limit / 2 >= SMALLEST_PAGE);
         let tries = if can_shrink { Tries::Few } else { Tries::All };
-        match self.client.fetch(&request, tries, |body| Page::parse(body, limit)).await {
+        match self.client.fetch(&request, tries, |body| Page::read(body, limit)).await {
             Ok(page) => {
                 self.pages_since_smaller += 1;
                 if self.pages_since_smaller >= PAGES_BEFORE_LARGER {
@@ -203,8 +208,8 @@ impl Pages {
 ///
 /// Whatever keeps it from coming.
 pub async fn get_one(client: &Client, request: &Request) -> Result<String, Fault> {
-    let read = |body| {
-        let text = utf8(body)?;
+    let read = |body: Body| {
+        let text = utf8(body.bytes)?;
         let expected = "an object under `data`";
         let object = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
         let object = object.and_then(|envelope: OneEnvelope<'_>| {

@@ -78,7 +78,7 @@ impl Search {
     pub async fn next(&mut self) -> Result<Option<Page>, Fault> {
         while let Some(place) = self.place {
             let request = self.request_at(place);
-            let mut page = self.client.fetch(&request, Tries::All, |body| Page::parse(body, None)).await?;
+            let mut page = self.client.fetch(&request, Tries::All, |body| Page::read(body, None)).await?;
             self.place = if page.len() < MOST_ROWS {
                 match place {
                     Place::After(_) => None,

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use crate::asana::Reason;
 use crate::emit::Event;
 use crate::error::Failure;
-use crate::moment::Moment;
 use crate::plan::{Mode, PlannedStream, StreamId};
 use crate::read::report::Account;
 use crate::read::slices::{Purpose, SliceId};
@@ -37,8 +36,8 @@ pub(super) struct Progress {
     pub(super) last_checkpoint: Option<Instant>,
     /// Listings that were refused for want of access.
     pub(super) refused: u64,
-    /// The cursors of sweeps that were read whole, kept until the stream's pass ends.
-    pub(super) swept: Vec<(Rc<str>, Moment)>,
+    /// The slices of sweeps that were read whole. Their cursors move when the stream's pass ends.
+    pub(super) swept: Vec<Rc<str>>,
     /// Whether anything was emitted since the last checkpoint.
     pub(super) has_emitted: bool,
 }
@@ -54,9 +53,8 @@ impl Walk<'_> {
 
     pub(super) fn settle(&mut self, id: SliceId) {
         let slice = self.slices.get_mut(id);
-        let key = Rc::clone(&slice.key);
+        let (key, cursor) = (Rc::clone(&slice.key), window::next_cursor(self.began));
         for (stream, is_whole) in slice.settle(&self.above) {
-            let cursor = window::next_cursor(slice.read_until(stream));
             let progress = &mut self.progress[stream.0];
             if is_whole && slice.windows[stream.0] != Window::Done {
                 match slice.purpose {
@@ -65,7 +63,7 @@ impl Walk<'_> {
                         progress.is_dirty = true;
                     }
                     // Slices that this pass has not reached may still rely on the old one.
-                    Purpose::Sweep => progress.swept.push((Rc::clone(&key), cursor)),
+                    Purpose::Sweep => progress.swept.push(Rc::clone(&key)),
                 }
             }
             if is_whole && self.plan.stream(stream).depth == 1 {
@@ -147,8 +145,8 @@ impl Walk<'_> {
         });
         let met = &self.met;
         let progress = &mut self.progress[id.0];
-        for (key, cursor) in progress.swept.drain(..) {
-            progress.state.advance(&key, cursor);
+        for key in progress.swept.drain(..) {
+            progress.state.advance(&key, window::next_cursor(self.began));
         }
         progress
             .state

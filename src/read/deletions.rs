@@ -295,7 +295,7 @@ impl Walk<'_> {
         self.start_stream(id);
         self.progress[id.0].account.records += 1;
         self.progress[id.0].account.deletions += 1;
-        self.outbox.push_back(Event::Records(Batch { stream: stream.name, text, ends }));
+        self.outbox.push_back(Event::Records(Batch { stream: stream.name, text, ends, turn: None }));
     }
 
     fn stop(&mut self, fault: &Fault, reason: Reason) {

@@ -2,6 +2,7 @@
 //! particular stream, no protocol JSON, no status codes and no token.
 
 mod checkpoint;
+mod coverage;
 mod deletions;
 mod judge;
 mod open;

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::gid::Gid;
-use crate::moment::Moment;
-use crate::plan::{ListingId, StreamId};
-use crate::read::slices::{Purpose, SliceId, Start, StreamSet};
+use crate::plan::{ListingId, Plan, StreamId};
+use crate::read::slices::{Purpose, SliceId, Slices, Start, StreamSet};
 use crate::read::visit::{Job, Preparation, Visit};
 use crate::read::walk::{Ready, Walk};
-use crate::stream::News;
+use crate::stream::{Cursor, News};
 use crate::window::Window;
 
 impl Walk<'_> {
@@ -63,7 +62,7 @@ impl Walk<'_> {
     fn open_unlisted(&mut self, workspace: &Gid) {
         let plan = self.plan;
         for listing in plan.unlisted.iter().copied() {
-            let stream = self.plan.listing(listing).stream;
+            let stream = plan.listing(listing).stream;
             let key: Rc<str> = format!("{workspace}/unlisted").into();
             let slice = self.start_slice(&key, workspace, self.below[stream.0]);
             self.outstanding.add(stream);
@@ -104,13 +103,7 @@ impl Walk<'_> {
             (0..self.plan.streams.len()).map(StreamId).map(|id| self.window(id, key, streams)).collect();
         self.meet(key, streams);
         let swept = self.swept(workspace, &windows);
-        let start = Start {
-            key: Rc::clone(key),
-            started: (self.clock)(),
-            windows,
-            purpose: Purpose::Listings,
-            swept,
-        };
+        let start = Start { key: Rc::clone(key), windows, purpose: Purpose::Listings, swept };
         self.slices.start(start, streams)
     }
 
@@ -124,17 +117,10 @@ impl Walk<'_> {
     pub(super) fn window(&self, id: StreamId, key: &str, streams: StreamSet) -> Window {
         match &self.plan.stream(id).selection {
             Some(selection) if streams.contains(id) => {
-                Window::of(selection.mode, &self.progress[id.0].state, key, self.start_date(id))
+                Window::of(selection.mode, self.progress[id.0].state.cursor(key), self.starts[id.0])
             }
             Some(_) | None => Window::Done,
         }
-    }
-
-    /// The date before which the user wants nothing of a stream. It concerns what Asana can filter by time, and
-    /// what hangs below that.
-    pub(super) fn start_date(&self, id: StreamId) -> Option<Moment> {
-        let is_filtered = |above: StreamId| self.plan.stream(above).stream.cursor.parameter().is_some();
-        self.settings.start.filter(|_| self.above[id.0].iter().any(is_filtered))
     }
 
     /// How far back a listing has to be read for everyone who needs it in this slice.
@@ -155,15 +141,11 @@ impl Walk<'_> {
     /// How far back the parents of a listing have to be read.
     pub(super) fn child_window(&self, slice: SliceId, child: ListingId) -> Window {
         let listing = self.plan.listing(child);
+        let left_to_sweep = self.left_to_sweep(slice, child);
         let slice = self.slices.get(slice);
-        let found_by_sweep = match (self.is_in_sweep(child), slice.purpose, slice.swept) {
-            (true, Purpose::Sweep, _) => self.below[listing.stream.0],
-            (true, Purpose::Listings, Some((streams, _))) => streams,
-            _ => StreamSet::default(),
-        };
         let wanted = self.below[listing.stream.0]
             .iter()
-            .filter(|id| !found_by_sweep.contains(*id))
+            .filter(|id| !left_to_sweep.contains(*id))
             .map(|id| slice.windows[id.0])
             .fold(Window::Done, Window::union);
         match (listing.news, wanted) {
@@ -172,4 +154,28 @@ impl Walk<'_> {
             (News::Untold, _) => Window::Whole,
         }
     }
+}
+
+/// What is asked for below a record of a slice. One that is a slice of its own has its own windows, which are looked
+/// at when its turn comes.
+pub(super) fn windows_below<'a>(
+    depth: usize,
+    broadest: &'a [Window],
+    slices: &'a Slices,
+    slice: SliceId,
+) -> &'a [Window] {
+    match depth {
+        0 | 1 => broadest,
+        _ => &slices.get(slice).windows,
+    }
+}
+
+/// The start date concerns what Asana can filter by time, and what hangs below that.
+pub(super) fn minds_start_date(plan: &Plan, above: StreamSet) -> bool {
+    above.iter().any(|above| {
+        matches!(
+            plan.stream(above).stream.cursor,
+            Cursor::Moves { parameter: Some(_), .. } | Cursor::Fixed { parameter: Some(_), .. }
+        )
+    })
 }

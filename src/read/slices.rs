@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::moment::Moment;
 use crate::plan::StreamId;
 use crate::window::Window;
 
@@ -96,14 +95,11 @@ pub enum Purpose {
 #[derive(Debug)]
 pub struct Slice {
     pub key: Rc<str>,
-    /// When its first request was sent, at the latest.
-    pub started: Moment,
     /// What each stream reads of it.
     pub windows: Vec<Window>,
     pub purpose: Purpose,
-    /// Streams for which the workspace's sweep finds what changed since their cursor, and when it began: what
-    /// changed after that is for the next sync.
-    pub swept: Option<(StreamSet, Moment)>,
+    /// Streams for which the workspace's sweep finds what changed since their cursor.
+    pub swept: StreamSet,
     outstanding: Outstanding,
     /// The streams that are read in it and not settled yet.
     unsettled: StreamSet,
@@ -127,14 +123,6 @@ impl Slice {
             .collect()
     }
 
-    /// Up to when the slice is read for a stream, once it is settled.
-    pub fn read_until(&self, stream: StreamId) -> Moment {
-        match self.swept {
-            Some((streams, began)) if streams.contains(stream) => began.min(self.started),
-            Some(_) | None => self.started,
-        }
-    }
-
     pub fn add(&mut self, stream: StreamId) {
         self.outstanding.add(stream);
     }
@@ -152,10 +140,10 @@ impl Slice {
 #[derive(Debug)]
 pub struct Start {
     pub key: Rc<str>,
-    pub started: Moment,
+    /// One for each stream.
     pub windows: Vec<Window>,
     pub purpose: Purpose,
-    pub swept: Option<(StreamSet, Moment)>,
+    pub swept: StreamSet,
 }
 
 /// The slices that are not settled yet; there are about as many as requests in flight.
@@ -166,14 +154,14 @@ pub struct Slices {
 }
 
 impl Slices {
-    /// `windows` has one for each stream; `streams` are those that are read in it.
+    /// `streams` are those that are read in it.
     pub fn start(&mut self, start: Start, streams: StreamSet) -> SliceId {
-        let Start { key, started, windows, purpose, swept } = start;
+        let Start { key, windows, purpose, swept } = start;
         let id = SliceId(self.next);
         self.next += 1;
         let outstanding = Outstanding::new(windows.len());
         let lacking = StreamSet::default();
-        let slice = Slice { key, started, windows, purpose, swept, outstanding, unsettled: streams, lacking };
+        let slice = Slice { key, windows, purpose, swept, outstanding, unsettled: streams, lacking };
         self.live.insert(id, slice);
         id
     }
@@ -219,20 +207,12 @@ mod tests {
         let all = [PARENT, CHILD, OTHER].into_iter().collect();
         let start = Start {
             key: "1".into(),
-            started: Moment::from_unix_milliseconds(9),
             windows: vec![Window::Whole; 3],
             purpose: Purpose::Listings,
-            swept: Some(([CHILD].into_iter().collect(), Moment::from_unix_milliseconds(5))),
+            swept: StreamSet::default(),
         };
         let id = slices.start(start, all);
         (slices, id)
-    }
-
-    #[test]
-    fn what_a_sweep_found_is_read_until_the_sweep_began() {
-        let (slices, id) = slice();
-        assert_eq!(slices.get(id).read_until(CHILD), Moment::from_unix_milliseconds(5));
-        assert_eq!(slices.get(id).read_until(PARENT), Moment::from_unix_milliseconds(9));
     }
 
     #[test]

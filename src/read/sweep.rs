@@ -14,7 +14,7 @@ use airbyte_protocol::message::Level;
 
 use crate::asana::{self, Consequence, Fault, Place};
 use crate::config::ArchivedProjects;
-use crate::moment::Moment;
+use crate::gid::Gid;
 use crate::plan::{ListingId, Mode, StreamId};
 use crate::read::slices::{Purpose, SliceId, Start, StreamSet};
 use crate::read::visit::{Job, Preparation, Visit};
@@ -26,15 +26,6 @@ use crate::window::Window;
 pub enum Found {
     Everything,
     Not,
-}
-
-/// A sweep that found everything.
-#[derive(Debug)]
-pub struct Sweep {
-    /// When it began.
-    pub started: Moment,
-    /// How far back it went, for each stream.
-    pub windows: Vec<Window>,
 }
 
 impl Walk<'_> {
@@ -53,8 +44,8 @@ impl Walk<'_> {
         if !is_wanted || windows.iter().all(|window| *window == Window::Done) {
             return Some(job);
         }
-        let started = (self.clock)();
-        let start = Start { key: Rc::clone(&key), started, windows, purpose: Purpose::Sweep, swept: None };
+        let swept = StreamSet::default();
+        let start = Start { key: Rc::clone(&key), windows, purpose: Purpose::Sweep, swept };
         let slice = self.slices.start(start, streams);
         self.meet(&key, streams);
         self.outstanding.add(tree);
@@ -79,7 +70,7 @@ impl Walk<'_> {
         let state = &self.progress[id.0].state;
         let cursor = state.cursor(key).or_else(|| state.oldest());
         match cursor.filter(|_| is_incremental && streams.contains(id)) {
-            Some(cursor) => Window::Since(self.start_date(id).map_or(cursor, |start| start.max(cursor))),
+            Some(cursor) => Window::of(Mode::Incremental, Some(cursor), self.starts[id.0]),
             None => Window::Done,
         }
     }
@@ -88,9 +79,7 @@ impl Walk<'_> {
     pub(super) fn end_sweep(&mut self, id: SliceId, found: Found) {
         let Some(job) = self.held.remove(&id) else { return };
         if found == Found::Everything {
-            let slice = self.slices.get(id);
-            let sweep = Sweep { started: slice.started, windows: slice.windows.clone() };
-            self.sweeps.insert(job.parent.clone(), sweep);
+            self.sweeps.insert(job.parent.clone(), self.slices.get(id).windows.clone());
         }
         self.jobs.push(Job { preparation: Preparation::Done, ..job });
     }
@@ -115,24 +104,26 @@ impl Walk<'_> {
     }
 
     /// The streams that a slice with these windows can leave to the workspace's sweep.
-    pub(super) fn swept(
-        &self,
-        workspace: &crate::gid::Gid,
-        windows: &[Window],
-    ) -> Option<(StreamSet, Moment)> {
-        let sweep = self.sweeps.get(workspace)?;
-        let reaches = |(own, swept): (&Window, &Window)| match (own, swept) {
-            (Window::Since(cursor), Window::Since(swept)) => cursor >= swept,
-            _ => false,
+    pub(super) fn swept(&self, workspace: &Gid, windows: &[Window]) -> StreamSet {
+        let Some(sweep) = self.sweeps.get(workspace) else { return StreamSet::default() };
+        let reaches = |(own, swept): (&Window, &Window)| match own {
+            Window::Since(_) => swept.holds(*own),
+            Window::Whole | Window::Done => false,
         };
-        let streams = windows.iter().zip(&sweep.windows).enumerate();
-        let streams = streams.filter(|(_, both)| reaches(*both)).map(|(index, _)| StreamId(index));
-        Some((streams.collect(), sweep.started))
+        let streams = windows.iter().zip(sweep).enumerate();
+        streams.filter(|(_, both)| reaches(*both)).map(|(index, _)| StreamId(index)).collect()
     }
 
-    /// Whether a listing lists the nodes of the tree that sweeps go through.
-    pub(super) fn is_in_sweep(&self, listing: ListingId) -> bool {
-        let swept = self.plan.sweep.map(|sweep| self.plan.listing(sweep).stream);
-        swept == Some(self.plan.listing(listing).stream)
+    /// The streams for whose sake a listing need not be read in a slice, because the sweep finds what they lack.
+    pub(super) fn left_to_sweep(&self, slice: SliceId, listing: ListingId) -> StreamSet {
+        let stream = self.plan.listing(listing).stream;
+        if self.plan.sweep.map(|sweep| self.plan.listing(sweep).stream) != Some(stream) {
+            return StreamSet::default();
+        }
+        let slice = self.slices.get(slice);
+        match slice.purpose {
+            Purpose::Sweep => self.below[stream.0],
+            Purpose::Listings => slice.swept,
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! What a page's rows turn into: records, and listings below them. Knows no HTTP, no checkpoints and no particular
 //! stream.
 
+use std::sync::Arc;
+
 use airbyte_protocol::message::Level;
 
 use crate::asana::Page;
@@ -8,16 +10,17 @@ use crate::emit::{Batch, Event};
 use crate::error::Failure;
 use crate::gid::Gid;
 use crate::moment::Moment;
-use crate::plan::{ListingId, StreamId};
+use crate::plan::{PlannedListing, StreamId};
+use crate::read::open::windows_below;
 use crate::read::row::{self, Probe};
-use crate::read::slices::SliceId;
+use crate::read::slices::{SliceId, StreamSet};
 use crate::read::visit::{Job, Preparation, Visit};
 use crate::read::walk::Walk;
 use crate::stream::{Cursor, News};
 use crate::window::Window;
 
 impl Walk<'_> {
-    pub(super) fn take_page(&mut self, visit: &mut Visit, page: &Page) -> Result<(), Failure> {
+    pub(super) fn take_page(&mut self, visit: &mut Visit, page: Page) -> Result<(), Failure> {
         let listing = self.plan.listing(visit.listing);
         let mut batches: Vec<(StreamId, Batch)> = Vec::new();
         for (index, row) in page.rows().enumerate() {
@@ -48,22 +51,18 @@ impl Walk<'_> {
                 }
                 Cursor::None | Cursor::Parents { .. } => None,
             };
-            let selection = planned.selection.as_ref();
-            let selection = selection.filter(|_| self.slices.get(visit.slice).windows[stream.0].admits(time));
-            let due = self.children_due(visit.slice, stream, time);
-            let filled = self.children_filled(stream, &field);
-            let new = self.claim(stream, &gid, u32::from(selection.is_some()) | due << 1);
-            if self.notes_absence(stream) {
-                visit.listed.insert(gid.to_string());
-            }
-            if let Some(selection) = selection.filter(|_| new & 1 != 0) {
+            if let Some(selection) = &planned.selection
+                && self.slices.get(visit.slice).windows[stream.0].admits(time)
+                && (!planned.repeats() || self.coverage.emit(stream, &gid))
+            {
                 if index as u64 == visit.pages % page.len().max(1) as u64 {
                     for text in self.type_check.look(stream, planned.stream, row)? {
                         self.outbox.push_back(Event::Log { level: Level::Warn, text });
                     }
                 }
                 let at = batches.iter().position(|(id, _)| *id == stream).unwrap_or_else(|| {
-                    let batch = Batch { stream: planned.stream.name, text: Vec::new(), ends: Vec::new() };
+                    let batch =
+                        Batch { stream: planned.stream.name, text: Vec::new(), ends: Vec::new(), turn: None };
                     batches.push((stream, batch));
                     batches.len() - 1
                 });
@@ -75,12 +74,21 @@ impl Walk<'_> {
                 row::shape(row, chosen, added, &mut batch.text).map_err(|_| nonsense(listing.path))?;
                 batch.ends.push(batch.text.len());
             }
-            let children = (new >> 1) & filled;
+            if self.notes_absence(stream) {
+                visit.listed.insert(gid.to_string());
+            }
+            let (children, lacking) = self.children_below(visit.slice, stream, &gid, time, &field);
+            if planned.repeats() {
+                let windows = windows_below(planned.depth, &self.broadest, &self.slices, visit.slice);
+                self.coverage.cover(stream, &gid, lacking, windows);
+            }
             if children != 0 {
                 self.add_job(visit, stream, gid, children);
             }
         }
+        let turn = page.into_turn().map(Arc::new);
         for (id, batch) in batches {
+            let batch = Batch { turn: turn.clone(), ..batch };
             self.start_stream(id);
             self.progress[id.0].account.records += batch.ends.len() as u64;
             self.progress[id.0].has_emitted = true;
@@ -89,45 +97,45 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Those of a record's `bits` that are still to be done: the lowest stands for emitting it, the others for the
-    /// listings below it. What a slice has no use for, another one that shows the record may still claim.
-    fn claim(&mut self, stream: StreamId, gid: &Gid, bits: u32) -> u32 {
+    /// Which listings below a record are worth a request: a bit for each child listing of its stream. What another
+    /// slice reads there already is not; gives the streams of which it does not read enough.
+    fn children_below<'row>(
+        &self,
+        slice: SliceId,
+        stream: StreamId,
+        gid: &Gid,
+        time: Option<Moment>,
+        field: &impl Fn(&str) -> Option<&'row str>,
+    ) -> (u32, StreamSet) {
         let planned = self.plan.stream(stream);
-        if !planned.repeats() {
-            return bits;
-        }
-        let children = planned.children.iter().enumerate();
-        let of_each_workspace = children
-            .filter(|(_, child)| self.plan.listing(**child).is_per_workspace())
-            .fold(0, |found, (index, _)| found | 2 << index);
-        self.done[stream.0].claim(gid, bits) | (bits & of_each_workspace)
-    }
-
-    /// Which listings below a record have news in this slice: a bit for each child listing of its stream.
-    fn children_due(&self, slice: SliceId, stream: StreamId, time: Option<Moment>) -> u32 {
-        let planned = self.plan.stream(stream);
-        let is_due = |child: ListingId| {
-            // Above that, each record is a slice of its own, with its own cursor.
-            planned.depth < 2 || {
-                let window = self.child_window(slice, child);
-                match self.plan.listing(child).news {
-                    News::MovesParent => window.admits(time),
-                    News::Untold => window != Window::Done,
-                }
+        let windows = windows_below(planned.depth, &self.broadest, &self.slices, slice);
+        let below = planned.children.iter().fold(StreamSet::default(), |below, child| {
+            below.union(self.below[self.plan.listing(*child).stream.0])
+        });
+        let lacking =
+            if planned.repeats() { self.coverage.lacking(stream, gid, below, windows) } else { below };
+        let has_news = |listing: &PlannedListing, id: StreamId| match listing.news {
+            News::MovesParent => windows[id.0].admits(time),
+            News::Untold => windows[id.0] != Window::Done,
+        };
+        let mut bits = 0;
+        for (index, child) in planned.children.iter().enumerate() {
+            let listing = self.plan.listing(*child);
+            let wanted = if listing.is_per_workspace() { below } else { lacking };
+            let left_to_sweep = if planned.depth < 2 {
+                // They are slices of their own.
+                StreamSet::default()
+            } else {
+                self.left_to_sweep(slice, *child)
+            };
+            let is_due = self.below[listing.stream.0]
+                .iter()
+                .any(|id| wanted.contains(id) && !left_to_sweep.contains(id) && has_news(listing, id));
+            if is_due && listing.when.holds(listing.when.field().and_then(field)) {
+                bits |= 1 << index;
             }
-        };
-        let children = planned.children.iter().enumerate();
-        children.filter(|(_, child)| is_due(**child)).fold(0, |bits, (index, _)| bits | 1 << index)
-    }
-
-    /// Which listings below a record hold anything, as far as the record says.
-    fn children_filled<'row>(&self, stream: StreamId, field: &impl Fn(&str) -> Option<&'row str>) -> u32 {
-        let children = self.plan.stream(stream).children.iter().enumerate();
-        let is_filled = |child: ListingId| {
-            let when = self.plan.listing(child).when;
-            when.holds(when.field().and_then(field))
-        };
-        children.filter(|(_, child)| is_filled(**child)).fold(0, |bits, (index, _)| bits | 1 << index)
+        }
+        (bits, lacking)
     }
 
     pub(super) fn add_job(&mut self, visit: &mut Visit, stream: StreamId, gid: Gid, children: u32) {

@@ -19,27 +19,19 @@ use crate::asana::{self, Client, Fault, Notice, Page};
 use crate::config::Settings;
 use crate::emit::Event;
 use crate::error::Failure;
-use crate::gid::{Gid, GidMarks};
+use crate::gid::Gid;
 use crate::moment::Moment;
 use crate::plan::{Plan, StreamId};
 use crate::read::checkpoint::Progress;
+use crate::read::coverage::Coverage;
 use crate::read::deletions::{Absence, Confirmation, FeedVisit, Heard};
+use crate::read::open::minds_start_date;
 use crate::read::slices::{Outstanding, SliceId, Slices, StreamSet};
-use crate::read::sweep::{Found, Sweep};
+use crate::read::sweep::Found;
 use crate::read::type_check::TypeCheck;
 use crate::read::visit::{self, Job, Rows, Visit};
 use crate::state::StreamState;
 use crate::window::{self, Window};
-
-/// So many bytes of pages may be under way, which bounds memory: a page is there up to three times, as it comes in,
-/// as it is read and as it waits for stdout.
-const MOST_BYTES_IN_FLIGHT: usize = 16 * 1024 * 1024;
-
-/// What pages are taken for before any has come: a hundred full tasks.
-const LARGE_PAGE: usize = 512 * 1024;
-
-/// So many listings may be under way however large their pages are.
-const LEAST_IN_FLIGHT: usize = 6;
 
 const TICK: Duration = Duration::from_secs(1);
 
@@ -75,21 +67,22 @@ pub struct Walk<'a> {
     pub(super) jobs: Vec<Job>,
     /// Listings of the job at hand.
     pub(super) ready: Vec<Ready>,
+    /// Listings that have more pages. They go on before others begin.
+    pub(super) begun: VecDeque<(Visit, Rows)>,
     pub(super) outbox: VecDeque<Event>,
     pub(super) slices: Slices,
     pub(super) outstanding: Outstanding,
     /// For each stream, the streams whose records can lead to a listing of it.
     pub(super) above: Vec<StreamSet>,
     pub(super) below: Vec<StreamSet>,
-    /// For each stream, what was done with each record: a bit for emitting it, and one for each listing below it.
-    pub(super) done: Vec<GidMarks>,
+    pub(super) coverage: Coverage,
     pub(super) progress: Vec<Progress>,
     /// Which streams met each slice, so that what was not met is forgotten.
     pub(super) met: HashMap<Rc<str>, StreamSet>,
     /// Jobs that wait for the sweep in this slice.
     pub(super) held: HashMap<SliceId, Job>,
-    /// The sweeps that found everything, by their workspace.
-    pub(super) sweeps: HashMap<Gid, Sweep>,
+    /// The sweeps that found everything: their workspace, and how far back they went for each stream.
+    pub(super) sweeps: HashMap<Gid, Vec<Window>>,
     /// Records that were told as deleted.
     pub(super) deleted: HashSet<(StreamId, String)>,
     /// Listings whose missing records are being asked for.
@@ -99,8 +92,12 @@ pub struct Walk<'a> {
     pub(super) probes: Vec<Vec<&'static str>>,
     pub(super) type_check: TypeCheck,
     pub(super) workspaces: Vec<Gid>,
-    /// How large pages are at present.
-    pub(super) page_bytes: usize,
+    /// What every slice is read after, at the earliest: the cursors of all of them follow from it.
+    pub(super) began: Moment,
+    /// The date before which the user wants nothing of each stream.
+    pub(super) starts: Vec<Option<Moment>>,
+    /// What a slice reads of each stream that has never been read.
+    pub(super) broadest: Vec<Window>,
     pub(super) started: Instant,
     pub(super) last_progress: Instant,
     pub(super) stopped: Option<Failure>,
@@ -117,8 +114,19 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let ids = || (0..plan.streams.len()).map(StreamId);
         let below: Vec<StreamSet> = ids().map(|id| plan.below(id).into_iter().collect()).collect();
-        let above = ids().map(|id| ids().filter(|other| below[other.0].contains(id)).collect()).collect();
-        let progress = plan.streams.iter().zip(states).map(|(planned, state)| Progress::new(planned, state));
+        let above: Vec<StreamSet> =
+            ids().map(|id| ids().filter(|other| below[other.0].contains(id)).collect()).collect();
+        let progress: Vec<_> =
+            plan.streams.iter().zip(states).map(|(planned, state)| Progress::new(planned, state)).collect();
+        let starts: Vec<_> =
+            above.iter().map(|above| settings.start.filter(|_| minds_start_date(plan, *above))).collect();
+        let window = |id: StreamId, cursor| match &plan.stream(id).selection {
+            Some(selection) => Window::of(selection.mode, cursor, starts[id.0]),
+            None => Window::Done,
+        };
+        let broadest: Vec<_> = ids().map(|id| window(id, None)).collect();
+        let common = ids().map(|id| window(id, progress[id.0].state.latest_cursor())).collect();
+        let coverage = Coverage::new(broadest.clone(), common);
         let probes = plan.listings.iter().map(|listing| plan.probed_fields(listing).into_iter().collect());
         Self {
             plan,
@@ -128,13 +136,15 @@ impl<'a> Walk<'a> {
             clock,
             jobs: Vec::new(),
             ready: Vec::new(),
+            begun: VecDeque::new(),
             outbox: VecDeque::new(),
             slices: Slices::default(),
             outstanding: Outstanding::new(plan.streams.len()),
             above,
             below,
-            done: plan.streams.iter().map(|planned| GidMarks::new(planned.children.len() + 1)).collect(),
-            progress: progress.collect(),
+            coverage,
+            progress,
+            starts,
             met: HashMap::new(),
             held: HashMap::new(),
             sweeps: HashMap::new(),
@@ -144,7 +154,8 @@ impl<'a> Walk<'a> {
             probes: probes.collect(),
             type_check: TypeCheck::default(),
             workspaces: settings.workspaces.iter().map(|gid| Gid::new(gid)).collect(),
-            page_bytes: LARGE_PAGE,
+            began: clock(),
+            broadest,
             started: Instant::now(),
             last_progress: Instant::now(),
             stopped: None,
@@ -160,8 +171,9 @@ impl<'a> Walk<'a> {
         self.begin();
         loop {
             // While stdout is blocked nothing new is asked for, but what was asked for is still taken.
-            while self.outbox.is_empty() && self.stopped.is_none() && fetches.len() < self.in_flight() {
-                let Some(fetch) = self.next_fetch() else { break };
+            while self.outbox.is_empty() && self.stopped.is_none() && self.has_room(fetches.len()) {
+                let begun = self.begun.pop_front().map(|(visit, rows)| fetch(visit, rows));
+                let Some(fetch) = begun.or_else(|| self.next_fetch()) else { break };
                 fetches.push(fetch);
             }
             if self.stopped.is_some() {
@@ -177,9 +189,7 @@ impl<'a> Walk<'a> {
                         permit.send(event);
                     }
                 }
-                Some(fetched) = fetches.next(), if !fetches.is_empty() => {
-                    fetches.extend(self.take_fetched(fetched));
-                }
+                Some(fetched) = fetches.next(), if !fetches.is_empty() => self.take_fetched(fetched),
                 Some(notice) = notices.recv() => self.notice(notice),
                 _ = tick.tick() => self.tick(),
             }
@@ -188,13 +198,17 @@ impl<'a> Walk<'a> {
         self.finish().await
     }
 
-    /// How many listings may be under way: as many as the limits allow, and fewer while pages are large.
-    fn in_flight(&self) -> usize {
-        let fit = MOST_BYTES_IN_FLIGHT / self.page_bytes.max(1);
-        self.settings.limits.in_flight.min(fit.max(LEAST_IN_FLIGHT))
+    /// Whether another listing may be under way: as many as the limits allow, while their answers are taken as fast as
+    /// they come; and always one, since nothing but a listing under way wakes the walk when there is room again.
+    fn has_room(&self, under_way: usize) -> bool {
+        under_way == 0 || (under_way < self.settings.limits.in_flight && self.client.keeps_up())
     }
 
     fn begin(&mut self) {
+        // A plan that no stream was selected for has no listing either.
+        if self.plan.selected().next().is_none() {
+            return;
+        }
         let root = self.plan.root;
         let stream = self.plan.listing(root).stream;
         let key: Rc<str> = "".into();
@@ -258,25 +272,18 @@ impl<'a> Walk<'a> {
         let request = visit::request(listing, &visit.parent, &visit.workspace, archived, since);
         self.start_stream(listing.stream);
         self.progress[listing.stream.0].account.listings += 1;
-        let indexed_until = window::next_cursor(self.slices.get(visit.slice).started);
+        let indexed_until = window::next_cursor(self.began);
         Some(Rows::of(self.client.clone(), request, listing.paging, since, indexed_until))
     }
 
-    /// Takes what came; gives what is to be asked for next where a listing goes on.
-    fn take_fetched<'fetch>(&mut self, fetched: Fetched) -> Option<Fetch<'fetch>> {
+    fn take_fetched(&mut self, fetched: Fetched) {
         match fetched {
             Fetched::Rows(visit, rows, result) => {
-                let (visit, rows) = self.take(visit, rows, result)?;
-                Some(fetch(visit, rows))
+                let unfinished = self.take(visit, rows, result);
+                self.begun.extend(unfinished);
             }
-            Fetched::Feed(visit, result) => {
-                self.take_feed(visit, result);
-                None
-            }
-            Fetched::Confirmation(confirmation, result) => {
-                self.take_confirmation(confirmation, result);
-                None
-            }
+            Fetched::Feed(visit, result) => self.take_feed(visit, result),
+            Fetched::Confirmation(confirmation, result) => self.take_confirmation(confirmation, result),
         }
     }
 
@@ -290,9 +297,7 @@ impl<'a> Walk<'a> {
         match result {
             Ok(Some(page)) => {
                 visit.pages += 1;
-                // The average of the last few pages.
-                self.page_bytes = (3 * self.page_bytes + page.bytes()) / 4;
-                if let Err(failure) = self.take_page(&mut visit, &page) {
+                if let Err(failure) = self.take_page(&mut visit, page) {
                     self.jobs.extend(visit.children.drain(..).rev());
                     self.fail(&visit, failure);
                     self.end_sweep(visit.slice, Found::Not);

@@ -80,7 +80,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     say("read");
     let started = Instant::now();
     let mut read = command(&["read", "--config", &config_path, "--catalog", &catalog_path]);
-    let (tallies, logs, exit) = read_messages(&mut read, &records_file)?;
+    let Reading { tallies, logs, is_success } = read_messages(&mut read, &records_file)?;
     let seconds = started.elapsed().as_secs_f64();
     let removed = fs::remove_file(&config_file);
     removed.map_err(|error| format!("{config_path}, which holds the token, cannot be removed: {error}"))?;
@@ -92,7 +92,11 @@ pub fn run(options: &Options) -> Result<(), String> {
         print_requests(simulator);
     }
     say(&format!("Every message lies in {}, one JSON object a line.", records_file.display()));
-    if exit { Ok(()) } else { Err("The read did not come to its end: see the messages above.".to_owned()) }
+    if is_success {
+        Ok(())
+    } else {
+        Err("The read did not come to its end: see the messages above.".to_owned())
+    }
 }
 
 fn account(options: &Options) -> Result<(Account, Value), String> {
@@ -144,11 +148,15 @@ fn summary_of_check(lines: &str) -> String {
     }
 }
 
+/// What a read said.
+struct Reading {
+    tallies: BTreeMap<String, Tally>,
+    logs: Vec<String>,
+    is_success: bool,
+}
+
 /// Runs the read, keeps its lines in a file, and counts what they say.
-fn read_messages(
-    read: &mut Command,
-    file: &Path,
-) -> Result<(BTreeMap<String, Tally>, Vec<String>, bool), String> {
+fn read_messages(read: &mut Command, file: &Path) -> Result<Reading, String> {
     let mut child =
         read.stdout(Stdio::piped()).spawn().map_err(|error| format!("read cannot be started: {error}"))?;
     let stdout = child.stdout.take().ok_or("read has no output")?;
@@ -164,7 +172,7 @@ fn read_messages(
         count(&message, line.len() as u64, &mut tallies, &mut logs);
     }
     let status = child.wait().map_err(|error| format!("read cannot be waited for: {error}"))?;
-    Ok((tallies, logs, status.success()))
+    Ok(Reading { tallies, logs, is_success: status.success() })
 }
 
 fn count(message: &Value, bytes: u64, tallies: &mut BTreeMap<String, Tally>, logs: &mut Vec<String>) {

@@ -14,6 +14,12 @@ pub fn run() -> Result<(), String> {
     } else {
         skipped.push("formatting: rustfmt is not installed (`rustup component add rustfmt`)");
     }
+    if has_subcommand("clippy") {
+        step("lints");
+        run_cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"], "lints")?;
+    } else {
+        skipped.push("lints: clippy is not installed (`rustup component add clippy`)");
+    }
     step("tests");
     run_cargo(&["test", "--workspace", "--quiet"], "tests")?;
     if root().join("fuzz/Cargo.toml").exists() {
