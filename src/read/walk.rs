@@ -47,7 +47,7 @@ pub(super) enum Ready {
 
 /// What came of asking.
 enum Fetched {
-    Rows(Visit, Rows, Result<Option<Page>, Fault>),
+    Rows(Box<(Visit, Rows)>, Result<Option<Page>, Fault>),
     Feed(FeedVisit, Result<Vec<Heard>, Fault>),
     Confirmation(Confirmation, Result<String, Fault>),
 }
@@ -278,7 +278,8 @@ impl<'a> Walk<'a> {
 
     fn take_fetched(&mut self, fetched: Fetched) {
         match fetched {
-            Fetched::Rows(visit, rows, result) => {
+            Fetched::Rows(listing, result) => {
+                let (visit, rows) = *listing;
                 let unfinished = self.take(visit, rows, result);
                 self.begun.extend(unfinished);
             }
@@ -334,6 +335,6 @@ impl<'a> Walk<'a> {
 fn fetch<'a>(visit: Visit, mut rows: Rows) -> Fetch<'a> {
     Box::pin(async move {
         let result = rows.next().await;
-        Fetched::Rows(visit, rows, result)
+        Fetched::Rows(Box::new((visit, rows)), result)
     })
 }
