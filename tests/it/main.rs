@@ -11,6 +11,7 @@ mod bad_input;
 mod check;
 mod conformance;
 mod faults;
+mod incremental;
 mod official;
 mod read_full;
 mod selection;
