@@ -84,7 +84,7 @@ pub fn change_one_percent(simulator: &Simulator) -> Happened {
         }
         let edited = simulator.edit(|edit| match index % 8 {
             0 => edit.rename_task(task, "renamed"),
-            1 => edit.comment(task, "a comment").inspect(|story| drop(happened.stories.insert(*story))),
+            1 => edit.comment(task, "a comment").inspect(|story| happened.stories.extend([*story])),
             2 => edit.complete_task(task).or_else(|_| edit.reopen_task(task)),
             3 => {
                 let project = edit.world().projects_of_task(task).first().copied();
@@ -99,9 +99,7 @@ pub fn change_one_percent(simulator: &Simulator) -> Happened {
                 edit.create_task(workspace, "new", &projects[..projects.len().min(1)])
             }
             5 => edit.create_subtask(task, "new below"),
-            6 => {
-                edit.add_attachment(task, "file.txt").inspect(|file| drop(happened.attachments.insert(*file)))
-            }
+            6 => edit.add_attachment(task, "file.txt").inspect(|file| happened.attachments.extend([*file])),
             _ => {
                 let mut gone = vec![task];
                 while let Some(next) = gone.pop() {
