@@ -164,7 +164,7 @@ pub struct Turn(#[expect(dead_code, reason = "it is there to be dropped")] Owned
 
 /// A body that is not what the API sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Garbage {
+pub struct Garbage {
     /// What would have been right, and what is wrong about it.
     pub expected: String,
     /// All of it, so that secrets can be found in it before a part is shown.

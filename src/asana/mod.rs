@@ -10,7 +10,7 @@ mod retry;
 mod search;
 mod token;
 
-pub use client::{Client, Counts, DEFAULT_BASE_URL, Notice, Request, Settings, Timeouts, Turn};
+pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings, Timeouts, Turn};
 pub use events::{Gap, Happening, Happenings, happenings};
 pub use fault::{Asked, Class, Consequence, Fault, Kind, Place, Reason, Retry, consequence};
 pub use limiter::{

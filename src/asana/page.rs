@@ -57,12 +57,13 @@ impl Page {
         self.turn
     }
 
-    /// Reads the answer to a request for at most `limit` rows, if it named a limit.
+    /// Like [`Page::parse`], and keeps the body's turn.
     pub(super) fn read(body: Body, limit: Option<u32>) -> Result<Self, Garbage> {
         Self::parse(body.bytes, limit).map(|page| Self { turn: Some(body.turn), ..page })
     }
 
-    fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
+    /// Reads the answer to a request for at most `limit` rows, if it named a limit.
+    pub fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
         let text = utf8(body)?;
         let expected = "a list of records under `data`";
         let read = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));

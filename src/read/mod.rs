@@ -7,7 +7,7 @@ mod deletions;
 mod judge;
 mod open;
 mod report;
-mod row;
+pub mod row;
 mod slices;
 mod sweep;
 mod take;
