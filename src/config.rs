@@ -1,6 +1,8 @@
 //! What the user typed (`Config`, whose schema is the spec) and what the program needs (`Settings`). Knows no
 //! stream and no network.
 
+use std::time::Duration;
+
 use airbyte_protocol::message::ConnectorSpecification;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -153,7 +155,12 @@ pub struct Settings {
     pub archived_projects: ArchivedProjects,
     pub deletions: TellDeletions,
     pub limits: Limits,
+    /// The least time between two checkpoints of a stream.
+    pub checkpoint_every: Duration,
 }
+
+/// How often Airbyte's platform stores a checkpoint, so that more would be in vain.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
 /// Whether deleted records are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,6 +233,7 @@ impl Settings {
             } else {
                 ArchivedProjects::LeftOut
             },
+            checkpoint_every: CHECKPOINT_EVERY,
             deletions: if config.deletions { TellDeletions::Yes } else { TellDeletions::No },
             limits: limits(config.rate_limit),
         })

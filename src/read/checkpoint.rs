@@ -16,9 +16,6 @@ use crate::read::walk::Walk;
 use crate::state::StreamState;
 use crate::window::{self, Window};
 
-/// The least time between two checkpoints of a stream, which is how often Airbyte's platform stores one.
-pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
-
 /// A stream fails as a whole when more than this share of its listings was refused for want of access: then it
 /// is not a few private objects, but a right that was lost.
 const MOST_REFUSED: f64 = 0.5;
@@ -68,8 +65,9 @@ impl Walk<'_> {
             }
             if is_whole && self.plan.stream(stream).depth == 1 {
                 // What hangs below a listing of a workspace remembers that it could be read.
-                for below in self.below[stream.0].iter() {
-                    self.progress[below.0].state.advance(&key, cursor);
+                let access = access_key(&key, self.plan.stream(stream).stream.name);
+                for below in self.below[stream.0].iter().filter(|below| *below != stream) {
+                    self.progress[below.0].state.advance(&access, cursor);
                 }
             }
         }
@@ -88,7 +86,7 @@ impl Walk<'_> {
             }
             if !open.meets(self.above[index]) {
                 self.end_stream(id);
-            } else if progress.is_dirty && progress.since_checkpoint() >= CHECKPOINT_EVERY {
+            } else if progress.is_dirty && progress.since_checkpoint() >= self.settings.checkpoint_every {
                 self.checkpoint(id);
             }
         }
@@ -163,6 +161,12 @@ impl Walk<'_> {
             progress.refused > 0 && progress.refused as f64 > MOST_REFUSED * progress.account.listings as f64
         })
     }
+}
+
+/// Under which a stream's state remembers that a listing of another stream, which leads to it, could be read in a
+/// workspace.
+pub(super) fn access_key(workspace: &str, stream: &str) -> String {
+    format!("{workspace}/{stream}")
 }
 
 impl Progress {

@@ -6,6 +6,7 @@ use crate::asana::{self, Consequence, Fault, Place, Reason};
 use crate::error::Failure;
 use crate::gid::Gid;
 use crate::plan::StreamId;
+use crate::read::checkpoint::access_key;
 use crate::read::slices::SliceId;
 use crate::read::visit::Visit;
 use crate::read::walk::Walk;
@@ -76,7 +77,12 @@ impl Walk<'_> {
     /// Whether the last sync could read the stream's listings in this slice, or what hangs below them.
     pub(super) fn could_read_before(&self, stream: StreamId, slice: SliceId) -> bool {
         let key = &self.slices.get(slice).key;
-        self.below[stream.0].iter().any(|below| self.progress[below.0].previous.was_read(key))
+        let planned = self.plan.stream(stream);
+        let access = (planned.depth == 1).then(|| access_key(key, planned.stream.name));
+        self.below[stream.0].iter().any(|below| {
+            let key = access.as_deref().filter(|_| below != stream).unwrap_or(key);
+            self.progress[below.0].previous.was_read(key)
+        })
     }
 
     /// What only service accounts may read is refused to everybody else: that is the plan's doing, no lost right.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::gid::Gid;
 use crate::plan::{ListingId, Plan, StreamId};
+use crate::read::checkpoint::access_key;
 use crate::read::slices::{Purpose, SliceId, Slices, Start, StreamSet};
 use crate::read::visit::{Job, Preparation, Visit};
 use crate::read::walk::{Ready, Walk};
@@ -89,8 +90,10 @@ impl Walk<'_> {
         let streams = listings.iter().map(|listing| self.plan.listing(*listing).stream);
         let streams = if planned.depth == 0 {
             let streams: StreamSet = streams.collect();
-            let below = streams.iter().fold(streams, |set, stream| set.union(self.below[stream.0]));
-            self.met.insert(Rc::clone(&key), below);
+            for stream in streams.iter() {
+                let access = access_key(&key, self.plan.stream(stream).stream.name);
+                self.meet(&access.into(), self.below[stream.0]);
+            }
             streams
         } else {
             streams.fold(StreamSet::default(), |set, stream| set.union(self.below[stream.0]))

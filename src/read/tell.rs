@@ -10,7 +10,6 @@ use crate::asana::Notice;
 use crate::emit::Event;
 use crate::error::Failure;
 use crate::plan::StreamId;
-use crate::read::checkpoint::CHECKPOINT_EVERY;
 use crate::read::report::grouped;
 use crate::read::walk::{Outcome, Walk};
 
@@ -78,7 +77,7 @@ impl Walk<'_> {
                 continue;
             }
             let since = progress.since_checkpoint();
-            let is_due = (progress.is_dirty && since >= CHECKPOINT_EVERY)
+            let is_due = (progress.is_dirty && since >= self.settings.checkpoint_every)
                 || (progress.has_emitted && since >= CHECKPOINT_AT_LEAST_EVERY)
                 || since >= SIGN_OF_LIFE_EVERY;
             if is_due {

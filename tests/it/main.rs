@@ -14,4 +14,5 @@ mod faults;
 mod incremental;
 mod official;
 mod read_full;
+mod resume;
 mod selection;
