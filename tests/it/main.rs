@@ -9,10 +9,12 @@ mod truth;
 
 mod bad_input;
 mod check;
+mod concurrent;
 mod conformance;
 mod faults;
 mod incremental;
 mod official;
 mod read_full;
 mod resume;
+mod search;
 mod selection;

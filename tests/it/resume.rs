@@ -59,7 +59,7 @@ fn add_faults(simulator: &Simulator, seed: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn cut_after_any_line_and_any_number_of_times_the_union_is_the_world(
