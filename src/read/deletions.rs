@@ -13,7 +13,7 @@ use crate::emit::{Batch, Event};
 use crate::error::Failure;
 use crate::gid::Gid;
 use crate::moment::Moment;
-use crate::plan::StreamId;
+use crate::plan::{Mode, StreamId};
 use crate::read::report::grouped;
 use crate::read::slices::{SliceId, StreamSet};
 use crate::read::visit::{Job, Preparation, Visit};
@@ -194,22 +194,33 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether the rows of a listing have to be kept in mind.
-    pub(super) fn notes_absence(&self, id: StreamId) -> bool {
-        let stream = self.plan.stream(id).stream;
-        matches!(stream.deletions, Deletions::Absence { .. }) && self.tells_deletions(id)
+    /// Whether the rows of a listing have to be kept in mind, for what is new among them and for what is missing.
+    pub(super) fn keeps_in_mind(&self, id: StreamId) -> bool {
+        let planned = self.plan.stream(id);
+        let is_incremental =
+            planned.selection.as_ref().is_some_and(|selection| selection.mode == Mode::Incremental);
+        is_incremental && matches!(planned.stream.deletions, Deletions::Absence { .. })
+    }
+
+    /// Whether a record was not listed at the last sync: one that became visible may have none but old times.
+    pub(super) fn is_new(&self, id: StreamId, slice: SliceId, gid: &Gid) -> bool {
+        let known = self.progress[id.0].state.known(&self.slices.get(slice).key);
+        self.keeps_in_mind(id) && known.is_some_and(|known| !known.contains(&gid.to_string()))
     }
 
     /// A listing came to its end without a fault: what an earlier one showed and this one does not is asked for.
     pub(super) fn notice_absence(&mut self, visit: &mut Visit) {
         let id = self.plan.listing(visit.listing).stream;
-        if !self.notes_absence(id) {
+        if !self.keeps_in_mind(id) {
             return;
         }
         let mut listed = std::mem::take(&mut visit.listed);
         let key = Rc::clone(&self.slices.get(visit.slice).key);
         let known = self.progress[id.0].state.known(&key).cloned().unwrap_or_default();
-        let missing: Vec<String> = known.difference(&listed).cloned().collect();
+        let missing: Vec<String> = match self.tells_deletions(id) {
+            true => known.difference(&listed).cloned().collect(),
+            false => Vec::new(),
+        };
         if missing.len() > FEW_MISSING && missing.len() * MISSING_SHARE > known.len() {
             let text = format!(
                 "{}: {} of {} records are not listed any more. That is too many to be taken for deletions, so none \

@@ -52,7 +52,8 @@ impl Walk<'_> {
                 Cursor::None | Cursor::Parents { .. } => None,
             };
             if let Some(selection) = &planned.selection
-                && self.slices.get(visit.slice).windows[stream.0].admits(time)
+                && (self.slices.get(visit.slice).windows[stream.0].admits(time)
+                    || self.is_new(stream, visit.slice, &gid))
                 && (!planned.repeats() || self.coverage.emit(stream, &gid))
             {
                 if index as u64 == visit.pages % page.len().max(1) as u64 {
@@ -74,7 +75,7 @@ impl Walk<'_> {
                 row::shape(row, chosen, added, &mut batch.text).map_err(|_| nonsense(listing.path))?;
                 batch.ends.push(batch.text.len());
             }
-            if self.notes_absence(stream) {
+            if self.keeps_in_mind(stream) {
                 visit.listed.insert(gid.to_string());
             }
             let (children, lacking) = self.children_below(visit.slice, stream, &gid, time, &field);

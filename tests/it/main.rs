@@ -11,6 +11,7 @@ mod bad_input;
 mod check;
 mod concurrent;
 mod conformance;
+mod deletions;
 mod faults;
 mod incremental;
 mod official;
