@@ -135,7 +135,7 @@ proptest! {
 /// Whether the task, or the one that it is below, is in a listing; the others are found by search alone.
 fn is_listed(simulator: &Simulator, gid: &str) -> bool {
     simulator.world(|world| {
-        let mut task = world.gids(Kind::Task).find(|task| task.to_string() == gid).unwrap();
+        let mut task: Gid = gid.parse().unwrap();
         loop {
             let is_listed =
                 world.assignee_of_task(task).is_some() || !world.projects_of_task(task).is_empty();

@@ -123,7 +123,7 @@ fn four_projects_each_get_what_is_right_for_them() {
 /// Whether a task is in another project too, which showed it all the time.
 fn is_elsewhere(account: &Account, gid: &str) -> bool {
     account.simulator.world(|world| {
-        let task = world.gids(Kind::Task).find(|task| task.to_string() == gid).unwrap();
+        let task: Gid = gid.parse().unwrap();
         world.projects_of_task(task).len() > 1
     })
 }

@@ -363,3 +363,40 @@ fn a_slice_that_failed_or_was_denied_keeps_its_cursor() {
         assert!(delivered_and_deleted(&third, "tasks").0.contains(&task.to_string()), "{status}");
     }
 }
+
+/// However often it is refused: what could be read once is not taken for empty.
+#[test]
+fn a_stream_that_is_refused_again_and_again_is_still_known_to_have_been_readable() {
+    for mode in ["full_refresh", "incremental"] {
+        let account = Account::new(&Scale::tiny(), Plan::Paid);
+        let catalog = whole_catalog(mode);
+        let first = account.connector.read(&catalog, None).expect_success();
+        assert!(!first.records("portfolios").is_empty());
+        let fault = Fault::Status { status: 402, retry_after: None };
+        account.simulator.faults().add(FaultRule::new("/portfolios", fault));
+        let mut state = first.state();
+        for sync in 2..5 {
+            let run = account.connector.read(&catalog, Some(&state));
+            for stream in ["portfolios", "portfolio_items"] {
+                let end = run.statuses(stream).last().copied();
+                assert_eq!(end, Some("INCOMPLETE"), "{mode}, sync {sync}, {stream}: {:#?}", run.logs());
+            }
+            state = run.state();
+        }
+        account.simulator.faults().clear();
+        let last = account.connector.read(&catalog, Some(&state)).expect_success();
+        assert_eq!(last.records("portfolios").len(), first.records("portfolios").len(), "{mode}");
+    }
+}
+
+/// On a plan that never answered, the refusals stay skips, sync after sync.
+#[test]
+fn what_a_plan_never_included_is_passed_over_every_time() {
+    let account = Account::new(&Scale::tiny(), Plan::Free);
+    let mut state = None;
+    for _ in 0..3 {
+        let (run, _) = account.sync(state.as_ref());
+        assert!(run.records("portfolios").is_empty());
+        state = Some(run.state());
+    }
+}
