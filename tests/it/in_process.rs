@@ -82,6 +82,7 @@ impl InProcess {
         let config = json!({"token": TOKEN,
             "rate_limit": {"mode": "fixed", "requests_per_minute": self.requests_per_minute}});
         let mut settings = Settings::parse(&config.to_string()).unwrap();
+        settings.limits.search_per_minute = self.requests_per_minute;
         settings.checkpoint_every = self.checkpoint_every.unwrap_or(settings.checkpoint_every);
         let catalog: ConfiguredCatalog = serde_json::from_value(catalog.clone()).unwrap();
         let (plan, unknown) = Plan::new(&catalog);
