@@ -202,6 +202,11 @@ impl Walk<'_> {
         is_incremental && matches!(planned.stream.deletions, Deletions::Absence { .. })
     }
 
+    /// Whether a listing shows what the events said is gone: they know sooner.
+    pub(super) fn was_told_deleted(&self, id: StreamId, gid: &Gid) -> bool {
+        !self.deleted.is_empty() && self.deleted.contains(&(id, gid.to_string()))
+    }
+
     /// Whether a record was not listed at the last sync: one that became visible may have none but old times.
     pub(super) fn is_new(&self, id: StreamId, slice: SliceId, gid: &Gid) -> bool {
         let known = self.progress[id.0].state.known(&self.slices.get(slice).key);

@@ -52,6 +52,7 @@ impl Walk<'_> {
                 Cursor::None | Cursor::Parents { .. } => None,
             };
             if let Some(selection) = &planned.selection
+                && !self.was_told_deleted(stream, &gid)
                 && (self.slices.get(visit.slice).windows[stream.0].admits(time)
                     || self.is_new(stream, visit.slice, &gid))
                 && (!planned.repeats() || self.coverage.emit(stream, &gid))

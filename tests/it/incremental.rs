@@ -2,6 +2,7 @@
 //! what changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use asana_simulator::{
     Clock, Fault, FaultRule, Gid, Kind, Options, Plan, RequestFloor, RequestRecord, Scale, Simulator,
@@ -400,4 +401,38 @@ fn what_a_plan_never_included_is_passed_over_every_time() {
         assert!(run.records("portfolios").is_empty());
         state = Some(run.state());
     }
+}
+
+/// Streams share the listing of tasks: it goes back as far as the one that is behind asks, and only that one emits
+/// what lies between.
+#[test]
+fn a_stream_that_is_behind_the_others_catches_up_alone() {
+    let present = Clock::system().now();
+    let (hour_ago, two_hours_ago) =
+        (present.minus(Duration::from_secs(3600)), present.minus(Duration::from_secs(7200)));
+    let tokens = vec![Token::new(TOKEN, Plan::Paid)];
+    let options = Options { tokens, clock: Some(Clock::frozen(hour_ago)), ..Options::default() };
+    let account = Account::with(&Scale::tiny(), options);
+    let (first, _) = account.sync(None);
+    let task = account.simulator.world(|world| {
+        let tops = world.visible(Kind::Task, world.main_viewer());
+        tops.filter(|task| !world.projects_of_task(*task).is_empty()).next().unwrap()
+    });
+    let story = account.simulator.edit(|edit| edit.comment(task, "an hour ago")).unwrap();
+    let mut state = first.state();
+    for state in state.as_array_mut().unwrap() {
+        if state["stream"]["stream_descriptor"]["name"] == "stories" {
+            let slices = state["stream"]["stream_state"]["slices"].as_object_mut().unwrap();
+            let all: Vec<Value> = slices.values().flat_map(|gids| gids.as_array().unwrap().clone()).collect();
+            *slices = json!({two_hours_ago.to_string(): all}).as_object().unwrap().clone();
+        }
+    }
+    let (second, _) = account.sync(Some(&state));
+    assert!(delivered_and_deleted(&second, "stories").0.contains(&story.to_string()));
+    for other in ["tasks", "subtasks", "projects"] {
+        assert!(second.records(other).is_empty(), "{other}: {:?}", second.records(other));
+    }
+    // From then on they go together.
+    let (third, _) = account.sync(Some(&second.state()));
+    assert!(third.records("stories").is_empty());
 }

@@ -48,8 +48,8 @@ fn keys_of(seen: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
 /// Faults that patience overcomes, and some that it does not: those fail the stream until the next run.
 fn add_faults(simulator: &Simulator, seed: u64) {
     let faults = [
-        ("/tasks/{gid}/stories", Fault::Status { status: 503, retry_after: None }, 0.1),
-        ("/tasks", Fault::Status { status: 500, retry_after: None }, 0.1),
+        ("/tasks/{gid}/stories", Fault::Status { status: 503, retry_after: None }, 0.25),
+        ("/tasks", Fault::Status { status: 500, retry_after: None }, 0.3),
         ("/projects/{gid}/sections", Fault::Status { status: 429, retry_after: Some(0) }, 0.2),
         ("/events", Fault::Status { status: 500, retry_after: None }, 0.2),
     ];
