@@ -2,6 +2,7 @@
 //! stream and no network.
 
 use std::fmt;
+use std::time::Duration;
 
 use airbyte_protocol::message::ConnectorSpecification;
 use schemars::JsonSchema;
@@ -45,14 +46,24 @@ struct Config {
     #[schemars(title = "Include archived projects", extend("order" = 4))]
     include_archived_projects: bool,
 
+    /// Tell of records that were deleted in Asana: a record with its key and the time in `_ab_cdc_deleted_at`.
+    /// Only for streams that are read incrementally; a full refresh replaces everything anyway.
+    #[serde(default = "Config::default_deletions")]
+    #[schemars(title = "Deleted records", extend("order" = 5))]
+    deletions: bool,
+
     /// How fast to send requests. Asana allows each token 150 requests a minute on free plans and 1,500 on
     /// paid ones; every program that uses the token shares them.
-    #[schemars(title = "Rate limit", extend("type" = "object", "order" = 5))]
+    #[schemars(title = "Rate limit", extend("type" = "object", "order" = 6))]
     rate_limit: Option<RateLimit>,
 }
 
 impl Config {
     fn default_include_archived_projects() -> bool {
+        true
+    }
+
+    fn default_deletions() -> bool {
         true
     }
 }
@@ -166,7 +177,20 @@ pub struct Settings {
     pub workspaces: Vec<String>,
     pub start: Option<Moment>,
     pub archived_projects: ArchivedProjects,
+    pub deletions: TellDeletions,
     pub limits: Limits,
+    /// The least time between two checkpoints of a stream.
+    pub checkpoint_every: Duration,
+}
+
+/// How often Airbyte's platform stores a checkpoint, so that more would be in vain.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+
+/// Whether deleted records are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TellDeletions {
+    Yes,
+    No,
 }
 
 /// How to get an access token.
@@ -255,6 +279,8 @@ impl Settings {
             } else {
                 ArchivedProjects::LeftOut
             },
+            checkpoint_every: CHECKPOINT_EVERY,
+            deletions: if config.deletions { TellDeletions::Yes } else { TellDeletions::No },
             limits: limits(config.rate_limit),
         })
     }

@@ -6,9 +6,12 @@ use std::collections::BTreeSet;
 use airbyte_protocol::catalog::ConfiguredCatalog;
 use serde_json::Value;
 
+use crate::asana::SEARCH_FIELDS;
 use crate::opt_fields;
 use crate::schema;
-use crate::stream::{Condition, Cursor, Each, Fields, Listing, News, Paging, Repeats, Stream};
+use crate::stream::{
+    Condition, Cursor, Deletions, Each, Feed, Fields, Listing, News, Paging, Repeats, Stream, Told, Tree,
+};
 use crate::streams::ALL;
 
 /// A stream's place in the table of all streams, and so in [`Plan::streams`].
@@ -27,6 +30,21 @@ pub struct Plan {
     pub listings: Vec<PlannedListing>,
     /// The listing that everything starts from.
     pub root: ListingId,
+    /// The search that finds a tree's changed nodes, once for each workspace.
+    pub sweep: Option<ListingId>,
+    /// Searches for what no listing shows, once for each workspace.
+    pub unlisted: Vec<ListingId>,
+    pub feeds: Vec<PlannedFeed>,
+}
+
+/// Events that tell of deletions.
+#[derive(Debug)]
+pub struct PlannedFeed {
+    /// The stream whose records have events.
+    pub of: StreamId,
+    pub path: &'static str,
+    /// Which streams' records are gone by which events.
+    pub told: Vec<(StreamId, Told)>,
 }
 
 #[derive(Debug)]
@@ -40,6 +58,8 @@ pub struct PlannedStream {
     pub depth: usize,
     /// The column that takes the parent's gid, if the stream has one and it is selected.
     pub parent_column: Option<String>,
+    /// Whether deletions are to be told: the stream is read incrementally, and so that a platform can store them.
+    pub tells_deletions: bool,
 }
 
 #[derive(Debug)]
@@ -118,7 +138,14 @@ impl Plan {
 
     fn of(selections: Vec<Option<Selection>>) -> Self {
         let needed = needed_streams(&selections);
-        let mut plan = Self { streams: Vec::new(), listings: Vec::new(), root: ListingId(0) };
+        let mut plan = Self {
+            streams: Vec::new(),
+            listings: Vec::new(),
+            root: ListingId(0),
+            sweep: None,
+            unlisted: Vec::new(),
+            feeds: Vec::new(),
+        };
         for (stream, selection) in ALL.iter().zip(selections) {
             let depth = stream.parents().iter().map(|parent| plan.streams[index_of(parent)].depth + 1).min();
             let schema = schema::marked(stream);
@@ -128,8 +155,12 @@ impl Plan {
                 })
                 .map(str::to_owned);
             let depth = depth.unwrap_or(0);
+            let tells_deletions = selection.as_ref().is_some_and(|selection| {
+                selection.mode == Mode::Incremental && selection.columns.contains(schema::DELETED_AT)
+            });
             plan.streams.push(PlannedStream {
                 stream,
+                tells_deletions,
                 selection,
                 children: Vec::new(),
                 depth,
@@ -139,6 +170,9 @@ impl Plan {
         for (index, stream) in ALL.iter().enumerate().filter(|(index, _)| needed[*index]) {
             plan.add_listings(StreamId(index), stream, &needed);
         }
+        plan.add_sweep(&needed);
+        plan.add_unlisted(&needed);
+        plan.add_feeds();
         for index in 0..plan.listings.len() {
             let (opt_fields, asked) = plan.fields_of(&plan.listings[index]);
             plan.listings[index].opt_fields = opt_fields;
@@ -193,6 +227,69 @@ impl Plan {
         }
     }
 
+    fn add_sweep(&mut self, needed: &[bool]) {
+        let trees = ALL.iter().enumerate().filter(|(index, _)| needed[*index]);
+        let mut searches = trees.filter_map(|(index, stream)| match &stream.listing {
+            Listing::Tree(tree @ Tree { search: Some(path), .. }) => Some((StreamId(index), tree, *path)),
+            Listing::Tree(_) | Listing::Root(_) | Listing::Each(_) => None,
+        });
+        let Some((stream, tree, path)) = searches.next() else { return };
+        debug_assert!(searches.next().is_none(), "one sweep for each workspace");
+        let rows = Some(TreeRows { stream, parent: tree.parent });
+        self.sweep = Some(self.add_search(stream, path, Condition::Always, rows));
+    }
+
+    fn add_unlisted(&mut self, needed: &[bool]) {
+        for (index, stream) in ALL.iter().enumerate().filter(|(index, _)| needed[*index]) {
+            if let Some(unlisted) = stream.unlisted {
+                let listing = self.add_search(StreamId(index), unlisted.path, unlisted.rows, None);
+                self.unlisted.push(listing);
+            }
+        }
+    }
+
+    fn add_search(
+        &mut self,
+        stream: StreamId,
+        path: &'static str,
+        rows: Condition,
+        tree: Option<TreeRows>,
+    ) -> ListingId {
+        self.listings.push(PlannedListing {
+            stream,
+            parent: None,
+            path,
+            when: Condition::Always,
+            rows,
+            paging: Paging::ByTime,
+            news: News::Untold,
+            archived: None,
+            opt_fields: None,
+            since: None,
+            tree,
+            asked: None,
+        });
+        ListingId(self.listings.len() - 1)
+    }
+
+    fn add_feeds(&mut self) {
+        for (index, planned) in self.streams.iter().enumerate() {
+            let Deletions::Events { feed, told } = planned.stream.deletions else { continue };
+            let Feed { of, path } = *feed;
+            if !planned.tells_deletions {
+                continue;
+            }
+            match self.feeds.iter_mut().find(|planned| planned.path == path) {
+                Some(planned) => planned.told.push((StreamId(index), told)),
+                None => self.feeds.push(PlannedFeed {
+                    of: StreamId(index_of(of)),
+                    path,
+                    told: vec![(StreamId(index), told)],
+                }),
+            }
+        }
+    }
+
     /// What a listing has to ask for: the selected columns of the streams it feeds, and what the walk needs.
     fn fields_of(&self, listing: &PlannedListing) -> (Option<String>, Option<BTreeSet<String>>) {
         let stream = self.stream(listing.stream).stream;
@@ -232,6 +329,9 @@ impl Plan {
         let mut fields = BTreeSet::new();
         fields.extend(listing.rows.field());
         fields.extend(listing.tree.map(|tree| tree.parent));
+        if listing.paging == Paging::ByTime {
+            fields.extend(SEARCH_FIELDS);
+        }
         for fed in [Some(listing.stream), listing.tree.map(|tree| tree.stream)].into_iter().flatten() {
             let planned = self.stream(fed);
             fields.extend(planned.children.iter().filter_map(|child| self.listing(*child).when.field()));

@@ -6,23 +6,29 @@ use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use crate::stream::Stream;
+use crate::stream::{Deletions, Stream};
 
 /// A keyword on a property that Asana does not send under that name: the walker adds it. Its value is the
 /// [`Origin`]'s name. It is not published.
 pub const ORIGIN: &str = "x-origin";
+
+/// The column by which Airbyte's destinations tell a deleted record.
+pub const DELETED_AT: &str = "_ab_cdc_deleted_at";
 
 /// Where an added column comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The gid of the parent for which the record was listed.
     Parent,
+    /// The time at which the record was found to be deleted; null while it is not.
+    Deletion,
 }
 
 impl Origin {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Parent => "parent",
+            Self::Deletion => "deletion",
         }
     }
 }
@@ -37,7 +43,24 @@ pub fn published(stream: &Stream) -> Value {
 
 /// Like [`published`], with the marks that tell added columns from Asana's fields.
 pub fn marked(stream: &Stream) -> Value {
-    flat(|generator| stream.shape(generator))
+    let mut schema = flat(|generator| stream.shape(generator));
+    let tells_deletions = !matches!(stream.deletions, Deletions::Untold);
+    if let Some(properties) =
+        schema.get_mut("properties").and_then(Value::as_object_mut).filter(|_| tells_deletions)
+    {
+        properties.insert(
+            DELETED_AT.to_owned(),
+            json!({
+                ORIGIN: Origin::Deletion.name(),
+                "description": "When the record was deleted in Asana; null while it is not. A deleted record has \
+                                no other columns but its key and its cursor, which is this time too.",
+                "type": ["null", "string"],
+                "format": "date-time",
+                "airbyte_type": "timestamp_with_timezone",
+            }),
+        );
+    }
+    schema
 }
 
 /// The schema of any type in plain draft 07 without `$ref`, as it stands otherwise.

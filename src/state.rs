@@ -1,7 +1,7 @@
 //! A stream's cursors, one for each slice: parsed, advanced, written. Pure: knows no clock, no HTTP and no
 //! stdout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,12 @@ pub struct StreamState {
     cursors: BTreeMap<String, Moment>,
     /// Whether the last pass over the stream came to its end.
     is_complete: bool,
+    /// From slice to where its events go on.
+    tokens: BTreeMap<String, String>,
+    /// From slice to the records that its last listing held, for streams whose deletions show by absence.
+    known: BTreeMap<String, BTreeSet<String>>,
+    /// Slices that an earlier pass could read and this one has not reached: if they are refused now, that is news.
+    before: BTreeSet<String>,
 }
 
 /// The state as JSON: slices are grouped by cursor, because most share one, and the rest is nineteen bytes each.
@@ -28,6 +34,15 @@ struct Written {
     complete: bool,
     /// From cursor to the slices that have it: gids, `workspace/user` for a user's own tasks.
     slices: BTreeMap<String, Vec<String>>,
+    /// From slice to its sync token of Asana's events.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tokens: BTreeMap<String, String>,
+    /// From slice to the gids that its listing held.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    known: BTreeMap<String, BTreeSet<String>>,
+    /// Slices that an earlier pass could read and this one has not reached.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    before: BTreeSet<String>,
     /// When this was written; it also makes any two states differ.
     written_at: String,
 }
@@ -73,7 +88,13 @@ impl StreamState {
                 .ok_or_else(|| Unusable::Broken("a cursor is not a time".to_owned()))?;
             cursors.extend(slices.into_iter().map(|slice| (slice, moment)));
         }
-        Ok(Self { cursors, is_complete: written.complete })
+        Ok(Self {
+            cursors,
+            is_complete: written.complete,
+            tokens: written.tokens,
+            known: written.known,
+            before: written.before,
+        })
     }
 
     pub fn to_json(&self, now: Moment) -> Value {
@@ -81,8 +102,15 @@ impl StreamState {
         for (slice, cursor) in &self.cursors {
             slices.entry(cursor.to_string()).or_default().push(slice.clone());
         }
-        let written =
-            Written { version: VERSION, complete: self.is_complete, slices, written_at: now.to_string() };
+        let written = Written {
+            version: VERSION,
+            complete: self.is_complete,
+            slices,
+            tokens: self.tokens.clone(),
+            known: self.known.clone(),
+            before: self.before.clone(),
+            written_at: now.to_string(),
+        };
         serde_json::to_value(written).expect("a state is plain data")
     }
 
@@ -104,20 +132,64 @@ impl StreamState {
         self.cursors.is_empty()
     }
 
+    /// Whether the slice was read whole, in this pass or an earlier one.
+    pub fn was_read(&self, slice: &str) -> bool {
+        self.cursors.contains_key(slice) || self.before.contains(slice)
+    }
+
+    /// The oldest cursor of all slices.
+    pub fn oldest(&self) -> Option<Moment> {
+        self.cursors.values().min().copied()
+    }
+
+    /// Makes the slice be read whole again.
+    pub fn forget(&mut self, slice: &str) {
+        self.cursors.remove(slice);
+    }
+
+    /// Where the slice's events go on.
+    pub fn token(&self, slice: &str) -> Option<&str> {
+        self.tokens.get(slice).map(String::as_str)
+    }
+
+    pub fn set_token(&mut self, slice: &str, token: String) {
+        self.tokens.insert(slice.to_owned(), token);
+    }
+
+    /// The gids that the slice's last listing held, as far as they were not found to be deleted.
+    pub fn known(&self, slice: &str) -> Option<&BTreeSet<String>> {
+        self.known.get(slice)
+    }
+
+    pub fn set_known(&mut self, slice: &str, known: BTreeSet<String>) {
+        self.known.insert(slice.to_owned(), known);
+    }
+
     /// A new pass begins; what the last one left stays until it is overtaken.
     pub fn begin(&mut self) {
         self.is_complete = false;
     }
 
+    /// A new pass begins from nothing, and remembers only what could be read before.
+    pub fn start_over(&mut self) {
+        let mut before = std::mem::take(&mut self.before);
+        before.extend(std::mem::take(&mut self.cursors).into_keys());
+        *self = Self { before, ..Self::default() };
+    }
+
     /// The slice was read whole, and what changes after `cursor` is still to be read.
     pub fn advance(&mut self, slice: &str, cursor: Moment) {
         self.cursors.insert(slice.to_owned(), cursor);
+        self.before.remove(slice);
     }
 
     /// The pass came to its end. Slices that it did not meet are forgotten, so that one which comes back is
     /// read whole.
     pub fn complete(&mut self, was_met: impl Fn(&str) -> bool) {
         self.cursors.retain(|slice, _| was_met(slice));
+        self.tokens.retain(|slice, _| was_met(slice));
+        self.known.retain(|slice, _| was_met(slice));
+        self.before.retain(|slice| was_met(slice));
         self.is_complete = true;
     }
 }
@@ -137,9 +209,13 @@ mod tests {
         fn what_is_written_is_read_back(
             cursors in proptest::collection::btree_map("[0-9]{1,19}(/[0-9]{1,19})?", 0_u64..4_000_000_000_000, 0..40),
             is_complete: bool,
+            tokens in proptest::collection::btree_map("[0-9]{1,19}", "[0-9a-f]{32}", 0..10),
+            known in proptest::collection::btree_map(
+                "[0-9]{1,19}", proptest::collection::btree_set("[0-9]{1,19}", 0..5), 0..5),
+            before in proptest::collection::btree_set("[0-9]{1,19}", 0..5),
         ) {
             let cursors = cursors.into_iter().map(|(slice, milliseconds)| (slice, at(milliseconds))).collect();
-            let state = StreamState { cursors, is_complete };
+            let state = StreamState { cursors, is_complete, tokens, known, before };
             prop_assert_eq!(StreamState::parse(&state.to_json(at(5))).unwrap(), state);
         }
 
@@ -202,9 +278,26 @@ mod tests {
         for project in 0..10_000_u64 {
             // A sync of half an hour, each project at its own second.
             state.advance(&format!("{}", 1_201_234_567_890_123 + project), at(project / 5 * 1000));
+            state.set_token(&format!("{}", 1_201_234_567_890_123 + project), "0123456789abcdef".repeat(2));
         }
         let size = state.to_json(at(0)).to_string().len();
-        assert!(size < 400_000, "{size} bytes");
+        assert!(size < 800_000, "{size} bytes");
+    }
+
+    #[test]
+    fn a_pass_from_nothing_remembers_what_could_be_read() {
+        let mut state = StreamState::default();
+        state.advance("1", at(1));
+        state.advance("2", at(1));
+        for _ in 0..2 {
+            state.start_over();
+            assert_eq!(state.cursor("1"), None);
+            assert!(state.was_read("1") && state.was_read("2") && !state.was_read("3"));
+            state.advance("2", at(2));
+            state = StreamState::parse(&state.to_json(at(3))).unwrap();
+        }
+        state.complete(|slice| slice == "2");
+        assert!(state.was_read("2") && !state.was_read("1"));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Stream {
     pub scope: Option<&'static str>,
     pub repeats: Repeats,
     pub fields: Fields,
+    pub deletions: Deletions,
+    pub unlisted: Option<Unlisted>,
     shape: fn(&mut SchemaGenerator) -> Schema,
 }
 
@@ -70,6 +72,49 @@ pub struct Tree {
     pub parent: &'static str,
     /// What a record must say for its children to be listed.
     pub when: Condition,
+    /// Asana's search for all nodes of the workspace `{gid}`, by which those that changed are found where the plan
+    /// includes it. Its path names the filter; time is paged by `asana::Search`.
+    pub search: Option<&'static str>,
+}
+
+/// Records that no listing shows, found by Asana's search of a workspace where the plan includes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Unlisted {
+    /// Its path names the filter, with `{gid}` for the workspace; time is paged by `asana::Search`.
+    pub path: &'static str,
+    /// Which of the rows are really listed nowhere.
+    pub rows: Condition,
+}
+
+/// How it comes to light that a record was deleted.
+#[derive(Debug, Clone, Copy)]
+pub enum Deletions {
+    /// It does not: only a full refresh shows that a record is gone.
+    Untold,
+    /// By its absence from its listing, which is always read whole, and then by asking for the object itself:
+    /// `path` names one, with `{gid}` for its own.
+    Absence { path: &'static str },
+    /// By events of a record above it.
+    Events { feed: &'static Feed, told: Told },
+}
+
+/// The events of a stream's records. They tell of everything in the record, to any depth. Each stream that hears of
+/// deletions by them keeps its own place in them.
+#[derive(Debug)]
+pub struct Feed {
+    /// The stream whose records have events.
+    pub of: &'static Stream,
+    /// The path of one record's events, with `{gid}` for its own.
+    pub path: &'static str,
+}
+
+/// Which events say that a record is gone.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// The kind of resource that the events name.
+    pub resource: &'static str,
+    /// The actions that mean a deletion.
+    pub actions: &'static [&'static str],
 }
 
 /// What a record's own top-level field says. A field that is absent rules nothing out, so every condition on it
@@ -125,6 +170,8 @@ pub enum Paging {
     UntilEmpty,
     /// One answer holds everything; the endpoint takes neither `limit` nor `offset`.
     Whole,
+    /// A search, which has no pages: time is paged instead.
+    ByTime,
 }
 
 /// What tells that a record is new or changed since an earlier sync.
@@ -200,6 +247,8 @@ impl Stream {
             scope: None,
             repeats: Repeats::Never,
             fields: Fields::Chosen,
+            deletions: Deletions::Untold,
+            unlisted: None,
             shape: shape_of::<Record>,
         }
     }
@@ -245,6 +294,16 @@ impl Stream {
 
     pub const fn repeats(mut self, repeats: Repeats) -> Self {
         self.repeats = repeats;
+        self
+    }
+
+    pub const fn deletions(mut self, deletions: Deletions) -> Self {
+        self.deletions = deletions;
+        self
+    }
+
+    pub const fn unlisted(mut self, unlisted: Unlisted) -> Self {
+        self.unlisted = Some(unlisted);
         self
     }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use source_asana::schema;
-use source_asana::stream::{Cursor, Listing, Plan, Stream};
+use source_asana::stream::{Cursor, Deletions, Listing, Plan, Stream};
 use source_asana::streams::ALL;
 use source_asana::{catalog, config};
 
@@ -82,18 +82,20 @@ fn streams_page() -> String {
         "# Streams\n\n\
          Made from the declarations in `src/streams/` by `cargo test --test generated`; do not edit it.\n\n\
          Every stream can be read as a full refresh, which goes on where it was cut off. *Incremental* says what tells \
-         that a record is new or changed. *Plan* is the least of Asana's plans whose workspaces answer; below it the \
+         that a record is new or changed, and *deletions* how an incremental sync knows that one is gone; \
+         [STATE.md](STATE.md) draws what is read. *Plan* is the least of Asana's plans whose workspaces answer; below it the \
          stream is skipped and the log says so. Every column can be null, except the key.\n\n\
-         | stream | columns | key | incremental | listed | plan | OAuth scope |\n|---|---|---|---|---|---|---|\n",
+         | stream | columns | key | incremental | deletions | listed | plan | OAuth scope |\n|---|---|---|---|---|---|---|---|\n",
     );
     for stream in ALL {
         let schema = schema::published(stream);
         let columns = schema::properties(&schema).unwrap().len();
         writeln!(
             page,
-            "| [{name}](#{name}) | {columns} | `{}` | {} | {} | {} | {} |",
+            "| [{name}](#{name}) | {columns} | `{}` | {} | {} | {} | {} | {} |",
             stream.primary_key.join("`, `"),
             incremental(stream.cursor),
+            deletions(stream.deletions),
             listed(stream),
             plan(stream.plan),
             stream.scope.map_or("full permission".to_owned(), |scopes| {
@@ -107,6 +109,14 @@ fn streams_page() -> String {
         columns_section(&mut page, stream);
     }
     page
+}
+
+fn deletions(deletions: Deletions) -> &'static str {
+    match deletions {
+        Deletions::Untold => "no",
+        Deletions::Absence { .. } => "by absence",
+        Deletions::Events { .. } => "by events",
+    }
 }
 
 fn columns_section(page: &mut String, stream: &Stream) {

@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 
 use facts::Facts;
 use serde_json::{Map, Value};
-use source_asana::schema::{ORIGIN, Origin, departures_from_dialect, marked, properties, published};
-use source_asana::stream::{Condition, Fields, Listing, Paging, Stream};
+use source_asana::schema::{
+    DELETED_AT, ORIGIN, Origin, departures_from_dialect, marked, properties, published,
+};
+use source_asana::stream::{Condition, Deletions, Fields, Listing, Paging, Stream};
 use source_asana::{opt_fields, streams};
 
 /// A deviation from the facts on purpose. One that excuses nothing any more fails its test.
@@ -298,13 +300,24 @@ fn keys_and_cursors_are_columns_that_can_serve_as_such() {
 }
 
 #[test]
-fn added_columns_are_gids_by_name_and_one_at_most() {
+fn added_columns_are_a_parents_gid_or_the_time_of_deletion_and_one_of_each_at_most() {
     for stream in streams::ALL {
         let columns = columns(stream);
-        let added: Vec<_> = columns.iter().filter(|(_, column)| column.get(ORIGIN).is_some()).collect();
-        assert!(added.len() <= 1, "{}: {added:?}", stream.name);
-        for (name, column) in added {
-            assert_eq!(column[ORIGIN], Origin::Parent.name(), "{}: {name}", stream.name);
+        let added = |origin: Origin| -> Vec<_> {
+            columns
+                .iter()
+                .filter(|(_, column)| column.get(ORIGIN).is_some_and(|mark| mark == origin.name()))
+                .collect()
+        };
+        let marked = columns.values().filter(|column| column.get(ORIGIN).is_some()).count();
+        let (parents, deletions) = (added(Origin::Parent), added(Origin::Deletion));
+        assert_eq!(marked, parents.len() + deletions.len(), "{}", stream.name);
+        let tells = !matches!(stream.deletions, Deletions::Untold);
+        let names: Vec<_> = deletions.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, if tells { vec![DELETED_AT] } else { vec![] }, "{}", stream.name);
+        assert!(!tells || stream.cursor.field().is_some(), "{}: only increments tell", stream.name);
+        assert!(parents.len() <= 1, "{}: {parents:?}", stream.name);
+        for (name, _) in parents {
             assert!(name.ends_with("_gid"), "{}: {name}", stream.name);
             assert!(!stream.parents().is_empty(), "{}: {name} of no parent", stream.name);
         }

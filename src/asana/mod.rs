@@ -2,14 +2,17 @@
 //! codes and the token are named nowhere else.
 
 mod client;
+mod events;
 mod fault;
 mod limiter;
 mod oauth;
 mod page;
 mod retry;
+mod search;
 mod token;
 
 pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings, Timeouts, Turn};
+pub use events::{Gap, Happening, Happenings, happenings};
 pub use fault::{Asked, Class, Consequence, Fault, Kind, Place, Reason, Retry, consequence};
 pub use limiter::{
     Congestion, FREE_PER_MINUTE, Limiter, Limits, MOST_IN_FLIGHT, PAID_PER_MINUTE, Pace, Permit, Quota,
@@ -18,4 +21,5 @@ pub use limiter::{
 pub use oauth::{Authorization, OAuth};
 pub use page::{Page, Pages, get_one};
 pub use retry::Patience;
+pub use search::{SEARCH_FIELDS, Search};
 pub use token::{Renewal, Secret, Secrets, TokenSource};

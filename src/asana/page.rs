@@ -46,9 +46,20 @@ impl Page {
         self.rows.is_empty()
     }
 
+    /// Drops the rows that `seen` has, and notes the others in it.
+    pub(super) fn keep_new(&mut self, seen: &mut Seen) {
+        let Self { text, rows, .. } = self;
+        rows.retain(|row| seen.is_new(&text[row.clone()]));
+    }
+
     /// What to keep for as long as anything made from the rows is in memory.
     pub fn into_turn(self) -> Option<Turn> {
         self.turn
+    }
+
+    /// Like [`Page::parse`], and keeps the body's turn.
+    pub(super) fn read(body: Body, limit: Option<u32>) -> Result<Self, Garbage> {
+        Self::parse(body.bytes, limit).map(|page| Self { turn: Some(body.turn), ..page })
     }
 
     /// Reads the answer to a request for at most `limit` rows, if it named a limit.
@@ -124,8 +135,7 @@ impl Pages {
             // Rows can come twice when a listing is begun again or changes while it is read. A listing of
             // one page cannot show any twice.
             if !(self.seen.is_empty() && self.is_done) {
-                let Page { text, rows, .. } = &mut page;
-                rows.retain(|row| self.seen.is_new(&text[row.clone()]));
+                page.keep_new(&mut self.seen);
             }
             if !page.is_empty() {
                 self.fruitless_restarts = 0;
@@ -138,7 +148,7 @@ impl Pages {
     /// One page, or `None` when the listing has to go on in another way.
     async fn fetch(&mut self) -> Result<Option<Page>, Fault> {
         let mut request = self.request.clone();
-        let limit = (self.paging != Paging::Whole).then_some(self.limit);
+        let limit = matches!(self.paging, Paging::Offset | Paging::UntilEmpty).then_some(self.limit);
         if let Some(limit) = limit {
             request = request.query("limit", limit.to_string());
         }
@@ -147,9 +157,7 @@ impl Pages {
         }
         let can_shrink = limit.is_some_and(|limit| limit / 2 >= SMALLEST_PAGE);
         let tries = if can_shrink { Tries::Few } else { Tries::All };
-        let read =
-            |Body { bytes, turn }| Page::parse(bytes, limit).map(|page| Page { turn: Some(turn), ..page });
-        match self.client.fetch(&request, tries, read).await {
+        match self.client.fetch(&request, tries, |body| Page::read(body, limit)).await {
             Ok(page) => {
                 self.pages_since_smaller += 1;
                 if self.pages_since_smaller >= PAGES_BEFORE_LARGER {
@@ -183,7 +191,7 @@ impl Pages {
 
     fn advance(&mut self, next_offset: Option<String>, was_empty: bool) -> Result<(), Fault> {
         self.is_done = match self.paging {
-            Paging::Offset | Paging::Whole => next_offset.is_none(),
+            Paging::Offset | Paging::Whole | Paging::ByTime => next_offset.is_none(),
             Paging::UntilEmpty => next_offset.is_none() || was_empty,
         };
         if !self.is_done && next_offset == self.offset {
@@ -242,7 +250,7 @@ struct NextPage {
 
 /// The rows that a listing has given out: their gids, which are strings of digits, or else a hash of the row.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     gids: HashSet<u64>,
     others: HashSet<u64>,
 }
@@ -283,7 +291,7 @@ fn may_be_for_its_size(fault: &Fault) -> bool {
     matches!(fault.kind, Kind::TryAgain | Kind::Reconnect | Kind::DistrustAnswer)
 }
 
-fn utf8(body: Bytes) -> Result<String, Garbage> {
+pub(super) fn utf8(body: Bytes) -> Result<String, Garbage> {
     String::from_utf8(body.into()).map_err(|error| Garbage {
         expected: format!("JSON ({error})"),
         body: String::from_utf8_lossy(error.as_bytes()).into_owned(),

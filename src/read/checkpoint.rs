@@ -10,14 +10,11 @@ use crate::emit::Event;
 use crate::error::Failure;
 use crate::plan::{Mode, PlannedStream, StreamId};
 use crate::read::report::Account;
-use crate::read::slices::SliceId;
+use crate::read::slices::{Purpose, SliceId};
 use crate::read::visit::Visit;
 use crate::read::walk::Walk;
 use crate::state::StreamState;
 use crate::window::{self, Window};
-
-/// The least time between two checkpoints of a stream, which is how often Airbyte's platform stores one.
-pub(super) const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
 /// A stream fails as a whole when more than this share of its listings was refused for want of access: then it
 /// is not a few private objects, but a right that was lost.
@@ -36,6 +33,10 @@ pub(super) struct Progress {
     pub(super) last_checkpoint: Option<Instant>,
     /// Listings that were refused for want of access.
     pub(super) refused: u64,
+    /// The slices of sweeps that were read whole. Their cursors move when the stream's pass ends.
+    pub(super) swept: Vec<Rc<str>>,
+    /// Whether anything was emitted since the last checkpoint.
+    pub(super) has_emitted: bool,
 }
 
 impl Walk<'_> {
@@ -50,17 +51,23 @@ impl Walk<'_> {
     pub(super) fn settle(&mut self, id: SliceId) {
         let slice = self.slices.get_mut(id);
         let (key, cursor) = (Rc::clone(&slice.key), window::next_cursor(self.began));
-        let windows = slice.windows.clone();
         for (stream, is_whole) in slice.settle(&self.above) {
             let progress = &mut self.progress[stream.0];
-            if is_whole && windows[stream.0] != Window::Done {
-                progress.state.advance(&key, cursor);
-                progress.is_dirty = true;
+            if is_whole && slice.windows[stream.0] != Window::Done {
+                match slice.purpose {
+                    Purpose::Listings => {
+                        progress.state.advance(&key, cursor);
+                        progress.is_dirty = true;
+                    }
+                    // Slices that this pass has not reached may still rely on the old one.
+                    Purpose::Sweep => progress.swept.push(Rc::clone(&key)),
+                }
             }
             if is_whole && self.plan.stream(stream).depth == 1 {
                 // What hangs below a listing of a workspace remembers that it could be read.
-                for below in self.below[stream.0].iter() {
-                    self.progress[below.0].state.advance(&key, cursor);
+                let access = access_key(&key, self.plan.stream(stream).stream.name);
+                for below in self.below[stream.0].iter().filter(|below| *below != stream) {
+                    self.progress[below.0].state.advance(&access, cursor);
                 }
             }
         }
@@ -79,7 +86,7 @@ impl Walk<'_> {
             }
             if !open.meets(self.above[index]) {
                 self.end_stream(id);
-            } else if progress.is_dirty && progress.since_checkpoint() >= CHECKPOINT_EVERY {
+            } else if progress.is_dirty && progress.since_checkpoint() >= self.settings.checkpoint_every {
                 self.checkpoint(id);
             }
         }
@@ -89,6 +96,7 @@ impl Walk<'_> {
         self.start_stream(id);
         let progress = &mut self.progress[id.0];
         progress.is_dirty = false;
+        progress.has_emitted = false;
         progress.last_checkpoint = Some(Instant::now());
         let state = progress.state.to_json((self.clock)());
         self.outbox.push_back(Event::Checkpoint { stream: self.plan.stream(id).stream.name, state });
@@ -135,6 +143,9 @@ impl Walk<'_> {
         });
         let met = &self.met;
         let progress = &mut self.progress[id.0];
+        for key in progress.swept.drain(..) {
+            progress.state.advance(&key, window::next_cursor(self.began));
+        }
         progress
             .state
             .complete(|slice| !is_gapless || met.get(slice).is_some_and(|streams| streams.contains(id)));
@@ -152,13 +163,19 @@ impl Walk<'_> {
     }
 }
 
+/// Under which a stream's state remembers that a listing of another stream, which leads to it, could be read in a
+/// workspace.
+pub(super) fn access_key(workspace: &str, stream: &str) -> String {
+    format!("{workspace}/{stream}")
+}
+
 impl Progress {
     pub(super) fn new(planned: &PlannedStream, state: StreamState) -> Self {
         let previous = state.clone();
         let mut state = state;
         match planned.selection.as_ref().map(|selection| selection.mode) {
             // A pass that came to its end is not gone on with: a full refresh starts over.
-            Some(Mode::FullRefresh) if state.is_complete() => state = StreamState::default(),
+            Some(Mode::FullRefresh) if state.is_complete() => state.start_over(),
             Some(Mode::FullRefresh | Mode::Incremental) | None => state.begin(),
         }
         Self {
@@ -170,6 +187,8 @@ impl Progress {
             is_dirty: false,
             last_checkpoint: None,
             refused: 0,
+            swept: Vec::new(),
+            has_emitted: false,
         }
     }
 

@@ -2,14 +2,15 @@
 
 use airbyte_protocol::message::Level;
 
-use crate::asana::{self, Consequence, Fault, Place};
+use crate::asana::{self, Consequence, Fault, Place, Reason};
 use crate::error::Failure;
 use crate::gid::Gid;
 use crate::plan::StreamId;
+use crate::read::checkpoint::access_key;
 use crate::read::slices::SliceId;
 use crate::read::visit::Visit;
 use crate::read::walk::Walk;
-use crate::stream;
+use crate::stream::{self, Paging};
 
 /// So many skips of a stream for one reason are told one by one; the summary counts all.
 const SKIPS_TOLD: u64 = 5;
@@ -17,6 +18,9 @@ const SKIPS_TOLD: u64 = 5;
 impl Walk<'_> {
     /// Decides what follows from a fault that is not retried any more.
     pub(super) fn judge(&mut self, visit: &Visit, fault: &Fault) {
+        if self.take_search_fault(visit, fault) {
+            return;
+        }
         let listing = self.plan.listing(visit.listing);
         let depth = self.plan.stream(listing.stream).depth;
         let place = if depth <= 1 { Place::Root } else { Place::Slice };
@@ -41,10 +45,44 @@ impl Walk<'_> {
         }
     }
 
+    /// A search is a help where the plan includes it: without one, the listings have to do. Whether the fault was
+    /// dealt with.
+    fn take_search_fault(&mut self, visit: &Visit, fault: &Fault) -> bool {
+        let listing = self.plan.listing(visit.listing);
+        if listing.paging != Paging::ByTime {
+            return false;
+        }
+        let stream = listing.stream;
+        match asana::consequence(fault, Place::Detail) {
+            Consequence::FailSync(reason) => self.stopped = Some(failure_of(fault, reason.text())),
+            _ if self.held.contains_key(&visit.slice) => self.give_up_sweep(visit, fault),
+            Consequence::SkipSlice(reason)
+            | Consequence::FailSlice(reason @ Reason::RequestRefused)
+            | Consequence::SkipStream(reason) => {
+                self.slices.get_mut(visit.slice).lacks(self.below[stream.0]);
+                let text = format!(
+                    "{}: those that no listing shows are left out, because {}. {fault}",
+                    self.plan.stream(stream).stream.name,
+                    reason.text()
+                );
+                self.log(Level::Info, text);
+            }
+            Consequence::FailSlice(reason) | Consequence::FailStream(reason) => {
+                self.fail(visit, failure_of(fault, reason.text()));
+            }
+        }
+        true
+    }
+
     /// Whether the last sync could read the stream's listings in this slice, or what hangs below them.
     pub(super) fn could_read_before(&self, stream: StreamId, slice: SliceId) -> bool {
         let key = &self.slices.get(slice).key;
-        self.below[stream.0].iter().any(|below| self.progress[below.0].previous.cursor(key).is_some())
+        let planned = self.plan.stream(stream);
+        let access = (planned.depth == 1).then(|| access_key(key, planned.stream.name));
+        self.below[stream.0].iter().any(|below| {
+            let key = access.as_deref().filter(|_| below != stream).unwrap_or(key);
+            self.progress[below.0].previous.was_read(key)
+        })
     }
 
     /// What only service accounts may read is refused to everybody else: that is the plan's doing, no lost right.

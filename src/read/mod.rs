@@ -3,11 +3,13 @@
 
 mod checkpoint;
 mod coverage;
+mod deletions;
 mod judge;
 mod open;
 mod report;
 pub mod row;
 mod slices;
+mod sweep;
 mod take;
 mod tell;
 mod type_check;

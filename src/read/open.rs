@@ -1,18 +1,32 @@
 //! From a record to the listings below it: the slice they are read in, and how far back each is read. Knows no
 //! HTTP and no particular stream.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use crate::gid::Gid;
 use crate::plan::{ListingId, Plan, StreamId};
-use crate::read::slices::{SliceId, Slices, StreamSet};
-use crate::read::visit::{Job, Visit};
-use crate::read::walk::Walk;
+use crate::read::checkpoint::access_key;
+use crate::read::slices::{Purpose, SliceId, Slices, Start, StreamSet};
+use crate::read::visit::{Job, Preparation, Visit};
+use crate::read::walk::{Ready, Walk};
 use crate::stream::{Cursor, News};
 use crate::window::Window;
 
 impl Walk<'_> {
+    /// Asks for what a job's listings depend on, or opens it if that is nothing.
+    pub(super) fn prepare(&mut self, job: Job) {
+        let job = match job.preparation {
+            Preparation::Due => self.begin_sweep(job).and_then(|job| self.begin_feed(job)),
+            Preparation::Done => Some(job),
+        };
+        if let Some(job) = job {
+            self.open(job);
+        }
+    }
+
     /// Turns a job into its listings.
-    pub(super) fn open(&mut self, job: Job) {
+    fn open(&mut self, job: Job) {
         let planned = self.plan.stream(job.stream);
         let listings: Vec<ListingId> = planned
             .children
@@ -30,14 +44,39 @@ impl Walk<'_> {
             if job.slice.is_none() {
                 self.slices.get_mut(slice).add(stream);
             }
-            self.ready.push(Visit {
+            self.ready.push(Ready::Listing(Visit {
                 listing,
                 parent: job.parent.clone(),
                 workspace: job.workspace.clone(),
                 slice,
                 pages: 0,
                 children: Vec::new(),
-            });
+                listed: BTreeSet::new(),
+            }));
+        }
+        if self.plan.stream(job.stream).depth == 0 {
+            self.open_unlisted(&job.parent);
+        }
+    }
+
+    /// Searches a workspace for what none of its listings shows; it is a slice by itself.
+    fn open_unlisted(&mut self, workspace: &Gid) {
+        let plan = self.plan;
+        for listing in plan.unlisted.iter().copied() {
+            let stream = plan.listing(listing).stream;
+            let key: Rc<str> = format!("{workspace}/unlisted").into();
+            let slice = self.start_slice(&key, workspace, self.below[stream.0]);
+            self.outstanding.add(stream);
+            self.slices.get_mut(slice).add(stream);
+            self.ready.push(Ready::Listing(Visit {
+                listing,
+                parent: workspace.clone(),
+                workspace: workspace.clone(),
+                slice,
+                pages: 0,
+                children: Vec::new(),
+                listed: BTreeSet::new(),
+            }));
         }
     }
 
@@ -51,21 +90,30 @@ impl Walk<'_> {
         let streams = listings.iter().map(|listing| self.plan.listing(*listing).stream);
         let streams = if planned.depth == 0 {
             let streams: StreamSet = streams.collect();
-            let below = streams.iter().fold(streams, |set, stream| set.union(self.below[stream.0]));
-            self.met.insert(Rc::clone(&key), below);
+            for stream in streams.iter() {
+                let access = access_key(&key, self.plan.stream(stream).stream.name);
+                self.meet(&access.into(), self.below[stream.0]);
+            }
             streams
         } else {
             streams.fold(StreamSet::default(), |set, stream| set.union(self.below[stream.0]))
         };
-        self.start_slice(&key, streams)
+        self.start_slice(&key, &job.workspace, streams)
     }
 
-    pub(super) fn start_slice(&mut self, key: &Rc<str>, streams: StreamSet) -> SliceId {
-        let windows =
+    pub(super) fn start_slice(&mut self, key: &Rc<str>, workspace: &Gid, streams: StreamSet) -> SliceId {
+        let windows: Vec<Window> =
             (0..self.plan.streams.len()).map(StreamId).map(|id| self.window(id, key, streams)).collect();
+        self.meet(key, streams);
+        let swept = self.swept(workspace, &windows);
+        let start = Start { key: Rc::clone(key), windows, purpose: Purpose::Listings, swept };
+        self.slices.start(start, streams)
+    }
+
+    /// Notes that a slice is still there for these streams.
+    pub(super) fn meet(&mut self, key: &Rc<str>, streams: StreamSet) {
         let met = self.met.entry(Rc::clone(key)).or_default();
         *met = met.union(streams);
-        self.slices.start(Rc::clone(key), windows, streams)
     }
 
     /// What a stream reads of a slice. A stream that no one selected wants nothing for itself.
@@ -96,9 +144,11 @@ impl Walk<'_> {
     /// How far back the parents of a listing have to be read.
     pub(super) fn child_window(&self, slice: SliceId, child: ListingId) -> Window {
         let listing = self.plan.listing(child);
+        let left_to_sweep = self.left_to_sweep(slice, child);
         let slice = self.slices.get(slice);
         let wanted = self.below[listing.stream.0]
             .iter()
+            .filter(|id| !left_to_sweep.contains(*id))
             .map(|id| slice.windows[id.0])
             .fold(Window::Done, Window::union);
         match (listing.news, wanted) {

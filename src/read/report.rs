@@ -8,7 +8,9 @@ use crate::error::Failure;
 /// One stream's account of a sync.
 #[derive(Debug, Default)]
 pub struct Account {
+    /// Records that were emitted, deletions among them.
     pub records: u64,
+    pub deletions: u64,
     /// Listings that were read or tried.
     pub listings: u64,
     /// Requests that were sent for them, retries included.

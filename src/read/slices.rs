@@ -82,12 +82,24 @@ impl Outstanding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SliceId(u32);
 
+/// What a slice is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// For the records below one of another stream.
+    Listings,
+    /// To find what changed in a workspace, and what is below that.
+    Sweep,
+}
+
 /// One slice while it is read. It is settled stream by stream.
 #[derive(Debug)]
 pub struct Slice {
     pub key: Rc<str>,
     /// What each stream reads of it.
     pub windows: Vec<Window>,
+    pub purpose: Purpose,
+    /// Streams for which the workspace's sweep finds what changed since their cursor.
+    pub swept: StreamSet,
     outstanding: Outstanding,
     /// The streams that are read in it and not settled yet.
     unsettled: StreamSet,
@@ -124,6 +136,16 @@ impl Slice {
     }
 }
 
+/// What a slice begins with; see the fields of [`Slice`].
+#[derive(Debug)]
+pub struct Start {
+    pub key: Rc<str>,
+    /// One for each stream.
+    pub windows: Vec<Window>,
+    pub purpose: Purpose,
+    pub swept: StreamSet,
+}
+
 /// The slices that are not settled yet; there are about as many as requests in flight.
 #[derive(Debug, Default)]
 pub struct Slices {
@@ -132,12 +154,15 @@ pub struct Slices {
 }
 
 impl Slices {
-    pub fn start(&mut self, key: Rc<str>, windows: Vec<Window>, streams: StreamSet) -> SliceId {
+    /// `streams` are those that are read in it.
+    pub fn start(&mut self, start: Start, streams: StreamSet) -> SliceId {
+        let Start { key, windows, purpose, swept } = start;
         let id = SliceId(self.next);
         self.next += 1;
         let outstanding = Outstanding::new(windows.len());
         let lacking = StreamSet::default();
-        self.live.insert(id, Slice { key, windows, outstanding, unsettled: streams, lacking });
+        let slice = Slice { key, windows, purpose, swept, outstanding, unsettled: streams, lacking };
+        self.live.insert(id, slice);
         id
     }
 
@@ -180,7 +205,13 @@ mod tests {
     fn slice() -> (Slices, SliceId) {
         let mut slices = Slices::default();
         let all = [PARENT, CHILD, OTHER].into_iter().collect();
-        let id = slices.start("1".into(), vec![Window::Whole; 3], all);
+        let start = Start {
+            key: "1".into(),
+            windows: vec![Window::Whole; 3],
+            purpose: Purpose::Listings,
+            swept: StreamSet::default(),
+        };
+        let id = slices.start(start, all);
         (slices, id)
     }
 

@@ -14,7 +14,7 @@ use crate::plan::{PlannedListing, StreamId};
 use crate::read::open::windows_below;
 use crate::read::row::{self, Probe};
 use crate::read::slices::{SliceId, StreamSet};
-use crate::read::visit::{Job, Visit};
+use crate::read::visit::{Job, Preparation, Visit};
 use crate::read::walk::Walk;
 use crate::stream::{Cursor, News};
 use crate::window::Window;
@@ -52,7 +52,9 @@ impl Walk<'_> {
                 Cursor::None | Cursor::Parents { .. } => None,
             };
             if let Some(selection) = &planned.selection
-                && self.slices.get(visit.slice).windows[stream.0].admits(time)
+                && !self.was_told_deleted(stream, &gid)
+                && (self.slices.get(visit.slice).windows[stream.0].admits(time)
+                    || self.is_new(stream, visit.slice, &gid))
                 && (!planned.repeats() || self.coverage.emit(stream, &gid))
             {
                 if index as u64 == visit.pages % page.len().max(1) as u64 {
@@ -74,6 +76,9 @@ impl Walk<'_> {
                 row::shape(row, chosen, added, &mut batch.text).map_err(|_| nonsense(listing.path))?;
                 batch.ends.push(batch.text.len());
             }
+            if self.keeps_in_mind(stream) {
+                visit.listed.insert(gid.to_string());
+            }
             let (children, lacking) = self.children_below(visit.slice, stream, &gid, time, &field);
             if planned.repeats() {
                 let windows = windows_below(planned.depth, &self.broadest, &self.slices, visit.slice);
@@ -88,6 +93,7 @@ impl Walk<'_> {
             let batch = Batch { turn: turn.clone(), ..batch };
             self.start_stream(id);
             self.progress[id.0].account.records += batch.ends.len() as u64;
+            self.progress[id.0].has_emitted = true;
             self.outbox.push_back(Event::Records(batch));
         }
         Ok(())
@@ -118,8 +124,15 @@ impl Walk<'_> {
         for (index, child) in planned.children.iter().enumerate() {
             let listing = self.plan.listing(*child);
             let wanted = if listing.is_per_workspace() { below } else { lacking };
-            let is_due =
-                self.below[listing.stream.0].iter().any(|id| wanted.contains(id) && has_news(listing, id));
+            let left_to_sweep = if planned.depth < 2 {
+                // They are slices of their own.
+                StreamSet::default()
+            } else {
+                self.left_to_sweep(slice, *child)
+            };
+            let is_due = self.below[listing.stream.0]
+                .iter()
+                .any(|id| wanted.contains(id) && !left_to_sweep.contains(id) && has_news(listing, id));
             if is_due && listing.when.holds(listing.when.field().and_then(field)) {
                 bits |= 1 << index;
             }
@@ -140,7 +153,8 @@ impl Walk<'_> {
             }
         }
         let workspace = if planned.depth == 0 { gid.clone() } else { visit.workspace.clone() };
-        visit.children.push(Job { stream, parent: gid, workspace, slice, children });
+        let preparation = Preparation::Due;
+        visit.children.push(Job { stream, parent: gid, workspace, slice, children, preparation });
     }
 }
 

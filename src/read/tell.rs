@@ -10,9 +10,11 @@ use crate::asana::Notice;
 use crate::emit::Event;
 use crate::error::Failure;
 use crate::plan::StreamId;
-use crate::read::checkpoint::CHECKPOINT_EVERY;
 use crate::read::report::grouped;
 use crate::read::walk::{Outcome, Walk};
+
+/// The longest time between records and a checkpoint that counts them, even where no slice was settled.
+const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// The longest time without a checkpoint: only records and checkpoints tell a platform that a sync is alive.
 const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -78,7 +80,10 @@ impl Walk<'_> {
                 continue;
             }
             let since = progress.since_checkpoint();
-            if (progress.is_dirty && since >= CHECKPOINT_EVERY) || since >= SIGN_OF_LIFE_EVERY {
+            let is_due = (progress.is_dirty && since >= self.settings.checkpoint_every)
+                || (progress.has_emitted && since >= CHECKPOINT_AT_LEAST_EVERY)
+                || since >= SIGN_OF_LIFE_EVERY;
+            if is_due {
                 self.checkpoint(id);
             }
         }

@@ -1,11 +1,14 @@
 //! One listing for one parent: its request, and what its rows turn into. Knows no HTTP and no clock.
 
-use crate::asana::Request;
+use std::collections::BTreeSet;
+
+use crate::asana::{Client, Fault, Page, Pages, Request, Search};
 use crate::config::ArchivedProjects;
 use crate::gid::Gid;
 use crate::moment::Moment;
 use crate::plan::{ListingId, PlannedListing, StreamId};
 use crate::read::slices::SliceId;
+use crate::stream::Paging;
 
 /// A listing that is being read.
 #[derive(Debug)]
@@ -19,6 +22,51 @@ pub struct Visit {
     /// What its rows ask to be listed next; it is visited when the listing is through, because an offset does
     /// not live long enough to wait for children.
     pub children: Vec<Job>,
+    /// The gids of its rows, where their absence from the next listing is to be noticed.
+    pub listed: BTreeSet<String>,
+}
+
+/// Where a listing's rows come from.
+#[derive(Debug)]
+pub enum Rows {
+    Pages(Pages),
+    Search(Search),
+}
+
+impl Rows {
+    /// The rows of `request`. `since` is how far back a search goes, and `indexed_until` how late a change it
+    /// surely knows.
+    pub fn of(
+        client: Client,
+        request: Request,
+        paging: Paging,
+        since: Option<Moment>,
+        indexed_until: Moment,
+    ) -> Self {
+        match paging {
+            Paging::ByTime => {
+                let since = since.unwrap_or(Moment::from_unix_milliseconds(0));
+                Self::Search(Search::new(client, request, since, indexed_until))
+            }
+            Paging::Offset | Paging::UntilEmpty | Paging::Whole => {
+                Self::Pages(Pages::new(client, request, paging))
+            }
+        }
+    }
+
+    pub async fn next(&mut self) -> Result<Option<Page>, Fault> {
+        match self {
+            Self::Pages(pages) => pages.next().await,
+            Self::Search(search) => search.next().await,
+        }
+    }
+}
+
+/// What has to be asked before a job is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preparation {
+    Due,
+    Done,
 }
 
 /// The listings below one record, waiting for their turn. There can be as many as records, so it is small.
@@ -32,6 +80,7 @@ pub struct Job {
     pub slice: Option<SliceId>,
     /// Which of the stream's child listings: a bit for each, by its place in `PlannedStream::children`.
     pub children: u32,
+    pub preparation: Preparation,
 }
 
 /// The request for the first page of a listing, without `limit` and `offset`.

@@ -5,7 +5,7 @@
 //! locked. Depth first: what a listing showed is visited before the next listing of the level above, so that
 //! slices end soon after they begin and little waits in memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::asana::{Client, Fault, Notice, Page, Pages};
+use crate::asana::{self, Client, Fault, Notice, Page};
 use crate::config::Settings;
 use crate::emit::Event;
 use crate::error::Failure;
@@ -24,16 +24,33 @@ use crate::moment::Moment;
 use crate::plan::{Plan, StreamId};
 use crate::read::checkpoint::Progress;
 use crate::read::coverage::Coverage;
+use crate::read::deletions::{Absence, Confirmation, FeedVisit, Heard};
 use crate::read::open::minds_start_date;
-use crate::read::slices::{Outstanding, Slices, StreamSet};
+use crate::read::slices::{Outstanding, SliceId, Slices, StreamSet};
+use crate::read::sweep::Found;
 use crate::read::type_check::TypeCheck;
-use crate::read::visit::{self, Job, Visit};
+use crate::read::visit::{self, Job, Rows, Visit};
 use crate::state::StreamState;
-use crate::window::Window;
+use crate::window::{self, Window};
 
 const TICK: Duration = Duration::from_secs(1);
 
-type Fetch<'a> = Pin<Box<dyn Future<Output = (Visit, Pages, Result<Option<Page>, Fault>)> + 'a>>;
+type Fetch<'a> = Pin<Box<dyn Future<Output = Fetched> + 'a>>;
+
+/// What is to be asked for next.
+#[derive(Debug)]
+pub(super) enum Ready {
+    Listing(Visit),
+    Feed(FeedVisit),
+    Confirmation(Confirmation),
+}
+
+/// What came of asking.
+enum Fetched {
+    Rows(Box<(Visit, Rows)>, Result<Option<Page>, Fault>),
+    Feed(FeedVisit, Result<Vec<Heard>, Fault>),
+    Confirmation(Confirmation, Result<String, Fault>),
+}
 
 /// How a read ended.
 #[derive(Debug)]
@@ -49,9 +66,9 @@ pub struct Walk<'a> {
     /// Jobs wait here and are taken from the end: depth first.
     pub(super) jobs: Vec<Job>,
     /// Listings of the job at hand.
-    pub(super) ready: Vec<Visit>,
+    pub(super) ready: Vec<Ready>,
     /// Listings that have more pages. They go on before others begin.
-    pub(super) begun: VecDeque<(Visit, Pages)>,
+    pub(super) begun: VecDeque<(Visit, Rows)>,
     pub(super) outbox: VecDeque<Event>,
     pub(super) slices: Slices,
     pub(super) outstanding: Outstanding,
@@ -62,6 +79,16 @@ pub struct Walk<'a> {
     pub(super) progress: Vec<Progress>,
     /// Which streams met each slice, so that what was not met is forgotten.
     pub(super) met: HashMap<Rc<str>, StreamSet>,
+    /// Jobs that wait for the sweep in this slice.
+    pub(super) held: HashMap<SliceId, Job>,
+    /// The sweeps that found everything: their workspace, and how far back they went for each stream.
+    pub(super) sweeps: HashMap<Gid, Vec<Window>>,
+    /// Records that were told as deleted.
+    pub(super) deleted: HashSet<(StreamId, String)>,
+    /// Listings whose missing records are being asked for.
+    pub(super) absences: HashMap<(StreamId, SliceId), Absence>,
+    /// How many records have no events.
+    pub(super) without_events: u64,
     pub(super) probes: Vec<Vec<&'static str>>,
     pub(super) type_check: TypeCheck,
     pub(super) workspaces: Vec<Gid>,
@@ -119,6 +146,11 @@ impl<'a> Walk<'a> {
             progress,
             starts,
             met: HashMap::new(),
+            held: HashMap::new(),
+            sweeps: HashMap::new(),
+            deleted: HashSet::new(),
+            absences: HashMap::new(),
+            without_events: 0,
             probes: probes.collect(),
             type_check: TypeCheck::default(),
             workspaces: settings.workspaces.iter().map(|gid| Gid::new(gid)).collect(),
@@ -140,10 +172,9 @@ impl<'a> Walk<'a> {
         loop {
             // While stdout is blocked nothing new is asked for, but what was asked for is still taken.
             while self.outbox.is_empty() && self.stopped.is_none() && self.has_room(fetches.len()) {
-                let Some((visit, pages)) = self.begun.pop_front().or_else(|| self.next_visit()) else {
-                    break;
-                };
-                fetches.push(fetch(visit, pages));
+                let begun = self.begun.pop_front().map(|(visit, rows)| fetch(visit, rows));
+                let Some(fetch) = begun.or_else(|| self.next_fetch()) else { break };
+                fetches.push(fetch);
             }
             if self.stopped.is_some() {
                 fetches.clear();
@@ -158,10 +189,7 @@ impl<'a> Walk<'a> {
                         permit.send(event);
                     }
                 }
-                Some((visit, pages, result)) = fetches.next(), if !fetches.is_empty() => {
-                    let unfinished = self.take(visit, pages, result);
-                    self.begun.extend(unfinished);
-                }
+                Some(fetched) = fetches.next(), if !fetches.is_empty() => self.take_fetched(fetched),
                 Some(notice) = notices.recv() => self.notice(notice),
                 _ = tick.tick() => self.tick(),
             }
@@ -184,75 +212,110 @@ impl<'a> Walk<'a> {
         let root = self.plan.root;
         let stream = self.plan.listing(root).stream;
         let key: Rc<str> = "".into();
-        let slice = self.start_slice(&key, [stream].into_iter().collect());
+        let nobody = Gid::new("");
+        let slice = self.start_slice(&key, &nobody, [stream].into_iter().collect());
         self.outstanding.add(stream);
         self.slices.get_mut(slice).add(stream);
-        let nobody = Gid::new("");
-        self.ready.push(Visit {
+        self.ready.push(Ready::Listing(Visit {
             listing: root,
             parent: nobody.clone(),
             workspace: nobody,
             slice,
             pages: 0,
             children: Vec::new(),
-        });
+            listed: BTreeSet::new(),
+        }));
     }
 
-    /// The next listing to read, with its pages.
-    fn next_visit(&mut self) -> Option<(Visit, Pages)> {
+    /// What to ask for next.
+    fn next_fetch<'fetch>(&mut self) -> Option<Fetch<'fetch>> {
         loop {
-            if let Some(visit) = self.ready.pop() {
-                let window = self.listing_window(visit.slice, visit.listing);
-                let since = match window {
-                    Window::Since(since) => Some(since),
-                    Window::Whole => None,
-                    Window::Done => {
+            match self.ready.pop() {
+                Some(Ready::Listing(visit)) => {
+                    let Some(rows) = self.rows_of(&visit) else {
                         self.close(&visit);
                         continue;
-                    }
-                };
-                let listing = self.plan.listing(visit.listing);
-                let request = visit::request(
-                    listing,
-                    &visit.parent,
-                    &visit.workspace,
-                    self.settings.archived_projects,
-                    since,
-                );
-                self.start_stream(listing.stream);
-                self.progress[listing.stream.0].account.listings += 1;
-                let pages = Pages::new(self.client.clone(), request, listing.paging);
-                return Some((visit, pages));
+                    };
+                    return Some(fetch(visit, rows));
+                }
+                Some(Ready::Feed(visit)) => {
+                    let (client, request) = (self.client.clone(), self.feed_request(&visit));
+                    return Some(Box::pin(async move {
+                        let result = visit.hear(&client, &request).await;
+                        Fetched::Feed(visit, result)
+                    }));
+                }
+                Some(Ready::Confirmation(confirmation)) => {
+                    let (client, request) = (self.client.clone(), self.confirmation_request(&confirmation));
+                    return Some(Box::pin(async move {
+                        let result = asana::get_one(&client, &request).await;
+                        Fetched::Confirmation(confirmation, result)
+                    }));
+                }
+                None => {
+                    let job = self.jobs.pop()?;
+                    self.prepare(job);
+                }
             }
-            let job = self.jobs.pop()?;
-            self.open(job);
         }
     }
+
+    /// Where a listing's rows come from, or `None` if no one wants any of them.
+    fn rows_of(&mut self, visit: &Visit) -> Option<Rows> {
+        let since = match self.listing_window(visit.slice, visit.listing) {
+            Window::Since(since) => Some(since),
+            Window::Whole => None,
+            Window::Done => return None,
+        };
+        let listing = self.plan.listing(visit.listing);
+        let archived = self.settings.archived_projects;
+        let request = visit::request(listing, &visit.parent, &visit.workspace, archived, since);
+        self.start_stream(listing.stream);
+        self.progress[listing.stream.0].account.listings += 1;
+        let indexed_until = window::next_cursor(self.began);
+        Some(Rows::of(self.client.clone(), request, listing.paging, since, indexed_until))
+    }
+
+    fn take_fetched(&mut self, fetched: Fetched) {
+        match fetched {
+            Fetched::Rows(listing, result) => {
+                let (visit, rows) = *listing;
+                let unfinished = self.take(visit, rows, result);
+                self.begun.extend(unfinished);
+            }
+            Fetched::Feed(visit, result) => self.take_feed(visit, result),
+            Fetched::Confirmation(confirmation, result) => self.take_confirmation(confirmation, result),
+        }
+    }
+
     /// Takes a page or a fault; gives the listing back if it has more pages.
     fn take(
         &mut self,
         mut visit: Visit,
-        pages: Pages,
+        rows: Rows,
         result: Result<Option<Page>, Fault>,
-    ) -> Option<(Visit, Pages)> {
+    ) -> Option<(Visit, Rows)> {
         match result {
             Ok(Some(page)) => {
                 visit.pages += 1;
                 if let Err(failure) = self.take_page(&mut visit, page) {
                     self.jobs.extend(visit.children.drain(..).rev());
                     self.fail(&visit, failure);
+                    self.end_sweep(visit.slice, Found::Not);
                     self.close(&visit);
                     return None;
                 }
-                return Some((visit, pages));
+                return Some((visit, rows));
             }
             Ok(None) => {
                 if let Some(missing) = self.missing_workspace(&visit) {
                     self.stopped = Some(missing);
                     return None;
                 }
+                self.notice_absence(&mut visit);
                 // The last child is visited first; turned, they come in the order of the listing.
                 self.jobs.extend(visit.children.drain(..).rev());
+                self.end_sweep(visit.slice, Found::Everything);
             }
             Err(fault) => {
                 // Children that were met are still read: their records were emitted.
@@ -269,9 +332,9 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn fetch<'a>(visit: Visit, mut pages: Pages) -> Fetch<'a> {
+fn fetch<'a>(visit: Visit, mut rows: Rows) -> Fetch<'a> {
     Box::pin(async move {
-        let result = pages.next().await;
-        (visit, pages, result)
+        let result = rows.next().await;
+        Fetched::Rows(Box::new((visit, rows)), result)
     })
 }

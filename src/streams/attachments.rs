@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 use super::shared::{ParentGid, Timestamp, TypedTaskReference};
 use super::{projects, subtasks, tasks};
-use crate::stream::{Each, Listing, News, Stream};
+use crate::stream::{Deletions, Each, Listing, News, Stream, Told};
 
 // A file that is added to or removed from a task moves the task's time; nothing says so of projects. Asana documents
 // 402 for an attachment's own page and none for the listing.
@@ -17,6 +17,10 @@ pub static STREAM: Stream = Stream::of::<Attachment>(
     ]),
 )
 .follows_parents("created_at")
+.deletions(Deletions::Events {
+    feed: &tasks::EVENTS,
+    told: Told { resource: "attachment", actions: &["deleted"] },
+})
 .scope("attachments:read");
 
 /// A file on a task or project, kept by Asana or by another service.

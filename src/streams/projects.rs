@@ -6,7 +6,7 @@ use super::shared::{
     CustomFieldSettingReference, CustomFieldValue, Date, Gid, Reference, StatusUpdateReference, Timestamp,
 };
 use super::workspaces;
-use crate::stream::{Each, Listing, Stream};
+use crate::stream::{Deletions, Each, Listing, Stream};
 
 // Without the `archived` parameter Asana lists archived and active projects alike.
 pub static STREAM: Stream = Stream::of::<Project>(
@@ -14,7 +14,8 @@ pub static STREAM: Stream = Stream::of::<Project>(
     Listing::Each(&[Each::of(&workspaces::STREAM, "/projects?workspace={gid}").archived("archived")]),
 )
 .moves("modified_at")
-.scope("projects:read");
+.scope("projects:read")
+.deletions(Deletions::Absence { path: "/projects/{gid}" });
 
 /// A list, board, timeline or calendar of tasks in one workspace.
 #[derive(JsonSchema)]

@@ -2,15 +2,21 @@
 
 use schemars::JsonSchema;
 
-use super::projects;
 use super::shared::{ParentGid, Reference, Timestamp};
-use crate::stream::{Each, Listing, Stream};
+use super::{projects, tasks};
+use crate::stream::{Deletions, Each, Listing, Stream, Told};
 
 // Asana defines no granular OAuth scope for sections: they want full permission.
 pub static STREAM: Stream = Stream::of::<Section>(
     "sections",
     Listing::Each(&[Each::of(&projects::STREAM, "/projects/{gid}/sections")]),
-);
+)
+// A section carries no time of change, so all of them are emitted every time.
+.follows_parents("created_at")
+.deletions(Deletions::Events {
+    feed: &tasks::EVENTS,
+    told: Told { resource: "section", actions: &["deleted"] },
+});
 
 /// A subdivision of a project that groups tasks.
 #[derive(JsonSchema)]

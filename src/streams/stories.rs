@@ -7,7 +7,7 @@ use super::shared::{
     TypedTaskReference,
 };
 use super::{subtasks, tasks};
-use crate::stream::{Each, Listing, News, Stream};
+use crate::stream::{Deletions, Each, Listing, News, Stream, Told};
 
 // A new or removed story moves the task's `modified_at`. An edited comment, a like or a pin on a task that is quiet
 // otherwise does not, and Asana has no filter that would tell.
@@ -19,6 +19,11 @@ pub static STREAM: Stream = Stream::of::<Story>(
     ]),
 )
 .follows_parents("created_at")
+// A story is never moved: one that is removed from its task is gone.
+.deletions(Deletions::Events {
+    feed: &tasks::EVENTS,
+    told: Told { resource: "story", actions: &["deleted", "removed"] },
+})
 .scope("stories:read");
 
 /// A comment on a task, or Asana's own note of a change. Which of the `old_*`, `new_*` and reference fields are there

@@ -15,9 +15,11 @@ pub static STREAM: Stream = Stream::of::<Subtask>(
         path: "/tasks/{gid}/subtasks",
         parent: "parent",
         when: Condition::Positive("num_subtasks"),
+        search: Some("/workspaces/{gid}/tasks/search?is_subtask=true"),
     }),
 )
 .moves("modified_at")
+.deletions(tasks::DELETIONS)
 .scope("tasks:read")
 .repeats(Repeats::AcrossListings);
 

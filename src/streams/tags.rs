@@ -4,11 +4,14 @@ use schemars::JsonSchema;
 
 use super::shared::{Reference, Timestamp};
 use super::workspaces;
-use crate::stream::{Each, Listing, Stream};
+use crate::stream::{Deletions, Each, Listing, Stream};
 
 pub static STREAM: Stream =
     Stream::of::<Tag>("tags", Listing::Each(&[Each::of(&workspaces::STREAM, "/tags?workspace={gid}")]))
-        .scope("tags:read");
+        .scope("tags:read")
+        // A tag carries no time of change, so all of them are emitted every time.
+        .follows_parents("created_at")
+        .deletions(Deletions::Absence { path: "/tags/{gid}" });
 
 /// A label that any task of the workspace can carry.
 #[derive(JsonSchema)]

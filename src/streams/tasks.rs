@@ -7,10 +7,10 @@ use super::shared::{
     TypedGid,
 };
 use super::{projects, users};
-use crate::stream::{Condition, Each, Listing, Repeats, Stream};
+use crate::stream::{Condition, Deletions, Each, Feed, Listing, Repeats, Stream, Told, Unlisted};
 
-// A task in no project shows only in the list of its assignee, so one that has neither is listed nowhere. The
-// assignee's list holds the tasks of projects too; those are left to their project.
+// A task in no project shows only in the list of its assignee, and one that has neither in no list, only in the search.
+// The assignee's list holds the tasks of projects too; those are left to their project.
 pub static STREAM: Stream = Stream::of::<Task>(
     "tasks",
     Listing::Each(&[
@@ -21,7 +21,19 @@ pub static STREAM: Stream = Stream::of::<Task>(
 )
 .moves_since("modified_at", "modified_since")
 .scope("tasks:read")
+.deletions(DELETIONS)
+.unlisted(Unlisted {
+    path: "/workspaces/{gid}/tasks/search?is_subtask=false&assignee.any=null&projects.any=null",
+    rows: Condition::Empty("projects"),
+})
 .repeats(Repeats::AcrossListings);
+
+/// What happens in a project. Tasks in no project have no events but their own.
+pub static EVENTS: Feed = Feed { of: &projects::STREAM, path: "/events?resource={gid}" };
+
+// An event on a deleted task does not say whether it was below another, so both streams tell of it.
+pub const DELETIONS: Deletions =
+    Deletions::Events { feed: &EVENTS, told: Told { resource: "task", actions: &["deleted"] } };
 
 /// A unit of work that is below no other: `parent` is null. A task that has a parent is in the stream `subtasks`,
 /// even if it was put into a project of its own.

@@ -83,9 +83,8 @@ fn a_config_that_does_not_fit_names_the_field_and_what_was_expected() {
             "config field `credentials.personal_access_token` is missing",
         ),
         (
-            json!({"credentials": {"option_title": "OAuth Credentials", "client_id": "a", "client_secret": "b",
-                "refresh_token": "c"}}),
-            "signing in with OAuth is not supported yet",
+            json!({"credentials": {"option_title": "OAuth Credentials", "client_id": "a", "client_secret": "b"}}),
+            "config field `credentials.refresh_token` is missing",
         ),
     ] {
         let message = check(config.clone());

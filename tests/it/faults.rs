@@ -621,7 +621,7 @@ fn one_slice_that_fails_for_ever_leaves_the_others() {
     let states = state.as_array().unwrap().iter();
     let of_sections = states
         .filter(|state| state["stream"]["stream_descriptor"]["name"] == "sections")
-        .map(|state| state["stream"]["stream_state"].to_string())
+        .map(|state| state["stream"]["stream_state"]["slices"].to_string())
         .next()
         .unwrap();
     assert!(!of_sections.contains(&project), "the failed slice has a cursor: {of_sections}");

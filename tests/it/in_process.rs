@@ -27,6 +27,8 @@ pub struct InProcess {
     pub patience: Patience,
     pub timeouts: Timeouts,
     pub requests_per_minute: u32,
+    /// The least time between two checkpoints of a stream.
+    pub checkpoint_every: Option<Duration>,
 }
 
 impl InProcess {
@@ -41,7 +43,13 @@ impl InProcess {
             rejected_for: Duration::from_secs(60 * 60),
         };
         let timeouts = Timeouts { connect: FOR_EVER, idle: FOR_EVER, body: FOR_EVER };
-        Self { base_url: base_url.to_owned(), patience, timeouts, requests_per_minute: 1_000_000 }
+        Self {
+            base_url: base_url.to_owned(),
+            patience,
+            timeouts,
+            requests_per_minute: 1_000_000,
+            checkpoint_every: None,
+        }
     }
 
     pub fn read(&self, catalog: &Value, state: Option<&Value>) -> Run {
@@ -57,11 +65,25 @@ impl InProcess {
         Run::parse(output.take(), Some(exit_code))
     }
 
+    /// The same, and what is written is also shown to `watch`, piece by piece, before the read goes on.
+    pub fn read_watched(
+        &self,
+        catalog: &Value,
+        state: Option<&Value>,
+        watch: impl FnMut(&[u8]) + Send + 'static,
+    ) -> Run {
+        let output = Collected::default();
+        let exit_code = self.read_into(catalog, state, Watched(output.clone(), watch));
+        Run::parse(output.take(), Some(exit_code))
+    }
+
     /// Reads into `output` and gives the exit code that the binary would end with.
     fn read_into(&self, catalog: &Value, state: Option<&Value>, output: impl Write + Send + 'static) -> i32 {
         let config = json!({"token": TOKEN,
             "rate_limit": {"mode": "fixed", "requests_per_minute": self.requests_per_minute}});
-        let settings = Settings::parse(&config.to_string()).unwrap();
+        let mut settings = Settings::parse(&config.to_string()).unwrap();
+        settings.limits.search_per_minute = self.requests_per_minute;
+        settings.checkpoint_every = self.checkpoint_every.unwrap_or(settings.checkpoint_every);
         let catalog: ConfiguredCatalog = serde_json::from_value(catalog.clone()).unwrap();
         let (plan, unknown) = Plan::new(&catalog);
         assert!(unknown.is_empty(), "{unknown:?}");
@@ -106,6 +128,20 @@ impl Write for Collected {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An output that somebody looks at.
+struct Watched<Watch>(Collected, Watch);
+
+impl<Watch: FnMut(&[u8])> Write for Watched<Watch> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1(bytes);
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

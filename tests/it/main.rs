@@ -9,9 +9,14 @@ mod truth;
 
 mod bad_input;
 mod check;
+mod concurrent;
 mod conformance;
+mod deletions;
 mod faults;
+mod incremental;
 mod official;
 mod read_full;
+mod resume;
+mod search;
 mod selection;
 mod sign_in;

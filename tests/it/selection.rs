@@ -70,9 +70,9 @@ fn asana_is_asked_for_the_chosen_columns_and_for_what_the_walk_needs() {
 fn a_stream_without_a_cursor_costs_nothing_but_its_columns() {
     let simulator = simulator();
     let connector = Connector::new(&simulator.base_url());
-    let run = connector.read(&selecting("tags", &["color"], "full_refresh"), None).expect_success();
-    assert_eq!(asked(&simulator, "/tags", "workspace"), set(&["color"]));
-    assert_eq!(columns_of(&run.records("tags")), set(&["gid", "color"]));
+    let run = connector.read(&selecting("portfolios", &["color"], "full_refresh"), None).expect_success();
+    assert_eq!(asked(&simulator, "/portfolios", "workspace"), set(&["color"]));
+    assert_eq!(columns_of(&run.records("portfolios")), set(&["gid", "color"]));
     // The workspaces themselves are nobody's: they are asked for what leads further.
     assert_eq!(asked(&simulator, "/workspaces", "limit"), set(&["gid"]));
 }

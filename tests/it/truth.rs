@@ -72,8 +72,8 @@ pub fn keys(world: &World, viewer: Viewer) -> BTreeMap<&'static str, BTreeSet<St
     ])
 }
 
-/// Tasks of the projects that the token sees, tasks in no project that somebody is assigned to, and everything
-/// below them.
+/// Tasks of the projects that the token sees, tasks in no project (those of no one are found by the search of paid
+/// plans), and everything below them.
 fn reachable_tasks(world: &World, viewer: Viewer) -> BTreeSet<Gid> {
     let mut found: BTreeSet<Gid> = BTreeSet::new();
     let mut pending: Vec<Gid> =
@@ -84,6 +84,11 @@ fn reachable_tasks(world: &World, viewer: Viewer) -> BTreeSet<Gid> {
             pending.extend(assigned.into_iter().filter(|task| world.projects_of_task(*task).is_empty()));
         }
     }
+    pending.extend(world.visible(Kind::Task, viewer).filter(|task| {
+        world.parent_of_task(*task).is_none()
+            && world.projects_of_task(*task).is_empty()
+            && world.assignee_of_task(*task).is_none()
+    }));
     while let Some(task) = pending.pop() {
         if world.sees(viewer, task) && found.insert(task) {
             pending.extend(world.subtasks_of_task(task));

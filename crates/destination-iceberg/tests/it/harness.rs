@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -97,8 +98,11 @@ impl Destination {
         command
     }
 
+    /// A file of its own for this text: another process may be reading the one before.
     fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.path().join(format!("{number}-{name}"));
         fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     }

@@ -1,0 +1,132 @@
+//! The event stream of one resource, followed to its end. Knows no retry, no rate and no stream.
+//!
+//! Asana's page on events: the first call has no token and is answered with one; a call with a token answers at
+//! most 100 events and the next token, and whether there is more. A token that is too old (24 hours, earlier
+//! under load) is answered with a fresh one, and what happened between is not told. Delivery is at most once.
+
+use serde::Deserialize;
+
+use super::client::{Client, Garbage, Request, Tries};
+use super::fault::{Fault, Kind};
+use super::page::utf8;
+use crate::gid::Gid;
+use crate::moment::Moment;
+
+/// More answers than this for one token are no stream that ends.
+const MOST_ANSWERS: usize = 10_000;
+
+/// What happened to a resource and to what is in it.
+#[derive(Debug, Default)]
+pub struct Happenings {
+    /// In their order.
+    pub events: Vec<Happening>,
+    /// Where the next call goes on.
+    pub token: String,
+    pub gap: Gap,
+}
+
+/// Whether the events join those of an earlier call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Gap {
+    #[default]
+    None,
+    /// There was no token, or it was too old: what happened before is not told.
+    Before,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    pub gid: Gid,
+    /// The resource's kind, such as `task`.
+    pub resource: String,
+    /// Such as `deleted`.
+    pub action: String,
+    pub at: Option<Moment>,
+}
+
+/// Everything since `token`.
+///
+/// # Errors
+///
+/// Whatever keeps events from coming.
+pub async fn happenings(
+    client: &Client,
+    request: &Request,
+    token: Option<String>,
+) -> Result<Happenings, Fault> {
+    let mut happenings = Happenings { token: token.clone().unwrap_or_default(), ..Happenings::default() };
+    let mut token = token;
+    for _ in 0..MOST_ANSWERS {
+        let request = match &token {
+            Some(token) => request.clone().query("sync", token.clone()),
+            None => request.clone(),
+        };
+        match client.fetch(&request, Tries::All, |body| parse(&utf8(body.bytes)?)).await {
+            Ok(answer) => {
+                happenings.events.extend(answer.events);
+                happenings.token.clone_from(&answer.token);
+                token = Some(answer.token);
+                if !answer.has_more {
+                    return Ok(happenings);
+                }
+            }
+            Err(Fault { kind: Kind::StartAgain { sync: Some(fresh) }, .. })
+                if happenings.gap == Gap::None =>
+            {
+                happenings.gap = Gap::Before;
+                happenings.token = fresh;
+                return Ok(happenings);
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    let message = "expected an end of the events, and there was none";
+    Err(Fault::new(Kind::DistrustAnswer, Some(200), message, &request.asked()))
+}
+
+struct Answer {
+    events: Vec<Happening>,
+    token: String,
+    has_more: bool,
+}
+
+fn parse(text: &str) -> Result<Answer, Garbage> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        data: Vec<Event>,
+        sync: String,
+        #[serde(default)]
+        has_more: bool,
+    }
+    #[derive(Deserialize)]
+    struct Event {
+        /// Absent where the resource may not be seen.
+        resource: Option<Resource>,
+        action: String,
+        created_at: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Resource {
+        gid: String,
+        resource_type: Option<String>,
+    }
+    let envelope: Envelope = serde_json::from_str(text).map_err(|error| Garbage {
+        expected: format!("events under `data` and a token under `sync` ({error})"),
+        body: text.to_owned(),
+    })?;
+    let happening = |event: Event| {
+        let resource = event.resource?;
+        Some(Happening {
+            gid: Gid::new(&resource.gid),
+            resource: resource.resource_type?,
+            action: event.action,
+            at: event.created_at.as_deref().and_then(Moment::parse),
+        })
+    };
+    Ok(Answer {
+        events: envelope.data.into_iter().filter_map(happening).collect(),
+        token: envelope.sync,
+        has_more: envelope.has_more,
+    })
+}

@@ -1,0 +1,102 @@
+//! What the task search of paid plans finds: subtasks that changed where their parents do not tell, and tasks that no
+//! listing shows; with an index that lags, no pages, and many rows of one instant.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use asana_simulator::{Fault, FaultRule, Gid, Kind, Options, Plan, Scale, Simulator, Token};
+
+use crate::harness::TOKEN;
+use crate::incremental::{Account, delivered_and_deleted};
+
+const SEARCH: &str = "/workspaces/{gid}/tasks/search";
+
+fn account(scale: &Scale, search_lag: Duration) -> Account {
+    let tokens = vec![Token::new(TOKEN, Plan::Paid)];
+    Account::with(scale, Options { tokens, search_lag, ..Options::default() })
+}
+
+fn subtasks(simulator: &Simulator) -> Vec<Gid> {
+    simulator.world(|world| {
+        let tasks = world.visible(Kind::Task, world.main_viewer());
+        tasks.filter(|task| world.parent_of_task(*task).is_some()).collect()
+    })
+}
+
+fn text(gids: &[Gid]) -> BTreeSet<String> {
+    gids.iter().map(ToString::to_string).collect()
+}
+
+/// As after a bulk edit: hundreds of subtasks with one time of change, which is more than an answer holds.
+#[test]
+fn hundreds_of_subtasks_that_changed_in_one_instant_are_all_found() {
+    let account = account(&Scale { subtasks: 450, widest_parent: 130, ..Scale::small() }, Duration::ZERO);
+    let (first, _) = account.sync(None);
+    let changed = subtasks(&account.simulator);
+    assert!(changed.len() > 300, "{}", changed.len());
+    account.simulator.edit(|edit| {
+        for task in &changed {
+            edit.rename_task(*task, "bulk").unwrap();
+        }
+    });
+    let (second, requests) = account.sync(Some(&first.state()));
+    let found = delivered_and_deleted(&second, "subtasks").0;
+    let lost: Vec<_> = text(&changed).difference(&found).cloned().collect();
+    assert!(lost.is_empty(), "{} of {}: {lost:?}", lost.len(), changed.len());
+    let searches = requests.iter().filter(|request| request.endpoint == SEARCH).count();
+    assert!(searches >= 4, "{searches} searches");
+    assert!(
+        requests.iter().all(|request| request.endpoint != "/tasks/{gid}/subtasks"),
+        "the search sufficed"
+    );
+    assert_eq!(second.records("subtasks").len(), found.len(), "each once");
+}
+
+/// What the index learns late is found by the sync after that, because each looks back further than the index lags.
+#[test]
+fn what_the_index_does_not_know_yet_is_found_by_the_next_sync() {
+    let account = account(&Scale::tiny(), Duration::from_secs(50));
+    let (first, _) = account.sync(None);
+    let task = subtasks(&account.simulator)[0];
+    account.simulator.edit(|edit| edit.rename_task(task, "not indexed yet")).unwrap();
+    let (second, _) = account.sync(Some(&first.state()));
+    assert!(
+        !delivered_and_deleted(&second, "subtasks").0.contains(&task.to_string()),
+        "it would prove nothing"
+    );
+    account.simulator.advance(Duration::from_secs(60));
+    let (third, _) = account.sync(Some(&second.state()));
+    assert!(delivered_and_deleted(&third, "subtasks").0.contains(&task.to_string()));
+}
+
+#[test]
+fn a_search_that_is_refused_is_replaced_by_listing_every_parent() {
+    for status in [402, 403, 400] {
+        let account = account(&Scale::tiny(), Duration::ZERO);
+        let (first, _) = account.sync(None);
+        let task = *subtasks(&account.simulator).last().unwrap();
+        account.simulator.edit(|edit| edit.rename_task(task, "renamed")).unwrap();
+        account.simulator.faults().add(FaultRule::new(SEARCH, Fault::Status { status, retry_after: None }));
+        let (second, requests) = account.sync(Some(&first.state()));
+        assert!(delivered_and_deleted(&second, "subtasks").0.contains(&task.to_string()), "{status}");
+        assert!(requests.iter().any(|request| request.endpoint == "/tasks/{gid}/subtasks"), "{status}");
+    }
+}
+
+#[test]
+fn a_task_of_no_project_and_no_one_is_found_with_what_is_below_it() {
+    let account = account(&Scale::tiny(), Duration::ZERO);
+    let (first, _) = account.sync(None);
+    let (task, below, story) = account.simulator.edit(|edit| {
+        let workspace = edit.world().gids(Kind::Workspace).next().unwrap();
+        let task = edit.create_task(workspace, "nobody's", &[]).unwrap();
+        let below = edit.create_subtask(task, "below").unwrap();
+        (task, below, edit.comment(below, "a comment").unwrap())
+    });
+    for state in [None, Some(first.state())] {
+        let (run, _) = account.sync(state.as_ref());
+        assert!(delivered_and_deleted(&run, "tasks").0.contains(&task.to_string()));
+        assert!(delivered_and_deleted(&run, "subtasks").0.contains(&below.to_string()));
+        assert!(delivered_and_deleted(&run, "stories").0.contains(&story.to_string()));
+    }
+}
