@@ -6,6 +6,7 @@ mod fault;
 mod limiter;
 mod page;
 mod retry;
+mod surrogate;
 mod token;
 
 pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings, Timeouts, Turn};

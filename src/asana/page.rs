@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::client::{Body, Client, Garbage, Notice, Request, Tries, Turn};
 use super::fault::{Fault, Kind};
+use super::surrogate::without_halves;
 use crate::stream::Paging;
 
 /// The most records that Asana returns in a page.
@@ -23,7 +24,8 @@ const PAGES_BEFORE_LARGER: u32 = 20;
 /// How often a listing may begin again without getting any further.
 const FRUITLESS_RESTARTS: u32 = 3;
 
-/// Rows as Asana sent them, except that a line break between tokens is a space, so that each is one line.
+/// Rows as Asana sent them, except that a line break between tokens is a space, so that each is one line, and that
+/// half a surrogate pair is U+FFFD, so that everybody can read it.
 #[derive(Debug)]
 pub struct Page {
     text: String,
@@ -283,8 +285,9 @@ fn may_be_for_its_size(fault: &Fault) -> bool {
     matches!(fault.kind, Kind::TryAgain | Kind::Reconnect | Kind::DistrustAnswer)
 }
 
+/// The text of a body, in which JSON's escapes stand for characters.
 fn utf8(body: Bytes) -> Result<String, Garbage> {
-    String::from_utf8(body.into()).map_err(|error| Garbage {
+    String::from_utf8(body.into()).map(without_halves).map_err(|error| Garbage {
         expected: format!("JSON ({error})"),
         body: String::from_utf8_lossy(error.as_bytes()).into_owned(),
     })
@@ -315,11 +318,18 @@ mod tests {
 
     #[test]
     fn rows_are_kept_to_the_byte() {
-        let first = r#"{"gid":"1","n": 1e2,"d":0.10,"s":"\ud83d\/é","a":[ ],"gid2":123456789012345678901}"#;
+        let first =
+            r#"{"gid":"1","n": 1e2,"d":0.10,"s":"\ud83d\ude00\/é","a":[ ],"gid2":123456789012345678901}"#;
         let text =
             format!(r#"{{"data":[{first}, {{}}],"next_page":{{"offset":"x","path":"/p","uri":"u"}}}}"#);
         assert_eq!(rows(&text), [first, "{}"]);
         assert_eq!(page(&text).unwrap().next_offset.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_does_not_make_a_row_unreadable() {
+        let text = r#"{"data":[{"gid":"1","name":"cut \ud83d"},{"gid":"2"}],"next_page":null}"#;
+        assert_eq!(rows(text), [r#"{"gid":"1","name":"cut \ufffd"}"#, r#"{"gid":"2"}"#]);
     }
 
     #[test]

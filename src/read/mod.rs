@@ -25,12 +25,14 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use crate::asana::{Client, Notice};
 use crate::config::Settings;
 use crate::emit;
+use crate::error::Failure;
 use crate::moment::Moment;
 use crate::plan::Plan;
 use crate::state::StreamState;
 
 /// Reads what the plan asks for and writes it to `output`, from a thread of its own, so that an output that
-/// blocks does not hold up the requests under way. `states` has one state for each of the plan's streams.
+/// blocks does not hold up the requests under way. `states` has one state for each of the plan's streams. When `stop`
+/// gives a failure, nothing more is asked for: what was read is written, then a state of each stream.
 ///
 /// Gives what failed, and how the writing went.
 pub async fn sync(
@@ -39,12 +41,13 @@ pub async fn sync(
     client: Client,
     notices: UnboundedReceiver<Notice>,
     states: Vec<StreamState>,
+    stop: impl Future<Output = Failure>,
     output: impl Write + Send + 'static,
 ) -> (Outcome, thread::Result<io::Result<()>>) {
     let (sender, receiver) = mpsc::channel(emit::QUEUE);
     let token = settings.token.clone();
     let writer = thread::spawn(move || emit::run(receiver, &token, output));
     let now = || Moment::from_unix_milliseconds(emit::now());
-    let outcome = walk::Walk::new(plan, settings, client, states, sender, now).run(notices).await;
+    let outcome = walk::Walk::new(plan, settings, client, states, sender, now).run(notices, stop).await;
     (outcome, writer.join())
 }

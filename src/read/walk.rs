@@ -6,7 +6,7 @@
 //! slices end soon after they begin and little waits in memory.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -131,7 +131,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads everything. Events go out as they come; the outcome says what failed.
-    pub async fn run(mut self, mut notices: mpsc::UnboundedReceiver<Notice>) -> Outcome {
+    pub async fn run(
+        mut self,
+        mut notices: mpsc::UnboundedReceiver<Notice>,
+        stop: impl Future<Output = Failure>,
+    ) -> Outcome {
+        let mut stop = pin!(stop);
         let mut fetches: FuturesUnordered<Fetch<'_>> = FuturesUnordered::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -162,6 +167,7 @@ impl<'a> Walk<'a> {
                     let unfinished = self.take(visit, pages, result);
                     self.begun.extend(unfinished);
                 }
+                failure = &mut stop, if self.stopped.is_none() => self.stopped = Some(failure),
                 Some(notice) = notices.recv() => self.notice(notice),
                 _ = tick.tick() => self.tick(),
             }

@@ -56,7 +56,11 @@ impl Connector {
     }
 
     pub fn check(&self) -> Run {
-        self.run(&["check", "--config", &self.config_file()])
+        Run::of(self.check_command().output().unwrap())
+    }
+
+    pub fn check_command(&self) -> Command {
+        self.command(&["check", "--config", &self.config_file()])
     }
 
     pub fn read(&self, catalog: &Value, state: Option<&Value>) -> Run {
@@ -84,7 +88,7 @@ impl Connector {
         path.to_str().unwrap().to_owned()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_source-asana"));
         command.args(arguments).env("ASANA_BASE_URL", &self.base_url).stdin(Stdio::null());
         command

@@ -1,6 +1,7 @@
 //! A read inside the test's own process, for faults that the connector meets with patience: the same walk and the
 //! same writer as the binary's, with waits that a test can afford. Knows no particular stream.
 
+use std::future::pending;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -84,7 +85,7 @@ impl InProcess {
                 timeouts: self.timeouts,
                 notices,
             });
-            read::sync(&plan, &settings, client.unwrap(), receiver, states, output).await
+            read::sync(&plan, &settings, client.unwrap(), receiver, states, pending(), output).await
         });
         written.expect("the writer does not panic").unwrap();
         if outcome.failures.is_empty() { 0 } else { 1 }

@@ -14,3 +14,4 @@ mod faults;
 mod official;
 mod read_full;
 mod selection;
+mod shutdown;
