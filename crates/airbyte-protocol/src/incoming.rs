@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::message::{StreamDescriptor, StreamStatus};
+
 /// One line of a source's stdout, borrowed from it. Only the payload of its `kind` is filled.
 #[derive(Debug, Deserialize)]
 pub struct Incoming<'a> {
@@ -26,6 +28,69 @@ pub struct IncomingRecord<'a> {
     pub data: &'a RawValue,
     /// Milliseconds since 1970.
     pub emitted_at: i64,
+    #[serde(default)]
+    pub meta: Option<IncomingMeta>,
+}
+
+/// What happened to a record on its way.
+#[derive(Debug, Default, Deserialize)]
+pub struct IncomingMeta {
+    #[serde(default)]
+    pub changes: Option<Vec<Change>>,
+}
+
+/// One field that is not as the source's API gave it. All three are the protocol's words, kept as text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Change {
+    #[serde(default)]
+    pub field: String,
+    #[serde(default)]
+    pub change: String,
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Whom a STATE speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateScope {
+    Stream(StreamDescriptor),
+    /// Global states, and the legacy ones that name no stream.
+    Everything,
+}
+
+impl Incoming<'_> {
+    /// The scope of a line's STATE; nothing if the line has none, or one that is not an object.
+    pub fn state_scope(&self) -> Option<StateScope> {
+        #[derive(Deserialize)]
+        struct State {
+            #[serde(default)]
+            stream: Option<Stream>,
+        }
+        #[derive(Deserialize)]
+        struct Stream {
+            stream_descriptor: StreamDescriptor,
+        }
+        let state: State = serde_json::from_str(self.state?.get()).ok()?;
+        Some(match state.stream {
+            Some(stream) => StateScope::Stream(stream.stream_descriptor),
+            None => StateScope::Everything,
+        })
+    }
+
+    /// The status that a line's TRACE gives a stream; nothing for every other TRACE and for unknown statuses.
+    pub fn stream_status(&self) -> Option<(StreamDescriptor, StreamStatus)> {
+        #[derive(Deserialize)]
+        struct Trace {
+            stream_status: Status,
+        }
+        #[derive(Deserialize)]
+        struct Status {
+            stream_descriptor: StreamDescriptor,
+            status: StreamStatus,
+        }
+        let trace: Trace = serde_json::from_str(self.trace?.get()).ok()?;
+        Some((trace.stream_status.stream_descriptor, trace.stream_status.status))
+    }
 }
 
 #[cfg(test)]
@@ -42,5 +107,40 @@ mod tests {
             (record.stream.as_str(), record.data.get(), record.emitted_at),
             ("tasks", r#"{"n":1.10}"#, 5)
         );
+    }
+
+    #[test]
+    fn a_record_tells_what_happened_to_it_on_its_way() {
+        let line = r#"{"type":"RECORD","record":{"stream":"tasks","data":{},"emitted_at":5,
+            "meta":{"changes":[{"field":"notes","change":"TRUNCATED","reason":"SOURCE_FIELD_SIZE_LIMITATION"}]}}}"#;
+        let incoming: Incoming = serde_json::from_str(line).unwrap();
+        let changes = incoming.record.unwrap().meta.unwrap().changes.unwrap();
+        assert_eq!((changes[0].field.as_str(), changes[0].change.as_str()), ("notes", "TRUNCATED"));
+    }
+
+    #[test]
+    fn a_state_speaks_for_one_stream_or_for_everything() {
+        let scope = |line: &str| serde_json::from_str::<Incoming>(line).unwrap().state_scope();
+        let tasks = StreamDescriptor::named("tasks");
+        assert_eq!(
+            scope(
+                r#"{"type":"STATE","state":{"type":"STREAM","stream":{"stream_descriptor":{"name":"tasks"}}}}"#
+            ),
+            Some(StateScope::Stream(tasks))
+        );
+        assert_eq!(
+            scope(r#"{"type":"STATE","state":{"type":"GLOBAL","stream":null}}"#),
+            Some(StateScope::Everything)
+        );
+        assert_eq!(scope(r#"{"type":"LOG"}"#), None);
+    }
+
+    #[test]
+    fn a_status_is_found_among_traces() {
+        let status = |line: &str| serde_json::from_str::<Incoming>(line).unwrap().stream_status();
+        let complete = r#"{"type":"TRACE","trace":{"type":"STREAM_STATUS","emitted_at":1.0,
+            "stream_status":{"stream_descriptor":{"name":"tasks"},"status":"COMPLETE"}}}"#;
+        assert_eq!(status(complete), Some((StreamDescriptor::named("tasks"), StreamStatus::Complete)));
+        assert_eq!(status(r#"{"type":"TRACE","trace":{"type":"ERROR","error":{}}}"#), None);
     }
 }

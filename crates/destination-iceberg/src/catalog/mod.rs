@@ -1,0 +1,131 @@
+//! Where tables are listed and committed to: a SQLite file, or a REST server. Knows no stream and no snapshot.
+//!
+//! The `iceberg` crate's own catalogs are not used: what they can commit is limited to appends and schema
+//! changes, they cannot tell a refused commit from one whose answer was lost, and the REST one does not renew
+//! its token. The protocol's types (`TableUpdate`, `TableRequirement`) are the crate's.
+
+mod embedded;
+mod rest;
+
+use std::collections::HashMap;
+
+use iceberg::io::FileIO;
+use iceberg::spec::{Schema, TableMetadataRef};
+use iceberg::{TableIdent, TableRequirement, TableUpdate};
+
+use crate::config::{CatalogConfig, Config};
+use crate::failure::{Failure, Result};
+use crate::storage::{StorageProperties, s3_properties};
+
+pub use embedded::EmbeddedCatalog;
+pub use rest::RestCatalog;
+
+/// A table as its catalog last told it, with access to its files.
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub ident: TableIdent,
+    pub metadata: TableMetadataRef,
+    pub metadata_location: String,
+    pub file_io: FileIO,
+    pub storage: StorageProperties,
+    /// When vended credentials end, in milliseconds since 1970.
+    pub credentials_end_at: Option<i64>,
+}
+
+/// Why a commit did not come back with a new table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitFault {
+    /// The table is no longer what the commit was made for; nothing was committed.
+    Overtaken,
+    /// Nobody knows whether it was committed.
+    Unclear(String),
+    /// Nothing was committed, and trying the same again is of no use.
+    Refused(Failure),
+}
+
+impl From<Failure> for CommitFault {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+pub enum Catalog {
+    Embedded(EmbeddedCatalog),
+    Rest(RestCatalog),
+}
+
+impl Catalog {
+    pub async fn open(config: &Config) -> Result<Self> {
+        let storage = config.s3.as_ref().map(s3_properties).unwrap_or_default();
+        match &config.catalog {
+            CatalogConfig::Embedded(embedded) => {
+                Ok(Self::Embedded(EmbeddedCatalog::open(embedded, storage)?))
+            }
+            CatalogConfig::Rest(rest) => Ok(Self::Rest(RestCatalog::open(rest, storage).await?)),
+        }
+    }
+
+    /// Makes the namespace if it is not there.
+    pub async fn ensure_namespace(&self, namespace: &str) -> Result<()> {
+        match self {
+            Self::Embedded(catalog) => catalog.ensure_namespace(namespace),
+            Self::Rest(catalog) => catalog.ensure_namespace(namespace).await,
+        }
+    }
+
+    /// The table as it is now; nothing if there is none.
+    pub async fn load(&self, ident: &TableIdent) -> Result<Option<Table>> {
+        match self {
+            Self::Embedded(catalog) => catalog.load(ident).await,
+            Self::Rest(catalog) => catalog.load(ident).await,
+        }
+    }
+
+    /// The table as it is now, which has to be there.
+    pub async fn reload(&self, ident: &TableIdent) -> Result<Table> {
+        let gone = || Failure::transient(format!("table {ident} was dropped while it was written"));
+        self.load(ident).await?.ok_or_else(gone)
+    }
+
+    /// Makes an empty table of format version 2, or loads the one that another writer made first.
+    pub async fn create(
+        &self,
+        ident: &TableIdent,
+        schema: Schema,
+        properties: HashMap<String, String>,
+    ) -> Result<Table> {
+        match self {
+            Self::Embedded(catalog) => catalog.create(ident, schema, properties).await,
+            Self::Rest(catalog) => catalog.create(ident, schema, properties).await,
+        }
+    }
+
+    /// Applies `updates` to the table if it still meets `requirements`, all or nothing.
+    pub async fn commit(
+        &self,
+        table: &Table,
+        requirements: Vec<TableRequirement>,
+        updates: Vec<TableUpdate>,
+    ) -> std::result::Result<Table, CommitFault> {
+        match self {
+            Self::Embedded(catalog) => catalog.commit(table, updates).await,
+            Self::Rest(catalog) => catalog.commit(table, requirements, updates).await,
+        }
+    }
+
+    /// Takes the table out of the catalog; its files are the caller's to remove.
+    pub async fn forget(&self, ident: &TableIdent) -> Result<()> {
+        match self {
+            Self::Embedded(catalog) => catalog.forget(ident),
+            Self::Rest(catalog) => catalog.forget(ident).await,
+        }
+    }
+
+    /// Every table of a namespace.
+    pub async fn tables(&self, namespace: &str) -> Result<Vec<TableIdent>> {
+        match self {
+            Self::Embedded(catalog) => catalog.tables(namespace),
+            Self::Rest(catalog) => catalog.tables(namespace).await,
+        }
+    }
+}

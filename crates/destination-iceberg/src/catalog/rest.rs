@@ -1,0 +1,433 @@
+//! A client of the Iceberg REST protocol: Snowflake Horizon, Apache Polaris, Lakekeeper. Knows no SQLite.
+//!
+//! Facts are those of the Iceberg project's REST catalog specification: the prefix that `config` gives, 409 for a
+//! lost race, 5xx for a commit of which nobody knows whether it happened, credentials that are vended with a
+//! table when the request asks for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use iceberg::spec::{Schema, TableMetadata};
+use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
+use reqwest::{Method, Response, StatusCode, Url, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::{CommitFault, Table};
+use crate::config::{Authentication, RestConfig, StorageCredentials};
+use crate::failure::{Failure, Result, with_causes};
+use crate::storage::{StorageProperties, file_io};
+
+/// How often a request that changes nothing is tried before the server counts as down.
+const ATTEMPTS: u32 = 6;
+/// The pause after the first failed attempt; each one after it is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Metadata of a wide table with many snapshots takes seconds to write on the server's side.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// A token is renewed when this little of its life is left, or a tenth of it if that is less.
+const TOKEN_MARGIN: Duration = Duration::from_secs(60);
+/// RFC 6749 leaves a token's life open if the server does not tell it.
+const UNTOLD_TOKEN_LIFE: Duration = Duration::from_secs(600);
+/// How levels of a namespace are joined in an address.
+const NAMESPACE_SEPARATOR: &str = "\u{1F}";
+
+pub struct RestCatalog {
+    client: reqwest::Client,
+    base: Url,
+    prefix: Option<String>,
+    authentication: Authentication,
+    credentials: StorageCredentials,
+    storage: StorageProperties,
+    token: Mutex<Option<Token>>,
+}
+
+struct Token {
+    value: String,
+    renew_at: Option<Instant>,
+}
+
+/// What a request came to, before anyone decides what that means.
+enum Answer {
+    Success(Response),
+    /// The status, with what the server said of it.
+    Status(StatusCode, String),
+    /// No answer came.
+    Lost(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct LoadedTable {
+    #[serde(default)]
+    metadata_location: Option<String>,
+    metadata: TableMetadata,
+    #[serde(default)]
+    config: Option<StorageProperties>,
+    #[serde(default)]
+    storage_credentials: Option<Vec<StorageCredential>>,
+}
+
+#[derive(Deserialize)]
+struct StorageCredential {
+    prefix: String,
+    config: StorageProperties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct CommittedTable {
+    metadata_location: String,
+    metadata: TableMetadata,
+}
+
+impl RestCatalog {
+    /// Connects: fetches a token if one is needed, and the server's config with its prefix.
+    pub async fn open(config: &RestConfig, storage: StorageProperties) -> Result<Self> {
+        let base = config.uri.trim_end_matches('/').trim_end_matches("/v1");
+        let base = Url::parse(base)
+            .map_err(|error| Failure::configuration(format!("the catalog's address is none: {error}")))?;
+        let client = reqwest::Client::builder()
+            .timeout(REQUEST_TIMEOUT)
+            .user_agent(concat!("destination-iceberg/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Failure::system(with_causes(&error)))?;
+        let mut catalog = Self {
+            client,
+            base,
+            prefix: None,
+            authentication: config.authentication.clone(),
+            credentials: config.storage_credentials,
+            storage,
+            token: Mutex::new(None),
+        };
+        let mut address = catalog.address(&["v1", "config"])?;
+        if let Some(warehouse) = &config.warehouse {
+            address.query_pairs_mut().append_pair("warehouse", warehouse);
+        }
+        let told: Value = body(catalog.repeat(Method::GET, address, None).await?).await?;
+        let text = |section: &str, key: &str| {
+            told.pointer(&format!("/{section}/{key}")).and_then(Value::as_str).map(str::to_owned)
+        };
+        catalog.prefix = text("overrides", "prefix").or_else(|| text("defaults", "prefix"));
+        if let Some(uri) = text("overrides", "uri") {
+            catalog.base = Url::parse(uri.trim_end_matches('/').trim_end_matches("/v1"))
+                .map_err(|error| Failure::transient(format!("the catalog points to {uri:?}: {error}")))?;
+        }
+        Ok(catalog)
+    }
+
+    pub async fn ensure_namespace(&self, namespace: &str) -> Result<()> {
+        let there = self.under_prefix(&["namespaces", namespace])?;
+        match self.repeat_or_status(Method::GET, there, None).await? {
+            Answer::Success(_) => return Ok(()),
+            Answer::Status(StatusCode::NOT_FOUND, _) => {}
+            other => return Err(refusal("the namespace", other)),
+        }
+        let body = json!({"namespace": [namespace], "properties": {}});
+        match self.repeat_or_status(Method::POST, self.under_prefix(&["namespaces"])?, Some(&body)).await? {
+            // Another writer was faster.
+            Answer::Success(_) | Answer::Status(StatusCode::CONFLICT, _) => Ok(()),
+            other => Err(refusal("making the namespace", other)),
+        }
+    }
+
+    pub async fn load(&self, ident: &TableIdent) -> Result<Option<Table>> {
+        match self.repeat_or_status(Method::GET, self.table_address(ident)?, None).await? {
+            Answer::Success(response) => Ok(Some(self.table(ident, body(response).await?)?)),
+            Answer::Status(StatusCode::NOT_FOUND, _) => Ok(None),
+            other => Err(refusal(&format!("table {ident}"), other)),
+        }
+    }
+
+    pub async fn create(
+        &self,
+        ident: &TableIdent,
+        schema: Schema,
+        mut properties: HashMap<String, String>,
+    ) -> Result<Table> {
+        properties.insert("format-version".to_owned(), "2".to_owned());
+        let body = json!({"name": ident.name(), "schema": schema, "stage-create": false,
+            "properties": properties});
+        let address = self.under_prefix(&["namespaces", &joined(ident.namespace()), "tables"])?;
+        match self.repeat_or_status(Method::POST, address, Some(&body)).await? {
+            // What was made is loaded, since only that is sure to come with credentials.
+            Answer::Success(_) | Answer::Status(StatusCode::CONFLICT, _) => {}
+            other => return Err(refusal(&format!("making table {ident}"), other)),
+        }
+        let gone = || Failure::transient(format!("table {ident} is not there after it was made"));
+        self.load(ident).await?.ok_or_else(gone)
+    }
+
+    pub async fn commit(
+        &self,
+        table: &Table,
+        requirements: Vec<TableRequirement>,
+        updates: Vec<TableUpdate>,
+    ) -> std::result::Result<Table, CommitFault> {
+        let ident = &table.ident;
+        let identifier = json!({"namespace": namespace_levels(ident.namespace()), "name": ident.name()});
+        let body = json!({"identifier": identifier, "requirements": requirements, "updates": updates});
+        match self.request(Method::POST, self.table_address(ident)?, Some(&body)).await? {
+            Answer::Success(response) => {
+                let committed: CommittedTable =
+                    response.json().await.map_err(|error| CommitFault::Unclear(with_causes(&error)))?;
+                Ok(Table {
+                    metadata: Arc::new(committed.metadata),
+                    metadata_location: committed.metadata_location,
+                    ..table.clone()
+                })
+            }
+            Answer::Status(StatusCode::CONFLICT, _) => Err(CommitFault::Overtaken),
+            Answer::Status(status, said) if is_passing(status) => {
+                Err(CommitFault::Unclear(format!("{status}: {said}")))
+            }
+            Answer::Lost(error) => Err(CommitFault::Unclear(error)),
+            refused => Err(CommitFault::Refused(refusal(&format!("a commit to table {ident}"), refused))),
+        }
+    }
+
+    pub async fn forget(&self, ident: &TableIdent) -> Result<()> {
+        match self.repeat_or_status(Method::DELETE, self.table_address(ident)?, None).await? {
+            Answer::Success(_) | Answer::Status(StatusCode::NOT_FOUND, _) => Ok(()),
+            other => Err(refusal(&format!("dropping table {ident}"), other)),
+        }
+    }
+
+    pub async fn tables(&self, namespace: &str) -> Result<Vec<TableIdent>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        struct Page {
+            identifiers: Vec<TableIdent>,
+            #[serde(default)]
+            next_page_token: Option<String>,
+        }
+        let mut idents = Vec::new();
+        let mut page_token: Option<String> = None;
+        loop {
+            let mut address = self.under_prefix(&["namespaces", namespace, "tables"])?;
+            if let Some(token) = &page_token {
+                address.query_pairs_mut().append_pair("pageToken", token);
+            }
+            let page: Page = body(self.repeat(Method::GET, address, None).await?).await?;
+            idents.extend(page.identifiers);
+            page_token = page.next_page_token;
+            if page_token.is_none() {
+                return Ok(idents);
+            }
+        }
+    }
+
+    fn table(&self, ident: &TableIdent, loaded: LoadedTable) -> Result<Table> {
+        let location = loaded.metadata.location().to_owned();
+        let mut storage = self.storage.clone();
+        if self.credentials == StorageCredentials::Vended {
+            storage.extend(loaded.config.unwrap_or_default());
+            // The credential whose prefix fits best is the one that the specification prefers.
+            let fitting = loaded.storage_credentials.unwrap_or_default().into_iter();
+            let best = fitting
+                .filter(|credential| location.starts_with(&credential.prefix))
+                .max_by_key(|credential| credential.prefix.len());
+            storage.extend(best.map(|credential| credential.config).unwrap_or_default());
+        }
+        let credentials_end_at =
+            storage.get("s3.session-token-expires-at-ms").and_then(|text| text.parse().ok());
+        Ok(Table {
+            ident: ident.clone(),
+            file_io: file_io(&location, &storage)?,
+            metadata: Arc::new(loaded.metadata),
+            metadata_location: loaded.metadata_location.unwrap_or_default(),
+            storage,
+            credentials_end_at,
+        })
+    }
+
+    fn table_address(&self, ident: &TableIdent) -> Result<Url> {
+        self.under_prefix(&["namespaces", &joined(ident.namespace()), "tables", ident.name()])
+    }
+
+    fn under_prefix(&self, segments: &[&str]) -> Result<Url> {
+        let prefix = self.prefix.iter().flat_map(|prefix| prefix.split('/'));
+        let all: Vec<&str> = std::iter::once("v1").chain(prefix).chain(segments.iter().copied()).collect();
+        self.address(&all)
+    }
+
+    /// An address under the base, each segment encoded.
+    fn address(&self, segments: &[&str]) -> Result<Url> {
+        let mut address = self.base.clone();
+        address
+            .path_segments_mut()
+            .map_err(|()| Failure::configuration("the catalog's address cannot have a path"))?
+            .pop_if_empty()
+            .extend(segments);
+        Ok(address)
+    }
+
+    /// A request that may be sent again without harm, until the server has an opinion; success alone is returned.
+    async fn repeat(&self, method: Method, address: Url, body: Option<&Value>) -> Result<Response> {
+        match self.repeat_or_status(method, address, body).await? {
+            Answer::Success(response) => Ok(response),
+            other => Err(refusal("the catalog", other)),
+        }
+    }
+
+    async fn repeat_or_status(&self, method: Method, address: Url, body: Option<&Value>) -> Result<Answer> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..ATTEMPTS {
+            match self.request(method.clone(), address.clone(), body).await? {
+                Answer::Lost(_) => {}
+                Answer::Status(status, _) if is_passing(status) => {}
+                answer => return Ok(answer),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        self.request(method, address, body).await
+    }
+
+    /// One request; a token that the server does not take any more is renewed once.
+    async fn request(&self, method: Method, address: Url, body: Option<&Value>) -> Result<Answer> {
+        let answer = self.send(method.clone(), address.clone(), body).await?;
+        let renewable = matches!(self.authentication, Authentication::Oauth { .. });
+        match answer {
+            Answer::Status(StatusCode::UNAUTHORIZED, _) if renewable => {
+                *self.token.lock().await = None;
+                self.send(method, address, body).await
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    async fn send(&self, method: Method, address: Url, body: Option<&Value>) -> Result<Answer> {
+        let mut request = self.client.request(method, address);
+        if let Some(token) = self.bearer().await? {
+            let mut value = header::HeaderValue::from_str(&format!("Bearer {token}"))
+                .map_err(|_| Failure::configuration("the token has characters that no header can carry"))?;
+            value.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        if self.credentials == StorageCredentials::Vended {
+            request = request.header("X-Iceberg-Access-Delegation", "vended-credentials");
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Ok(match request.send().await {
+            Ok(response) if response.status().is_success() => Answer::Success(response),
+            Ok(response) => {
+                let status = response.status();
+                Answer::Status(status, said(&response.text().await.unwrap_or_default()))
+            }
+            Err(error) => Answer::Lost(with_causes(&error.without_url())),
+        })
+    }
+
+    /// The token to send, renewed in time; nothing if the server asks for none.
+    async fn bearer(&self) -> Result<Option<String>> {
+        let (client_id, client_secret, scope, token_uri) = match &self.authentication {
+            Authentication::None => return Ok(None),
+            Authentication::Bearer { token } => return Ok(Some(token.expose().to_owned())),
+            Authentication::Oauth { client_id, client_secret, scope, token_uri } => {
+                (client_id, client_secret, scope, token_uri)
+            }
+        };
+        let mut held = self.token.lock().await;
+        let now = Instant::now();
+        if let Some(token) = held.as_ref().filter(|token| token.renew_at.is_none_or(|at| now < at)) {
+            return Ok(Some(token.value.clone()));
+        }
+        let address = match token_uri {
+            Some(uri) => Url::parse(uri)
+                .map_err(|error| Failure::configuration(format!("the token address is none: {error}")))?,
+            None => self.address(&["v1", "oauth", "tokens"])?,
+        };
+        let mut form = vec![("grant_type", "client_credentials"), ("client_secret", client_secret.expose())];
+        form.extend(client_id.as_deref().map(|id| ("client_id", id)));
+        form.extend(scope.as_deref().map(|scope| ("scope", scope)));
+        let token = self.fetch_token(address, &form).await?;
+        let value = token.value.clone();
+        *held = Some(token);
+        Ok(Some(value))
+    }
+
+    async fn fetch_token(&self, address: Url, form: &[(&str, &str)]) -> Result<Token> {
+        #[derive(Deserialize)]
+        struct Granted {
+            access_token: String,
+            #[serde(default)]
+            expires_in: Option<u64>,
+        }
+        let mut pause = FIRST_PAUSE;
+        let mut last = String::new();
+        for _ in 0..ATTEMPTS {
+            match self.client.post(address.clone()).form(form).send().await {
+                Ok(response) if response.status().is_success() => {
+                    let granted: Granted = body(response).await?;
+                    let life = granted.expires_in.map_or(UNTOLD_TOKEN_LIFE, Duration::from_secs);
+                    let margin = TOKEN_MARGIN.min(life / 10);
+                    let renew_at = Instant::now().checked_add(life.saturating_sub(margin));
+                    return Ok(Token { value: granted.access_token, renew_at });
+                }
+                Ok(response) if is_passing(response.status()) => last = response.status().to_string(),
+                Ok(response) => {
+                    let status = response.status();
+                    return Err(Failure::configuration(format!(
+                        "the catalog gave no token: {status}. Check client ID, client secret and scope"
+                    )));
+                }
+                Err(error) => last = with_causes(&error.without_url()),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(Failure::transient(format!("the catalog's token address does not answer: {last}")))
+    }
+}
+
+/// Statuses that say something of the moment and nothing of the request.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error()
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::REQUEST_TIMEOUT
+}
+
+/// What an answer that is no success means for the user.
+fn refusal(what: &str, answer: Answer) -> Failure {
+    match answer {
+        Answer::Success(response) => Failure::system(format!("{what}: {} is no refusal", response.status())),
+        Answer::Lost(error) => Failure::transient(format!("{what}: the catalog does not answer: {error}")),
+        Answer::Status(status, said) if is_passing(status) => {
+            Failure::transient(format!("{what}: the catalog answers {status}: {said}"))
+        }
+        Answer::Status(status, said) => {
+            Failure::configuration(format!("{what}: the catalog refuses with {status}: {said}"))
+        }
+    }
+}
+
+/// The message of the protocol's error body, or the body's beginning.
+fn said(text: &str) -> String {
+    const ENOUGH: usize = 500;
+    let parsed: Option<Value> = serde_json::from_str(text).ok();
+    let message = parsed.as_ref().and_then(|body| body.pointer("/error/message")).and_then(Value::as_str);
+    message.unwrap_or(text).chars().take(ENOUGH).collect()
+}
+
+async fn body<T: for<'a> Deserialize<'a>>(response: Response) -> Result<T> {
+    let unread = |error: reqwest::Error| {
+        Failure::transient(format!(
+            "the catalog's answer cannot be read: {}",
+            with_causes(&error.without_url())
+        ))
+    };
+    response.json().await.map_err(unread)
+}
+
+fn namespace_levels(namespace: &NamespaceIdent) -> Vec<String> {
+    namespace.clone().inner()
+}
+
+fn joined(namespace: &NamespaceIdent) -> String {
+    namespace_levels(namespace).join(NAMESPACE_SEPARATOR)
+}

@@ -1,0 +1,237 @@
+//! What a stream's JSON schema asks for, column by column, and the Iceberg type of each. Pure; knows no table.
+//!
+//! The mapping is the one of Airbyte's lake destinations: integer to long, number to double, `date-time` to
+//! timestamptz, whatever has no fixed shape to JSON text.
+
+use std::sync::Arc;
+
+use iceberg::spec::{ListType, NestedField, PrimitiveType, StructType, Type};
+use serde_json::{Map, Value};
+
+use crate::config::{IdentifierCase, Nested};
+use crate::naming::Names;
+
+/// How one value is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColumnType {
+    Boolean,
+    Long,
+    Double,
+    Date,
+    /// Wall-clock time of no place, in microseconds.
+    Timestamp,
+    /// A moment, in microseconds.
+    Timestamptz,
+    /// A string's own text; anything else that comes is kept as its JSON text.
+    Text,
+    /// The value's JSON text, whatever it is.
+    Json,
+    Struct(Vec<Column>),
+    List(Box<ColumnType>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// The key in the record.
+    pub property: String,
+    /// The column's name in the table.
+    pub name: String,
+    pub kind: ColumnType,
+    pub description: Option<String>,
+}
+
+/// How a schema's columns are to be spelled and stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    pub case: IdentifierCase,
+    pub nested: Nested,
+}
+
+/// The columns of a stream's JSON schema, in the schema's order; `names` holds what is taken already.
+pub fn columns(json_schema: &Map<String, Value>, style: Style, names: &mut Names) -> Vec<Column> {
+    let Some(Value::Object(properties)) = json_schema.get("properties") else {
+        return Vec::new();
+    };
+    properties
+        .iter()
+        .map(|(property, schema)| Column {
+            property: property.clone(),
+            name: names.claim(property, style.case),
+            kind: column_type(schema, style),
+            description: schema.get("description").and_then(Value::as_str).map(str::to_owned),
+        })
+        .collect()
+}
+
+fn column_type(schema: &Value, style: Style) -> ColumnType {
+    for key in ["oneOf", "anyOf"] {
+        if let Some(Value::Array(branches)) = schema.get(key) {
+            let mut real = branches.iter().filter(|branch| types(branch) != ["null"]);
+            return match (real.next(), real.next()) {
+                (Some(only), None) => column_type(only, style),
+                _ => ColumnType::Json,
+            };
+        }
+    }
+    let types: Vec<&str> = types(schema).into_iter().filter(|name| *name != "null").collect();
+    let text = |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default();
+    match types[..] {
+        ["boolean"] => ColumnType::Boolean,
+        ["integer"] => ColumnType::Long,
+        ["number"] if text("airbyte_type") == "integer" => ColumnType::Long,
+        ["number"] | ["integer", "number"] | ["number", "integer"] => ColumnType::Double,
+        ["string"] => match (text("format"), text("airbyte_type")) {
+            ("date", _) => ColumnType::Date,
+            ("date-time", "timestamp_without_timezone") => ColumnType::Timestamp,
+            ("date-time", _) => ColumnType::Timestamptz,
+            _ => ColumnType::Text,
+        },
+        ["object"] if style.nested == Nested::Typed => {
+            match columns(schema.as_object().unwrap_or(&Map::new()), style, &mut Names::default()) {
+                // An Iceberg struct needs a field.
+                fields if fields.is_empty() => ColumnType::Json,
+                fields => ColumnType::Struct(fields),
+            }
+        }
+        ["array"] if style.nested == Nested::Typed => match schema.get("items") {
+            Some(items @ Value::Object(_)) => ColumnType::List(Box::new(column_type(items, style))),
+            _ => ColumnType::Json,
+        },
+        _ => ColumnType::Json,
+    }
+}
+
+fn types(schema: &Value) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Value::String(name)) => vec![name],
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+impl ColumnType {
+    /// The Iceberg type, its nested fields numbered on from `last_id`, which ends as the last number given.
+    pub fn to_iceberg(&self, last_id: &mut i32) -> Type {
+        let primitive = match self {
+            Self::Boolean => PrimitiveType::Boolean,
+            Self::Long => PrimitiveType::Long,
+            Self::Double => PrimitiveType::Double,
+            Self::Date => PrimitiveType::Date,
+            Self::Timestamp => PrimitiveType::Timestamp,
+            Self::Timestamptz => PrimitiveType::Timestamptz,
+            Self::Text | Self::Json => PrimitiveType::String,
+            Self::Struct(columns) => {
+                let fields = columns.iter().map(|column| column.to_field(last_id)).collect();
+                return Type::Struct(StructType::new(fields));
+            }
+            Self::List(element) => {
+                *last_id += 1;
+                let id = *last_id;
+                let element = element.to_iceberg(last_id);
+                return Type::List(ListType::new(NestedField::list_element(id, element, false).into()));
+            }
+        };
+        Type::Primitive(primitive)
+    }
+}
+
+impl Column {
+    /// An optional field with the next free number and the description as its comment.
+    pub fn to_field(&self, last_id: &mut i32) -> Arc<NestedField> {
+        *last_id += 1;
+        let mut field = NestedField::optional(*last_id, &self.name, Type::Primitive(PrimitiveType::Boolean));
+        field.field_type = Box::new(self.kind.to_iceberg(last_id));
+        field.doc = self.description.clone();
+        field.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn kinds(nested: Nested, schema: Value) -> Vec<(String, ColumnType)> {
+        let style = Style { case: IdentifierCase::Preserve, nested };
+        columns(schema.as_object().unwrap(), style, &mut Names::default())
+            .into_iter()
+            .map(|column| (column.name, column.kind))
+            .collect()
+    }
+
+    #[test]
+    fn every_json_type_has_its_column() {
+        let schema = json!({"properties": {
+            "a": {"type": ["null", "string"]}, "b": {"type": "boolean"}, "c": {"type": ["null", "integer"]},
+            "d": {"type": ["null", "number"]}, "e": {"type": ["null", "string"], "format": "date"},
+            "f": {"type": "string", "format": "date-time"},
+            "g": {"type": "string", "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
+            "h": {"type": ["null", "object"], "properties": {"x": {"type": "string"}}},
+            "i": {"type": ["null", "array"], "items": {"type": "integer"}},
+            "j": {"type": ["string", "integer"]}, "k": {}, "l": true,
+            "m": {"oneOf": [{"type": "null"}, {"type": "integer"}]},
+            "n": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+            "o": {"type": "string", "format": "time"}}});
+        let found: Vec<ColumnType> =
+            kinds(Nested::JsonText, schema).into_iter().map(|(_, kind)| kind).collect();
+        use ColumnType::*;
+        assert_eq!(
+            found,
+            [
+                Text,
+                Boolean,
+                Long,
+                Double,
+                Date,
+                Timestamptz,
+                Timestamp,
+                Json,
+                Json,
+                Json,
+                Json,
+                Json,
+                Long,
+                Json,
+                Text
+            ]
+        );
+    }
+
+    #[test]
+    fn typed_nesting_keeps_what_has_no_shape_as_json() {
+        let schema = json!({"properties": {
+            "a": {"type": "object", "properties": {"x": {"type": "string"}, "X": {"type": "integer"}}},
+            "b": {"type": "object"}, "c": {"type": "array"},
+            "d": {"type": "array", "items": {"type": "object", "properties": {"y": {"type": "boolean"}}}}}});
+        let found = kinds(Nested::Typed, schema);
+        let column = |property: &str, name: &str, kind| Column {
+            property: property.into(),
+            name: name.into(),
+            kind,
+            description: None,
+        };
+        assert_eq!(
+            found[0].1,
+            ColumnType::Struct(vec![
+                column("X", "X", ColumnType::Long),
+                column("x", "x_2", ColumnType::Text)
+            ])
+        );
+        assert_eq!((&found[1].1, &found[2].1), (&ColumnType::Json, &ColumnType::Json));
+        assert_eq!(
+            found[3].1,
+            ColumnType::List(Box::new(ColumnType::Struct(vec![column("y", "y", ColumnType::Boolean)])))
+        );
+    }
+
+    #[test]
+    fn nested_fields_are_numbered_on() {
+        let style = Style { case: IdentifierCase::Preserve, nested: Nested::Typed };
+        let schema = json!({"properties": {"a": {"type": "array", "items": {"type": "object",
+            "properties": {"x": {"type": "string"}, "y": {"type": "string"}}}}, "b": {"type": "string"}}});
+        let columns = columns(schema.as_object().unwrap(), style, &mut Names::default());
+        let mut last_id = 10;
+        let ids: Vec<i32> = columns.iter().map(|column| column.to_field(&mut last_id).id).collect();
+        assert_eq!((ids, last_id), (vec![11, 15], 15));
+    }
+}

@@ -1,0 +1,127 @@
+//! Committing so that nothing is written twice or lost, whatever the catalog answers. Knows no stream.
+//!
+//! Every commit carries an id of its own in its snapshot's summary. Where the answer is lost, or another writer
+//! came first, the table is loaded again and searched for that id. A commit that is found has happened; one that is
+//! not found is made anew on the table as it is now. Should the lost one arrive after all, it meets a table that
+//! moved on, and the catalog refuses it: both name the same snapshot as the one to follow.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use iceberg::spec::MAIN_BRANCH;
+use iceberg::{TableRequirement, TableUpdate};
+
+use crate::catalog::{Catalog, CommitFault, Table};
+use crate::column::Column;
+use crate::config::IdentifierCase;
+use crate::failure::{Failure, Result};
+use crate::output::now_in_milliseconds;
+use crate::snapshot::{FileChange, prepare};
+use crate::table_schema::evolved;
+
+/// The summary's key for the id by which a commit is recognised.
+pub const COMMIT_ID: &str = "airbyte.commit-id";
+/// How often a commit is made anew before the sync gives up.
+const ATTEMPTS: u32 = 8;
+/// The pause after the first failed attempt; each one after it is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What one commit is to do, worked out on the table as it is when the commit is made.
+pub struct Work {
+    pub files: FileChange,
+    /// Table properties to set along with it.
+    pub properties: HashMap<String, String>,
+}
+
+/// Commits what `work` makes of the table, and makes it again if another writer's commit came between.
+pub async fn publish(
+    catalog: &Catalog,
+    mut table: Table,
+    mut work: impl AsyncFnMut(&Table) -> Result<Work>,
+) -> Result<Table> {
+    let id = uuid::Uuid::now_v7().to_string();
+    let uuid = table.metadata.uuid();
+    let mut pause = FIRST_PAUSE;
+    let mut last = String::new();
+    for _ in 0..ATTEMPTS {
+        let Work { mut files, properties } = work(&table).await?;
+        files.properties.insert(COMMIT_ID.to_owned(), id.clone());
+        let mut updates = prepare(&table, &files, now_in_milliseconds() as i64).await?;
+        if !properties.is_empty() {
+            updates.push(TableUpdate::SetProperties { updates: properties });
+        }
+        let snapshot_id = table.metadata.current_snapshot().map(|snapshot| snapshot.snapshot_id());
+        let requirements = vec![
+            TableRequirement::UuidMatch { uuid },
+            TableRequirement::RefSnapshotIdMatch { r#ref: MAIN_BRANCH.to_owned(), snapshot_id },
+        ];
+        last = match catalog.commit(&table, requirements, updates).await {
+            Ok(table) => return Ok(table),
+            Err(CommitFault::Refused(failure)) => return Err(failure),
+            Err(CommitFault::Overtaken) => "another writer was faster each time".to_owned(),
+            Err(CommitFault::Unclear(said)) => said,
+        };
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+        table = catalog.reload(&table.ident).await?;
+        if table.metadata.uuid() != uuid {
+            return Err(Failure::transient(format!("table {} was made anew meanwhile", table.ident)));
+        }
+        if was_committed(&table, &id) {
+            return Ok(table);
+        }
+    }
+    Err(Failure::transient(format!("table {} cannot be committed to: {last}", table.ident)))
+}
+
+/// Whether the table's history has the commit with this id.
+fn was_committed(table: &Table, id: &str) -> bool {
+    table.metadata.snapshots().any(|snapshot| {
+        snapshot.summary().additional_properties.get(COMMIT_ID).is_some_and(|found| found == id)
+    })
+}
+
+/// Commits updates that are not of files, if the table's files and schema are still those of `table`.
+pub async fn publish_updates(
+    catalog: &Catalog,
+    table: &Table,
+    updates: Vec<TableUpdate>,
+) -> std::result::Result<Table, CommitFault> {
+    let snapshot_id = table.metadata.current_snapshot().map(|snapshot| snapshot.snapshot_id());
+    let requirements = vec![
+        TableRequirement::UuidMatch { uuid: table.metadata.uuid() },
+        TableRequirement::RefSnapshotIdMatch { r#ref: MAIN_BRANCH.to_owned(), snapshot_id },
+        TableRequirement::CurrentSchemaIdMatch { current_schema_id: table.metadata.current_schema_id() },
+    ];
+    catalog.commit(table, requirements, updates).await
+}
+
+/// Evolves the table until it can take the stream's columns, or says why it cannot.
+pub async fn evolve(
+    catalog: &Catalog,
+    mut table: Table,
+    columns: &[Column],
+    case: IdentifierCase,
+) -> Result<Table> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 0..ATTEMPTS {
+        let metadata = &table.metadata;
+        let schema = evolved(metadata.current_schema(), metadata.last_column_id(), columns, case)?;
+        let Some(schema) = schema else { return Ok(table) };
+        /// The protocol's word for the schema that this very commit adds.
+        const LAST_ADDED: i32 = -1;
+        let updates =
+            vec![TableUpdate::AddSchema { schema }, TableUpdate::SetCurrentSchema { schema_id: LAST_ADDED }];
+        match publish_updates(catalog, &table, updates).await {
+            Ok(_) => {}
+            Err(CommitFault::Refused(failure)) => return Err(failure),
+            Err(CommitFault::Overtaken | CommitFault::Unclear(_)) => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+        }
+        // Loaded again even after success: there are servers that accept a new schema and keep the old one.
+        table = catalog.reload(&table.ident).await?;
+    }
+    Err(Failure::transient(format!("the catalog does not keep the new schema of table {}", table.ident)))
+}

@@ -1,0 +1,290 @@
+//! What the user typed (`Config`, whose JSON schema is the spec) and how it is checked. Knows no network, no
+//! stream.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::failure::{Failure, Result};
+
+/// Destination Iceberg
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct Config {
+    /// Where tables are listed and committed to.
+    #[schemars(title = "Catalog", extend("order" = 0))]
+    pub catalog: CatalogConfig,
+    /// Access to the object store, for warehouses on S3. Not needed for a local folder, nor with a REST catalog
+    /// that vends credentials.
+    #[serde(default)]
+    #[schemars(title = "S3 storage", extend("order" = 1))]
+    pub s3: Option<S3Config>,
+    /// The namespace of tables whose stream names none.
+    #[serde(default = "default_namespace")]
+    #[schemars(title = "Namespace", length(min = 1), extend("order" = 2))]
+    pub namespace: String,
+    /// How the names of tables and columns are spelled. Snowflake reads an unquoted name as upper case, so `upper`
+    /// spares quotes there.
+    #[serde(default)]
+    #[schemars(title = "Identifier case", extend("order" = 3))]
+    pub identifier_case: IdentifierCase,
+    /// How objects and arrays are stored: as JSON text, which no change of shape can break, or as Iceberg's nested
+    /// types. Unions and objects without declared properties are JSON text in both.
+    #[serde(default)]
+    #[schemars(title = "Objects and arrays", extend("order" = 4))]
+    pub nested: Nested,
+    /// How long records may wait for their commit while the source sends states. Every commit makes files, so a
+    /// short interval makes many small ones. A stream's end always commits.
+    #[serde(default = "default_commit_interval")]
+    #[schemars(title = "Commit interval in seconds", range(max = 86400), extend("order" = 5))]
+    pub commit_interval_seconds: u64,
+    /// The size at which a data file is closed and the next one begun.
+    #[serde(default = "default_file_size")]
+    #[schemars(title = "Data file size in MiB", range(min = 1, max = 1024), extend("order" = 6))]
+    pub target_file_size_mib: u64,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum CatalogConfig {
+    /// A SQLite file beside the warehouse; no server. For one machine.
+    #[schemars(title = "Embedded catalog")]
+    Embedded(EmbeddedConfig),
+    /// Snowflake Horizon, Apache Polaris, Lakekeeper and other servers of the Iceberg REST protocol.
+    #[schemars(title = "REST catalog")]
+    Rest(RestConfig),
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct EmbeddedConfig {
+    /// An absolute local folder, or `s3://bucket/prefix`.
+    #[schemars(title = "Warehouse", length(min = 1), extend("order" = 1))]
+    pub warehouse: String,
+    /// The SQLite file. Needed for a warehouse on S3; in a local warehouse it is `catalog.db`.
+    #[serde(default)]
+    #[schemars(title = "Catalog file", extend("order" = 2))]
+    pub database: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct RestConfig {
+    /// The catalog's base address, the part before `/v1`.
+    #[schemars(title = "Address", regex(pattern = "^https?://"), extend("order" = 1))]
+    pub uri: String,
+    /// The warehouse or catalog name that the server expects; Snowflake Horizon wants the database's name.
+    #[serde(default)]
+    #[schemars(title = "Warehouse", extend("order" = 2))]
+    pub warehouse: Option<String>,
+    #[serde(default)]
+    #[schemars(title = "Authentication", extend("order" = 3))]
+    pub authentication: Authentication,
+    /// Ask the server for short-lived storage credentials of its own.
+    #[serde(default)]
+    #[schemars(title = "Storage credentials", extend("order" = 4))]
+    pub storage_credentials: StorageCredentials,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Authentication {
+    /// The server asks for nothing.
+    #[default]
+    #[schemars(title = "None")]
+    None,
+    /// A token that does not expire while a sync runs.
+    #[schemars(title = "Bearer token")]
+    Bearer {
+        #[schemars(title = "Token", extend("airbyte_secret" = true))]
+        token: Secret,
+    },
+    /// OAuth client credentials, exchanged for tokens that are renewed before they expire.
+    #[schemars(title = "OAuth client credentials")]
+    Oauth {
+        #[serde(default)]
+        #[schemars(title = "Client ID")]
+        client_id: Option<String>,
+        /// Snowflake: a programmatic access token, with no client ID.
+        #[schemars(title = "Client secret", extend("airbyte_secret" = true))]
+        client_secret: Secret,
+        /// Snowflake: `session:role:NAME`. Polaris: `PRINCIPAL_ROLE:ALL`.
+        #[serde(default)]
+        #[schemars(title = "Scope")]
+        scope: Option<String>,
+        /// The token endpoint, if it is not the catalog's own `/v1/oauth/tokens`.
+        #[serde(default)]
+        #[schemars(title = "Token address")]
+        token_uri: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum StorageCredentials {
+    #[default]
+    Vended,
+    /// Those of this config's `s3`, or of the environment.
+    Own,
+}
+
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct S3Config {
+    #[serde(default)]
+    #[schemars(title = "Region")]
+    pub region: Option<String>,
+    /// For stores that are not Amazon's.
+    #[serde(default)]
+    #[schemars(title = "Endpoint")]
+    pub endpoint: Option<String>,
+    /// Absent: the environment's credentials, such as an instance role.
+    #[serde(default)]
+    #[schemars(title = "Access key ID")]
+    pub access_key_id: Option<String>,
+    #[serde(default)]
+    #[schemars(title = "Secret access key", extend("airbyte_secret" = true))]
+    pub secret_access_key: Option<Secret>,
+    /// Whether the bucket stands in the address's host or in its path.
+    #[serde(default)]
+    #[schemars(title = "Addressing")]
+    pub addressing: Addressing,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Addressing {
+    #[default]
+    VirtualHost,
+    Path,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum IdentifierCase {
+    #[default]
+    Preserve,
+    Lower,
+    Upper,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Nested {
+    #[default]
+    JsonText,
+    Typed,
+}
+
+/// A value that cannot be printed. What it protects is had by `expose`, on purpose.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+fn default_namespace() -> String {
+    "airbyte".to_owned()
+}
+
+fn default_commit_interval() -> u64 {
+    300
+}
+
+fn default_file_size() -> u64 {
+    128
+}
+
+/// The JSON schema of `Config`, draft 07 and without references, as Airbyte's forms want it.
+pub fn schema() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| {
+        settings.inline_subschemas = true;
+    });
+    settings.into_generator().into_root_schema_for::<Config>().to_value()
+}
+
+impl Config {
+    /// Reads a config, naming every place where it does not fit the schema and no value that stands there.
+    pub fn parse(text: &str) -> Result<Self> {
+        let value: Value = serde_json::from_str(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Failure::configuration(format!("the config is not JSON (line {line}, column {column})"))
+        })?;
+        let validator = jsonschema::draft7::new(&schema())
+            .map_err(|error| Failure::system(format!("the spec is no JSON schema: {error}")))?;
+        let faults: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| {
+                let place = error.instance_path().to_string();
+                let place = if place.is_empty() { "config".to_owned() } else { place };
+                format!("{place}: {}", error.masked_with("the value"))
+            })
+            .collect();
+        if !faults.is_empty() {
+            return Err(Failure::configuration(format!("the config does not fit: {}", faults.join("; "))));
+        }
+        serde_json::from_value(value)
+            .map_err(|_| Failure::system("the config fits its schema and yet cannot be read"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn minimal() -> Value {
+        json!({"catalog": {"type": "embedded", "warehouse": "/w"}})
+    }
+
+    #[test]
+    fn the_smallest_config_has_every_default() {
+        let config = Config::parse(&minimal().to_string()).unwrap();
+        assert_eq!(config.namespace, "airbyte");
+        assert_eq!(config.commit_interval_seconds, 300);
+        assert_eq!(config.target_file_size_mib, 128);
+        assert_eq!((config.nested, config.identifier_case), (Nested::JsonText, IdentifierCase::Preserve));
+    }
+
+    #[test]
+    fn a_wrong_config_is_told_by_place_and_never_by_value() {
+        let mut config = minimal();
+        config["catalog"] = json!({"type": "rest", "uri": "https://u", "authentication":
+            {"type": "bearer", "token": 98765}});
+        config["commit_interval_seconds"] = json!("hunter2");
+        let failure = Config::parse(&config.to_string()).unwrap_err();
+        assert!(failure.message.contains("/commit_interval_seconds"), "{}", failure.message);
+        assert!(failure.message.contains("/catalog"), "{}", failure.message);
+        for secret in ["hunter2", "98765"] {
+            assert!(!failure.message.contains(secret), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_printed_with_the_config() {
+        let mut config = minimal();
+        config["s3"] = json!({"access_key_id": "id", "secret_access_key": "hunter2"});
+        let config = Config::parse(&config.to_string()).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert_eq!(config.s3.unwrap().secret_access_key.unwrap().expose(), "hunter2");
+    }
+
+    #[test]
+    fn the_schema_marks_every_secret_and_refers_to_nothing() {
+        let text = schema().to_string();
+        assert!(!text.contains("$ref"), "{text}");
+        assert_eq!(text.matches("airbyte_secret").count(), 3, "{text}");
+    }
+}

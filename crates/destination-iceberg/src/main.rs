@@ -1,0 +1,37 @@
+//! The destination's binary: arguments in, exit code out.
+
+mod acknowledgement;
+mod batch;
+mod catalog;
+mod check;
+mod column;
+mod command;
+mod commit;
+mod compact;
+mod config;
+mod data_file;
+mod failure;
+mod intake;
+mod key;
+mod maintain;
+mod naming;
+mod output;
+mod plan;
+mod positions;
+mod snapshot;
+mod snowflake;
+mod storage;
+mod stream_writer;
+mod table;
+mod table_schema;
+mod upsert;
+mod value;
+mod write;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    command::run(command::Arguments::parse(), &mut output::Output::stdout())
+}

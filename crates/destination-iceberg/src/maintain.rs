@@ -1,0 +1,190 @@
+//! The `maintain` verb: what every table needs now and then, so that it stays quick to read and small. Knows no
+//! stream; never changes what a table says.
+
+use std::collections::{HashMap, HashSet};
+
+use airbyte_protocol::message::Level;
+use clap::Args;
+use iceberg::spec::{DataFile, TableMetadata};
+use iceberg::{TableIdent, TableUpdate};
+
+use crate::catalog::{Catalog, CommitFault, Table};
+use crate::commit::publish_updates;
+use crate::compact::{Compacted, compact};
+use crate::config::Config;
+use crate::data_file::data_folder;
+use crate::failure::{Failure, Result};
+use crate::naming::identifier;
+use crate::output::{Output, now_in_milliseconds};
+use crate::snapshot::manifests_of;
+use crate::storage::list;
+
+const MILLISECONDS_AN_HOUR: i64 = 3_600_000;
+
+#[derive(Debug, Args)]
+pub struct Maintenance {
+    /// Of this namespace instead of the config's.
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Data files below this share of the target size are joined.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u8).range(1..=100))]
+    small_file_percent: u8,
+    /// Drop snapshots that are older; time travel ends there.
+    #[arg(long, default_value_t = 168)]
+    expire_after_hours: u32,
+    /// Keep at least so many of the newest snapshots.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    keep_snapshots: u32,
+    /// Remove files that no snapshot knows if they are older. A sync that runs has such files: this has to be longer
+    /// than the longest sync.
+    #[arg(long, default_value_t = 72)]
+    remove_orphans_after_hours: u32,
+}
+
+/// Maintains every table of the namespace. A table that fails does not keep the others from their turn.
+pub async fn maintain(config: &Config, maintenance: &Maintenance, output: &mut Output) -> Result<()> {
+    let catalog = Catalog::open(config).await?;
+    let namespace = maintenance.namespace.clone().unwrap_or_else(|| config.namespace.clone());
+    let namespace = identifier(&namespace, config.identifier_case);
+    let idents = catalog.tables(&namespace).await?;
+    let mut locations = HashMap::new();
+    for ident in &idents {
+        let table = catalog.reload(ident).await?;
+        locations.insert(ident.clone(), table.metadata.location().to_owned());
+    }
+    let mut first_failure = None;
+    for ident in &idents {
+        match maintain_table(&catalog, ident, config, maintenance, &locations).await {
+            Ok(done) => output.log(Level::Info, done)?,
+            Err(failure) => {
+                output.log(Level::Error, format!("table {ident}: {}", failure.message))?;
+                first_failure.get_or_insert(failure);
+            }
+        }
+    }
+    first_failure.map_or(Ok(()), Err)
+}
+
+async fn maintain_table(
+    catalog: &Catalog,
+    ident: &TableIdent,
+    config: &Config,
+    maintenance: &Maintenance,
+    locations: &HashMap<TableIdent, String>,
+) -> Result<String> {
+    let target_bytes = config.target_file_size_mib << 20;
+    let small_bytes = target_bytes * u64::from(maintenance.small_file_percent) / 100;
+    let table = catalog.reload(ident).await?;
+    // What keeps files from being joined, such as another writer, need not keep the rest from its turn.
+    let (table, compacted) = match compact(catalog, table.clone(), target_bytes, small_bytes).await {
+        Ok((table, compacted)) => (table, Ok(compacted)),
+        Err(failure) => (table, Err(failure)),
+    };
+    let now = now_in_milliseconds() as i64;
+    let oldest = now - i64::from(maintenance.expire_after_hours) * MILLISECONDS_AN_HOUR;
+    let expired = expirable(&table.metadata, oldest, maintenance.keep_snapshots as usize)?;
+    let expired_count = expired.len();
+    let table = expire(catalog, table, expired).await?;
+    let newest = now - i64::from(maintenance.remove_orphans_after_hours) * MILLISECONDS_AN_HOUR;
+    let removed = remove_orphans(&table, newest, locations).await?;
+    let Compacted { before, after } = compacted?;
+    Ok(format!(
+        "table {ident}: {before} files became {after}, {expired_count} snapshots expired, {removed} orphans removed"
+    ))
+}
+
+/// The snapshots before `oldest` (milliseconds since 1970) that neither a branch or tag nor its history needs,
+/// where the newest `keep` of a branch's history stay.
+fn expirable(metadata: &TableMetadata, oldest: i64, keep: usize) -> Result<Vec<i64>> {
+    // The library shows a reference only to those who know its name.
+    let document = serde_json::to_value(metadata).map_err(|error| Failure::system(error.to_string()))?;
+    let mut kept: HashSet<i64> = HashSet::new();
+    let references = document.get("refs").and_then(|refs| refs.as_object()).into_iter().flatten();
+    for (name, _) in references {
+        let mut next = metadata.snapshot_for_ref(name).cloned();
+        let mut length = 0;
+        while let Some(snapshot) = next {
+            if length >= keep && snapshot.timestamp_ms() < oldest {
+                break;
+            }
+            kept.insert(snapshot.snapshot_id());
+            length += 1;
+            next = snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id)).cloned();
+        }
+    }
+    Ok(metadata
+        .snapshots()
+        .filter(|snapshot| snapshot.timestamp_ms() < oldest && !kept.contains(&snapshot.snapshot_id()))
+        .map(|snapshot| snapshot.snapshot_id())
+        .collect())
+}
+
+async fn expire(catalog: &Catalog, table: Table, snapshot_ids: Vec<i64>) -> Result<Table> {
+    if snapshot_ids.is_empty() {
+        return Ok(table);
+    }
+    match publish_updates(catalog, &table, vec![TableUpdate::RemoveSnapshots { snapshot_ids }]).await {
+        Ok(table) => Ok(table),
+        // Expiring is not urgent; whether it happened shows when the table is loaded again.
+        Err(CommitFault::Overtaken | CommitFault::Unclear(_)) => catalog.reload(&table.ident).await,
+        Err(CommitFault::Refused(failure)) => Err(failure),
+    }
+}
+
+/// Removes the files in the table's folders that nothing in its metadata refers to and that are older than `newest`
+/// (milliseconds since 1970); says how many.
+async fn remove_orphans(
+    table: &Table,
+    newest: i64,
+    locations: &HashMap<TableIdent, String>,
+) -> Result<usize> {
+    let own = comparable(table.metadata.location());
+    let shares_folder =
+        |other: &String| comparable(other).starts_with(&format!("{own}/")) || comparable(other) == own;
+    if locations.iter().any(|(ident, location)| *ident != table.ident && shares_folder(location)) {
+        return Err(Failure::configuration("its folder holds another table, so no orphan is safe to remove"));
+    }
+    let referenced = referenced(table).await?;
+    let data = data_folder(table);
+    let mut files = list(table.metadata.location(), &table.storage).await?;
+    if !comparable(&data).starts_with(&own) {
+        files.extend(list(&data, &table.storage).await?);
+    }
+    let mut removed = 0;
+    for file in files {
+        if file.modified_at < newest && !referenced.contains(&comparable(&file.location)) {
+            table.file_io.delete(&file.location).await?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// Every file that the table's metadata refers to, for `comparable` paths.
+async fn referenced(table: &Table) -> Result<HashSet<String>> {
+    let metadata = &table.metadata;
+    let mut files = HashSet::from([comparable(&table.metadata_location)]);
+    files.extend(metadata.metadata_log().iter().map(|entry| comparable(&entry.metadata_file)));
+    files.extend(metadata.statistics_iter().map(|file| comparable(&file.statistics_path)));
+    files.extend(metadata.partition_statistics_iter().map(|file| comparable(&file.statistics_path)));
+    let mut manifests_seen = HashSet::new();
+    for snapshot in metadata.snapshots() {
+        files.insert(comparable(snapshot.manifest_list()));
+        for manifest in manifests_of(table, snapshot).await? {
+            if !manifests_seen.insert(manifest.manifest_path.clone()) {
+                continue;
+            }
+            files.insert(comparable(&manifest.manifest_path));
+            let loaded = manifest.load_manifest(&table.file_io).await?;
+            let paths = loaded.entries().iter().map(|entry| entry.data_file()).map(DataFile::file_path);
+            files.extend(paths.map(comparable));
+        }
+    }
+    Ok(files)
+}
+
+/// An address without its scheme, since `s3`, `s3a` and `file:` are spelled in several ways for the same file.
+fn comparable(location: &str) -> String {
+    let (_, path) = location.split_once(':').unwrap_or(("", location));
+    path.trim_start_matches('/').trim_end_matches('/').to_owned()
+}

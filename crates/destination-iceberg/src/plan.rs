@@ -1,0 +1,230 @@
+//! The configured catalog to one plan per stream: which table, which columns, which way of writing. Pure.
+
+use std::collections::HashMap;
+
+use airbyte_protocol::catalog::{ConfiguredCatalog, ConfiguredStream};
+use airbyte_protocol::message::StreamDescriptor;
+use iceberg::{NamespaceIdent, TableIdent};
+
+use crate::column::{Column, ColumnType, Style, columns};
+use crate::config::Config;
+use crate::failure::{Failure, Result};
+use crate::naming::{Names, identifier};
+use crate::table_schema::reserved_names;
+
+/// The destination sync modes that the destination supports, in the protocol's words.
+pub const SYNC_MODES: [&str; 4] = ["overwrite", "append", "append_dedup", "overwrite_dedup"];
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamPlan {
+    pub stream: StreamDescriptor,
+    pub table: TableIdent,
+    pub columns: Vec<Column>,
+    pub rows: Rows,
+    pub refresh: Refresh,
+    pub generation_id: Option<i64>,
+    pub sync_id: Option<i64>,
+}
+
+/// What a record does to rows that are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    Append,
+    /// It replaces the row with the same key, by the columns' names.
+    Upsert {
+        key: Vec<String>,
+        cursor: Option<String>,
+    },
+}
+
+/// What becomes of the rows of earlier syncs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// They stay.
+    Never,
+    /// They go when the stream is complete.
+    Always,
+    /// They go if they are of a generation before this one.
+    FromGeneration(i64),
+}
+
+/// What a sync does to a table as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Keep,
+    Replace,
+}
+
+impl Refresh {
+    /// Decides for a table whose rows are of `generation`, if the table tells one.
+    pub fn extent(self, generation: Option<i64>) -> Extent {
+        match self {
+            Self::Never => Extent::Keep,
+            Self::Always => Extent::Replace,
+            Self::FromGeneration(wanted) if generation.is_some_and(|found| found >= wanted) => Extent::Keep,
+            Self::FromGeneration(_) => Extent::Replace,
+        }
+    }
+}
+
+/// Plans every stream of the catalog; the error names all that cannot be done.
+pub fn plan(config: &Config, catalog: &ConfiguredCatalog) -> Result<Vec<StreamPlan>> {
+    let mut names: HashMap<String, Names> = HashMap::new();
+    let mut plans: Vec<StreamPlan> = Vec::new();
+    let mut faults = Vec::new();
+    for configured in &catalog.streams {
+        match plan_stream(config, configured, &mut names) {
+            Ok(plan) if plans.iter().any(|other| other.stream == plan.stream) => {
+                faults.push(format!("stream {:?} is configured twice", plan.stream.name));
+            }
+            Ok(plan) => plans.push(plan),
+            Err(fault) => faults.push(format!("stream {:?} {fault}", configured.stream.name)),
+        }
+    }
+    if faults.is_empty() { Ok(plans) } else { Err(Failure::configuration(faults.join("; "))) }
+}
+
+fn plan_stream(
+    config: &Config,
+    configured: &ConfiguredStream,
+    names: &mut HashMap<String, Names>,
+) -> std::result::Result<StreamPlan, String> {
+    let stream = &configured.stream;
+    let case = config.identifier_case;
+    let namespace = stream.namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or(&config.namespace);
+    let namespace = identifier(namespace, case);
+    let name = names.entry(namespace.clone()).or_default().claim(&stream.name, case);
+    let style = Style { case, nested: config.nested };
+    let columns = columns(&stream.json_schema, style, &mut reserved_names(case));
+    let generation = (configured.generation_id, configured.minimum_generation_id);
+    let truncating = match generation {
+        (Some(generation), Some(minimum)) if generation == minimum && generation > 0 => {
+            Refresh::FromGeneration(generation)
+        }
+        _ => Refresh::Never,
+    };
+    let (dedup, refresh) = match configured.destination_sync_mode.as_str() {
+        "append" => (false, truncating),
+        "append_dedup" => (true, truncating),
+        "overwrite" => (false, Refresh::Always),
+        "overwrite_dedup" => (true, Refresh::Always),
+        other => return Err(format!("has the destination sync mode {other:?}; known are {SYNC_MODES:?}")),
+    };
+    let rows = if dedup { upsert(configured, &columns)? } else { Rows::Append };
+    Ok(StreamPlan {
+        stream: StreamDescriptor { name: stream.name.clone(), namespace: stream.namespace.clone() },
+        table: TableIdent::new(NamespaceIdent::new(namespace), name),
+        columns,
+        rows,
+        refresh,
+        generation_id: configured.generation_id,
+        sync_id: configured.sync_id,
+    })
+}
+
+fn upsert(configured: &ConfiguredStream, columns: &[Column]) -> std::result::Result<Rows, String> {
+    let stream = &configured.stream;
+    let first_given = |chosen: &[Vec<String>], own: &[Vec<String>]| {
+        if chosen.is_empty() { own.to_vec() } else { chosen.to_vec() }
+    };
+    let key_paths = first_given(&configured.primary_key, &stream.source_defined_primary_key);
+    if key_paths.is_empty() {
+        return Err("is to be deduplicated and has no primary key".to_owned());
+    }
+    let key = key_paths
+        .iter()
+        .map(|path| comparable(path, columns).map_err(|fault| format!("has a primary key that {fault}")))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    let cursor_path = if configured.cursor_field.is_empty() {
+        &stream.default_cursor_field
+    } else {
+        &configured.cursor_field
+    };
+    // A cursor that is no column, such as a nested one, leaves it to the order of arrival.
+    let cursor = comparable(cursor_path, columns).ok();
+    Ok(Rows::Upsert { key, cursor })
+}
+
+/// The name of the column at a path, if its values can be compared.
+fn comparable(path: &[String], columns: &[Column]) -> std::result::Result<String, String> {
+    let [property] = path else { return Err(format!("is nested or empty: {path:?}")) };
+    let column = columns.iter().find(|column| column.property == *property);
+    match column {
+        None => Err(format!("is no column: {property:?}")),
+        Some(Column { kind: ColumnType::Struct(_) | ColumnType::List(_), .. }) => {
+            Err(format!("is an object or array: {property:?}"))
+        }
+        Some(column) => Ok(column.name.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn planned(config: Value, streams: Value) -> Result<Vec<StreamPlan>> {
+        let mut whole = json!({"catalog": {"type": "embedded", "warehouse": "/w"}});
+        whole.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+        let config = Config::parse(&whole.to_string()).unwrap();
+        plan(&config, &serde_json::from_value(json!({"streams": streams})).unwrap())
+    }
+
+    fn stream(mode: &str) -> Value {
+        json!({"stream": {"name": "Tasks", "json_schema": {"properties": {"gid": {"type": "string"},
+            "modified_at": {"type": "string", "format": "date-time"}}},
+            "source_defined_primary_key": [["gid"]], "default_cursor_field": ["modified_at"]},
+            "sync_mode": "incremental", "destination_sync_mode": mode})
+    }
+
+    fn with(mut stream: Value, key: &str, value: Value) -> Value {
+        stream[key] = value;
+        stream
+    }
+
+    #[test]
+    fn names_follow_the_case_and_the_streams_own_namespace() {
+        let mut other = stream("append");
+        other["stream"]["namespace"] = json!("mine");
+        let plans =
+            planned(json!({"identifier_case": "upper"}), json!([stream("append_dedup"), other])).unwrap();
+        assert_eq!(plans[0].table.to_string(), "AIRBYTE.TASKS");
+        assert_eq!(plans[1].table.to_string(), "MINE.TASKS");
+        let rows = Rows::Upsert { key: vec!["GID".into()], cursor: Some("MODIFIED_AT".into()) };
+        assert_eq!(plans[0].rows, rows);
+    }
+
+    #[test]
+    fn a_refresh_follows_mode_and_generation() {
+        let refresh = |stream| planned(json!({}), json!([stream])).unwrap()[0].refresh;
+        let generations = |mode, generation: i64, minimum: i64| {
+            let stream = with(stream(mode), "generation_id", json!(generation));
+            refresh(with(stream, "minimum_generation_id", json!(minimum)))
+        };
+        assert_eq!(refresh(stream("append")), Refresh::Never);
+        assert_eq!(refresh(stream("overwrite")), Refresh::Always);
+        assert_eq!(generations("append_dedup", 4, 0), Refresh::Never);
+        assert_eq!(generations("append_dedup", 4, 4), Refresh::FromGeneration(4));
+        assert_eq!(generations("append", 0, 0), Refresh::Never);
+        let from = Refresh::FromGeneration(4);
+        assert_eq!(
+            [from.extent(None), from.extent(Some(3)), from.extent(Some(4))],
+            [Extent::Replace, Extent::Replace, Extent::Keep]
+        );
+    }
+
+    #[test]
+    fn everything_that_cannot_be_done_is_told_at_once() {
+        let nested = with(stream("append_dedup"), "primary_key", json!([["a", "b"]]));
+        let mut keyless = stream("append_dedup");
+        keyless["stream"]["source_defined_primary_key"] = json!([]);
+        let failure = planned(
+            json!({}),
+            json!([nested, keyless, stream("update"), stream("append"), stream("append")]),
+        )
+        .unwrap_err();
+        for part in ["is nested", "no primary key", "\"update\"", "configured twice"] {
+            assert!(failure.message.contains(part), "{part}: {}", failure.message);
+        }
+    }
+}

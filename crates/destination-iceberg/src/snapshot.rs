@@ -1,0 +1,361 @@
+//! Snapshots: which files a table consists of, and what one change makes of them. Knows no catalog; commits
+//! nothing.
+//!
+//! The `iceberg` crate's transactions can append and nothing else, so manifests and the manifest list are written
+//! here with its public writers. Facts are those of the Iceberg table specification, version 2: a manifest that is
+//! not touched is carried over as it is, entries of a rewritten one keep their sequence numbers, and added entries
+//! inherit the snapshot's.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use iceberg::TableUpdate;
+use iceberg::spec::{
+    DataContentType, DataFile, MAIN_BRANCH, ManifestContentType, ManifestEntryRef, ManifestFile,
+    ManifestList, ManifestListWriter, ManifestWriter, ManifestWriterBuilder, Operation, Snapshot,
+    SnapshotReference, SnapshotRetention, Summary,
+};
+
+use crate::catalog::Table;
+use crate::failure::{Failure, Result};
+
+/// From this many manifests on, a commit joins them into one, so that reading a table that was appended to
+/// thousands of times does not open thousands of manifests. Java's default is 100.
+const MANIFESTS_TO_MERGE: usize = 100;
+
+/// What one commit does to a table's files.
+#[derive(Debug, Clone)]
+pub struct FileChange {
+    pub operation: Operation,
+    /// Data files and position delete files.
+    pub added: Vec<DataFile>,
+    pub removed: Removed,
+    /// Goes into the snapshot's summary.
+    pub properties: HashMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    Nothing,
+    /// Every file of the snapshot before.
+    Everything,
+    /// The files at these addresses, data and deletes.
+    Files(HashSet<String>),
+}
+
+/// The live files of a snapshot.
+#[derive(Debug, Default)]
+pub struct LiveFiles {
+    pub data: Vec<DataFile>,
+    pub deletes: Vec<DataFile>,
+}
+
+impl LiveFiles {
+    /// The files of the table's current snapshot.
+    pub async fn of(table: &Table) -> Result<Self> {
+        let mut files = Self::default();
+        for manifest in manifests(table).await? {
+            for entry in manifest.load_manifest(&table.file_io).await?.entries() {
+                if entry.is_alive() {
+                    files.push(entry.data_file().clone());
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    pub fn push(&mut self, file: DataFile) {
+        match file.content_type() {
+            DataContentType::Data => self.data.push(file),
+            DataContentType::PositionDeletes | DataContentType::EqualityDeletes => self.deletes.push(file),
+        }
+    }
+}
+
+/// The manifests of the table's current snapshot; none before the first commit.
+pub async fn manifests(table: &Table) -> Result<Vec<ManifestFile>> {
+    let Some(snapshot) = table.metadata.current_snapshot() else { return Ok(Vec::new()) };
+    manifests_of(table, snapshot).await
+}
+
+pub async fn manifests_of(table: &Table, snapshot: &Snapshot) -> Result<Vec<ManifestFile>> {
+    let content = table.file_io.new_input(snapshot.manifest_list())?.read().await?;
+    let list = ManifestList::parse_with_version(&content, table.metadata.format_version())?;
+    Ok(list.consume_entries().into_iter().collect())
+}
+
+/// Writes the manifests and the manifest list of the snapshot that follows the table's current one, and says how a
+/// commit makes it the current one. `now` is in milliseconds since 1970.
+pub async fn prepare(table: &Table, change: &FileChange, now: i64) -> Result<Vec<TableUpdate>> {
+    let mut producer = Producer::new(table);
+    producer.carry_over(&change.removed).await?;
+    producer.add(&change.added).await?;
+    producer.merge_if_many().await?;
+    let snapshot = producer.finish(change, now).await?;
+    let retention = SnapshotRetention::branch(None, None, None);
+    let reference = SnapshotReference::new(snapshot.snapshot_id(), retention);
+    Ok(vec![
+        TableUpdate::AddSnapshot { snapshot },
+        TableUpdate::SetSnapshotRef { ref_name: MAIN_BRANCH.to_owned(), reference },
+    ])
+}
+
+struct Producer<'a> {
+    table: &'a Table,
+    snapshot_id: i64,
+    /// In the names of all files of this snapshot's metadata.
+    unique: String,
+    manifests: Vec<ManifestFile>,
+    written: usize,
+    removed: Counts,
+    added: Counts,
+}
+
+/// Files, rows and bytes, by what they are.
+#[derive(Debug, Default)]
+struct Counts {
+    data_files: u64,
+    records: u64,
+    delete_files: u64,
+    deletes: u64,
+    bytes: u64,
+}
+
+impl Counts {
+    fn count(&mut self, file: &DataFile) {
+        self.bytes += file.file_size_in_bytes();
+        match file.content_type() {
+            DataContentType::Data => {
+                self.data_files += 1;
+                self.records += file.record_count();
+            }
+            DataContentType::PositionDeletes | DataContentType::EqualityDeletes => {
+                self.delete_files += 1;
+                self.deletes += file.record_count();
+            }
+        }
+    }
+}
+
+impl<'a> Producer<'a> {
+    fn new(table: &'a Table) -> Self {
+        let id = uuid::Uuid::now_v7();
+        Self {
+            table,
+            snapshot_id: unused_snapshot_id(table),
+            unique: id.to_string(),
+            manifests: Vec::new(),
+            written: 0,
+            removed: Counts::default(),
+            added: Counts::default(),
+        }
+    }
+
+    /// Takes over the manifests of the snapshot before, those with removed files rewritten.
+    async fn carry_over(&mut self, removed: &Removed) -> Result<()> {
+        for manifest in manifests(self.table).await? {
+            if *removed == Removed::Nothing {
+                self.manifests.push(manifest);
+                continue;
+            }
+            let loaded = manifest.load_manifest(&self.table.file_io).await?;
+            let is_removed = |entry: &ManifestEntryRef| match removed {
+                Removed::Nothing => false,
+                Removed::Everything => true,
+                Removed::Files(paths) => paths.contains(entry.file_path()),
+            };
+            let alive = || loaded.entries().iter().filter(|entry| entry.is_alive());
+            if !alive().any(is_removed) {
+                self.manifests.push(manifest);
+                continue;
+            }
+            let mut writer = self.manifest_writer(manifest.content)?;
+            for entry in alive() {
+                let (file, sequence) = (entry.data_file().clone(), sequence_of(entry)?);
+                if is_removed(entry) {
+                    self.removed.count(&file);
+                    writer.add_delete_file(file, sequence, entry.file_sequence_number)?;
+                } else {
+                    writer.add_existing_file(file, adder_of(entry)?, sequence, entry.file_sequence_number)?;
+                }
+            }
+            self.manifests.push(writer.write_manifest_file().await?);
+        }
+        Ok(())
+    }
+
+    /// One manifest for the added data files and one for the added delete files.
+    async fn add(&mut self, files: &[DataFile]) -> Result<()> {
+        for content in [ManifestContentType::Data, ManifestContentType::Deletes] {
+            let is_data = content == ManifestContentType::Data;
+            let mut writer = None;
+            for file in files.iter().filter(|file| (file.content_type() == DataContentType::Data) == is_data)
+            {
+                self.added.count(file);
+                let writer = match &mut writer {
+                    Some(writer) => writer,
+                    None => writer.insert(self.manifest_writer(content)?),
+                };
+                // Below zero: the sequence number of the snapshot that adds it.
+                const INHERITED: i64 = -1;
+                writer.add_file(file.clone(), INHERITED)?;
+            }
+            if let Some(writer) = writer {
+                self.manifests.push(writer.write_manifest_file().await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins the manifests of earlier snapshots, kind by kind, if there are too many.
+    async fn merge_if_many(&mut self) -> Result<()> {
+        for content in [ManifestContentType::Data, ManifestContentType::Deletes] {
+            let mine = self.snapshot_id;
+            let (old, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.manifests)
+                .into_iter()
+                .partition(|manifest| manifest.content == content && manifest.added_snapshot_id != mine);
+            self.manifests = rest;
+            if old.len() < MANIFESTS_TO_MERGE {
+                self.manifests.extend(old);
+                continue;
+            }
+            let mut writer = self.manifest_writer(content)?;
+            let mut any = false;
+            for manifest in old {
+                for entry in manifest.load_manifest(&self.table.file_io).await?.entries() {
+                    if entry.is_alive() {
+                        any = true;
+                        let (file, sequence) = (entry.data_file().clone(), sequence_of(entry)?);
+                        writer.add_existing_file(
+                            file,
+                            adder_of(entry)?,
+                            sequence,
+                            entry.file_sequence_number,
+                        )?;
+                    }
+                }
+            }
+            if any {
+                self.manifests.push(writer.write_manifest_file().await?);
+            }
+        }
+        Ok(())
+    }
+
+    fn manifest_writer(&mut self, content: ManifestContentType) -> Result<ManifestWriter> {
+        let name = format!("{}-m{}.avro", self.unique, self.written);
+        self.written += 1;
+        let output = self.table.file_io.new_output(metadata_file(self.table, &name))?;
+        let metadata = &self.table.metadata;
+        let builder = ManifestWriterBuilder::new(
+            output,
+            Some(self.snapshot_id),
+            metadata.current_schema().clone(),
+            (**metadata.default_partition_spec()).clone(),
+        );
+        Ok(match content {
+            ManifestContentType::Data => builder.build_v2_data(),
+            ManifestContentType::Deletes => builder.build_v2_deletes(),
+        })
+    }
+
+    async fn finish(self, change: &FileChange, now: i64) -> Result<Snapshot> {
+        let metadata = &self.table.metadata;
+        let parent = metadata.current_snapshot().map(|snapshot| snapshot.snapshot_id());
+        let sequence = metadata.next_sequence_number();
+        let name = format!("snap-{}-{}.avro", self.snapshot_id, self.unique);
+        let list_location = metadata_file(self.table, &name);
+        let summary = self.summary(change);
+        let output = self.table.file_io.new_output(&list_location)?.writer().await?;
+        let mut list = ManifestListWriter::v2(output, self.snapshot_id, parent, sequence);
+        list.add_manifests(self.manifests.into_iter())?;
+        list.close().await?;
+        Ok(Snapshot::builder()
+            .with_snapshot_id(self.snapshot_id)
+            .with_parent_snapshot_id(parent)
+            .with_sequence_number(sequence)
+            // Clocks of two writers differ, and time must not run backwards in a table.
+            .with_timestamp_ms(now.max(metadata.last_updated_ms()))
+            .with_manifest_list(list_location)
+            .with_summary(summary)
+            .with_schema_id(metadata.current_schema_id())
+            .build())
+    }
+
+    fn summary(&self, change: &FileChange) -> Summary {
+        let mut properties = change.properties.clone();
+        let mut set = |name: &str, value: u64| properties.insert(name.to_owned(), value.to_string());
+        let (added, removed) = (&self.added, &self.removed);
+        for (name, value) in [
+            ("added-data-files", added.data_files),
+            ("added-records", added.records),
+            ("added-delete-files", added.delete_files),
+            ("added-position-delete-files", added.delete_files),
+            ("added-position-deletes", added.deletes),
+            ("added-files-size", added.bytes),
+            ("deleted-data-files", removed.data_files),
+            ("deleted-records", removed.records),
+            ("removed-delete-files", removed.delete_files),
+            ("removed-position-deletes", removed.deletes),
+            ("removed-files-size", removed.bytes),
+        ] {
+            if value > 0 {
+                set(name, value);
+            }
+        }
+        let total = |content, count: fn(&ManifestFile) -> u64| -> u64 {
+            self.manifests.iter().filter(|manifest| manifest.content == content).map(count).sum()
+        };
+        let files = |manifest: &ManifestFile| {
+            u64::from(manifest.added_files_count.unwrap_or(0) + manifest.existing_files_count.unwrap_or(0))
+        };
+        let rows = |manifest: &ManifestFile| {
+            manifest.added_rows_count.unwrap_or(0) + manifest.existing_rows_count.unwrap_or(0)
+        };
+        set("total-data-files", total(ManifestContentType::Data, files));
+        set("total-records", total(ManifestContentType::Data, rows));
+        set("total-delete-files", total(ManifestContentType::Deletes, files));
+        set("total-position-deletes", total(ManifestContentType::Deletes, rows));
+        set("total-equality-deletes", 0);
+        let bytes_before = match self.table.metadata.current_snapshot() {
+            None => Some(0),
+            Some(snapshot) => {
+                let total = snapshot.summary().additional_properties.get("total-files-size");
+                total.and_then(|text| text.parse::<u64>().ok())
+            }
+        };
+        if let Some(bytes) = bytes_before {
+            set("total-files-size", (bytes + added.bytes).saturating_sub(removed.bytes));
+        }
+        Summary { operation: change.operation.clone(), additional_properties: properties }
+    }
+}
+
+/// The address of a file in the table's metadata folder.
+fn metadata_file(table: &Table, name: &str) -> String {
+    format!("{}/metadata/{name}", table.metadata.location().trim_end_matches('/'))
+}
+
+fn unused_snapshot_id(table: &Table) -> i64 {
+    let taken: HashSet<i64> = table.metadata.snapshots().map(|snapshot| snapshot.snapshot_id()).collect();
+    loop {
+        let (high, low) = uuid::Uuid::now_v7().as_u64_pair();
+        let id = ((high ^ low) & i64::MAX as u64) as i64;
+        if id != 0 && !taken.contains(&id) {
+            return id;
+        }
+    }
+}
+
+fn sequence_of(entry: &Arc<iceberg::spec::ManifestEntry>) -> Result<i64> {
+    entry.sequence_number().ok_or_else(|| incomplete(entry))
+}
+
+/// The snapshot that added the file.
+fn adder_of(entry: &Arc<iceberg::spec::ManifestEntry>) -> Result<i64> {
+    entry.snapshot_id().ok_or_else(|| incomplete(entry))
+}
+
+fn incomplete(entry: &Arc<iceberg::spec::ManifestEntry>) -> Failure {
+    Failure::system(format!("the manifest entry of {} is incomplete", entry.file_path()))
+}

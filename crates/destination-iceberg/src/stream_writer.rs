@@ -1,0 +1,232 @@
+//! One stream's rows into its table: files as they come, commits when told. Knows the catalog as something that
+//! commits, and no protocol line.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use iceberg::spec::{DataFile, Operation};
+
+use crate::acknowledgement::Progress;
+use crate::batch::Batch;
+use crate::catalog::{Catalog, Table};
+use crate::commit::{Work, publish};
+use crate::data_file::DataFileWriter;
+use crate::failure::Result;
+use crate::output::now_in_milliseconds;
+use crate::plan::{Extent, StreamPlan};
+use crate::positions::{IdentityFields, write_deletes};
+use crate::snapshot::{FileChange, LiveFiles, Removed};
+use crate::table::{GENERATION, GENERATION_SYNC, History, Ready};
+use crate::upsert::Upserts;
+
+/// Vended credentials are renewed when they end this soon.
+const CREDENTIALS_MARGIN: Duration = Duration::from_secs(600);
+
+pub struct StreamWriter {
+    pub plan: StreamPlan,
+    table: Table,
+    extent: Extent,
+    history: History,
+    fields: Option<IdentityFields>,
+    files: DataFileWriter,
+    upserts: Upserts,
+    /// Of a refresh that readers do not see yet: everything so far, upserts worked in.
+    unpublished: LiveFiles,
+    received: u64,
+    committed: u64,
+    last_commit: Instant,
+}
+
+/// What a commit did, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    pub records: u64,
+    pub metadata_location: String,
+}
+
+impl StreamWriter {
+    pub fn new(plan: StreamPlan, ready: Ready, target_bytes: usize, now: Instant) -> Self {
+        Self {
+            plan,
+            files: DataFileWriter::new(&ready.table, target_bytes),
+            table: ready.table,
+            extent: ready.extent,
+            history: ready.history,
+            fields: ready.fields,
+            upserts: Upserts::default(),
+            unpublished: LiveFiles::default(),
+            received: 0,
+            committed: 0,
+            last_commit: now,
+        }
+    }
+
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub fn progress(&self) -> Progress {
+        match self.extent {
+            Extent::Keep => Progress::Committed(self.committed),
+            Extent::Replace => Progress::Unpublished,
+        }
+    }
+
+    pub fn held_bytes(&self) -> usize {
+        self.files.held_bytes()
+    }
+
+    /// Finishes the open file to free its memory.
+    pub async fn close_file(&mut self) -> Result<()> {
+        self.files.close().await
+    }
+
+    /// The keys that it holds in memory, about 200 bytes each.
+    pub fn held_keys(&self) -> usize {
+        self.upserts.len()
+    }
+
+    /// Frees the keys: commits, or works the upserts into a refresh that readers do not see yet.
+    pub async fn work_off(&mut self, catalog: &Catalog) -> Result<Option<Committed>> {
+        match self.extent {
+            Extent::Keep => self.commit(catalog).await,
+            Extent::Replace => {
+                self.set_aside().await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes a batch.
+    pub async fn write(&mut self, catalog: &Catalog, batch: Batch) -> Result<()> {
+        self.renew_credentials(catalog).await?;
+        let first = match batch.rows.num_rows() {
+            0 => None,
+            _ => Some(self.files.write(&batch.rows, batch.bytes).await?),
+        };
+        self.upserts.add(batch.arrivals, first);
+        self.received += batch.records;
+        Ok(())
+    }
+
+    /// When a commit is due that a waiting STATE asks for; never for a refresh, which its end publishes.
+    pub fn due(&self, interval: Duration) -> Option<Instant> {
+        let waiting = self.extent == Extent::Keep && self.received > self.committed;
+        waiting.then(|| self.last_commit + interval)
+    }
+
+    /// Commits what came since the last commit to a table whose rows stay. Nothing to commit is fine.
+    pub async fn commit(&mut self, catalog: &Catalog) -> Result<Option<Committed>> {
+        if self.extent == Extent::Replace || self.received == self.committed {
+            return Ok(None);
+        }
+        let written = self.files.take().await?;
+        let upserts = std::mem::take(&mut self.upserts);
+        let records = self.received - self.committed;
+        if !written.is_empty() || upserts.len() > 0 {
+            let (fields, plan) = (self.fields.clone(), &self.plan);
+            let table = publish(catalog, self.table.clone(), async |table: &Table| {
+                let deletes = match &fields {
+                    Some(fields) => {
+                        let before = LiveFiles::of(table).await?;
+                        upserts.deletes(&table.file_io, fields, &written, &before).await?
+                    }
+                    None => Vec::new(),
+                };
+                let mut added = written.clone();
+                added.extend(write_deletes(table, deletes).await?);
+                let operation =
+                    if added.len() > written.len() { Operation::Overwrite } else { Operation::Append };
+                Ok(work(plan, operation, added, Removed::Nothing, table))
+            })
+            .await?;
+            self.take_table(table);
+        }
+        self.committed = self.received;
+        self.last_commit = Instant::now();
+        Ok(Some(self.told(records)))
+    }
+
+    /// Ends the stream, which its source completed: commits the rest, or swaps a refresh in.
+    pub async fn complete(&mut self, catalog: &Catalog) -> Result<Option<Committed>> {
+        if self.extent == Extent::Keep {
+            return self.commit(catalog).await;
+        }
+        self.set_aside().await?;
+        let records = self.received;
+        // A second attempt of the sync that published this generation, whose source had nothing left to say.
+        let done_before = self.history == History::RefreshedByThisSync && records == 0;
+        if !done_before {
+            let fresh = std::mem::take(&mut self.unpublished);
+            let added: Vec<DataFile> = fresh.data.into_iter().chain(fresh.deletes).collect();
+            let plan = &self.plan;
+            let table = publish(catalog, self.table.clone(), async |table: &Table| {
+                Ok(work(plan, Operation::Overwrite, added.clone(), Removed::Everything, table))
+            })
+            .await?;
+            self.take_table(table);
+        }
+        // What may come after it, of a source that goes on, is added.
+        self.extent = Extent::Keep;
+        self.committed = self.received;
+        self.last_commit = Instant::now();
+        Ok(Some(self.told(records)))
+    }
+
+    /// Works the upserts of a refresh into the files that will be swapped in.
+    async fn set_aside(&mut self) -> Result<()> {
+        let written = self.files.take().await?;
+        let upserts = std::mem::take(&mut self.upserts);
+        if let Some(fields) = &self.fields {
+            let file_io = &self.table.file_io;
+            let deletes = upserts.deletes(file_io, fields, &written, &self.unpublished).await?;
+            self.unpublished.deletes.extend(write_deletes(&self.table, deletes).await?);
+        }
+        self.unpublished.data.extend(written);
+        Ok(())
+    }
+
+    async fn renew_credentials(&mut self, catalog: &Catalog) -> Result<()> {
+        let margin = CREDENTIALS_MARGIN.as_millis() as i64;
+        let ends_soon = |end: i64| now_in_milliseconds() as i64 + margin >= end;
+        if self.table.credentials_end_at.is_some_and(ends_soon) {
+            // An open file's upload still signs with the old ones.
+            self.files.close().await?;
+            let table = catalog.reload(&self.table.ident).await?;
+            self.take_table(table);
+        }
+        Ok(())
+    }
+
+    fn take_table(&mut self, table: Table) {
+        self.files.renew(&table);
+        self.table = table;
+    }
+
+    fn told(&self, records: u64) -> Committed {
+        Committed { records, metadata_location: self.table.metadata_location.clone() }
+    }
+}
+
+fn work(
+    plan: &StreamPlan,
+    operation: Operation,
+    added: Vec<DataFile>,
+    removed: Removed,
+    table: &Table,
+) -> Work {
+    let mut summary = HashMap::from([("airbyte.stream".to_owned(), plan.stream.name.clone())]);
+    let numbers = [("airbyte.sync-id", plan.sync_id), (GENERATION, plan.generation_id)];
+    for (name, number) in numbers {
+        summary.extend(number.map(|number| (name.to_owned(), number.to_string())));
+    }
+    let mut properties = HashMap::new();
+    for (name, number) in [(GENERATION, plan.generation_id), (GENERATION_SYNC, plan.sync_id)] {
+        if let Some(number) = number.map(|number| number.to_string())
+            && table.metadata.properties().get(name) != Some(&number)
+        {
+            properties.insert(name.to_owned(), number);
+        }
+    }
+    Work { files: FileChange { operation, added, removed, properties: summary }, properties }
+}

@@ -1,0 +1,205 @@
+//! The `write` verb: events from the intake to stream writers, and STATEs out when their records are committed.
+//! Knows no file format and no JSON of records.
+
+use std::io::BufRead;
+use std::time::{Duration, Instant};
+
+use airbyte_protocol::message::{Level, StreamStatus};
+
+use crate::acknowledgement::Acknowledgements;
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::failure::{Failure, Result};
+use crate::intake::{Event, Scope, read};
+use crate::output::Output;
+use crate::plan::StreamPlan;
+use crate::snowflake::refresh_statement;
+use crate::stream_writer::{Committed, StreamWriter};
+use crate::table::prepare_all;
+
+/// Events that may wait between the intake's thread and the writer; a batch of them is about 4 MiB of JSON.
+const EVENTS_IN_FLIGHT: usize = 4;
+/// The memory that all open files may take together.
+const OPEN_FILES_BYTES: usize = 48 << 20;
+/// The keys that all upserts may hold together, about 200 bytes each.
+const KEYS_IN_MEMORY: usize = 100_000;
+
+/// Writes the input's records into the plans' tables. An error is one that stopped it; an incomplete source is one,
+/// after everything that came was committed.
+pub async fn write(
+    config: &Config,
+    plans: Vec<StreamPlan>,
+    input: impl BufRead + Send + 'static,
+    output: &mut Output,
+) -> Result<()> {
+    let catalog = Catalog::open(config).await?;
+    let ready = prepare_all(&catalog, &plans, config.identifier_case).await?;
+    let shapes =
+        plans.iter().zip(&ready).map(|(plan, ready)| (plan.stream.clone(), ready.shape.clone())).collect();
+    let (sender, mut events) = tokio::sync::mpsc::channel(EVENTS_IN_FLIGHT);
+    // Not joined: it ends with its input, or blocks on it when the process is to end already.
+    std::thread::spawn(move || read(input, shapes, &sender));
+    let target_bytes = (config.target_file_size_mib << 20) as usize;
+    let now = Instant::now();
+    let streams: Vec<StreamWriter> = plans
+        .into_iter()
+        .zip(ready)
+        .map(|(plan, ready)| StreamWriter::new(plan, ready, target_bytes, now))
+        .collect();
+    let mut writer = Writer {
+        catalog,
+        output,
+        waiting: Acknowledgements::new(streams.len()),
+        ended: vec![Ended::NotYet; streams.len()],
+        streams,
+        interval: Duration::from_secs(config.commit_interval_seconds),
+    };
+    loop {
+        let event = match writer.next_due() {
+            Some(due) => tokio::time::timeout_at(due.into(), events.recv()).await,
+            None => Ok(events.recv().await),
+        };
+        match event {
+            Err(_elapsed) => writer.commit_due(Instant::now()).await?,
+            Ok(Some(Event::End(outcome))) => return writer.finish(outcome).await,
+            Ok(Some(event)) => writer.take(event).await?,
+            Ok(None) => return Err(Failure::system("the thread that reads stdin died")),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    NotYet,
+    Complete,
+    Incomplete,
+}
+
+struct Writer<'a> {
+    catalog: Catalog,
+    output: &'a mut Output,
+    streams: Vec<StreamWriter>,
+    waiting: Acknowledgements,
+    ended: Vec<Ended>,
+    interval: Duration,
+}
+
+impl Writer<'_> {
+    async fn take(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Rows { stream, batch } => {
+                if self.ended[stream] == Ended::Complete {
+                    let name = self.streams[stream].plan.stream.clone();
+                    let failure = Failure::system("a record came after its stream was complete");
+                    return Err(failure.of_stream(&name));
+                }
+                let written = self.streams[stream].write(&self.catalog, batch).await;
+                written.map_err(|failure| failure.of_stream(&self.streams[stream].plan.stream))?;
+                self.bound_memory().await
+            }
+            Event::State { scope, line } => {
+                match scope {
+                    Scope::Stream { stream, records } => self.waiting.push(stream, records, line),
+                    Scope::Everything { records } => self.waiting.push_for_everything(records, line),
+                }
+                self.commit_due(Instant::now()).await?;
+                self.acknowledge()
+            }
+            Event::Status { stream, status: StreamStatus::Complete } => {
+                self.ended[stream] = Ended::Complete;
+                let done = self.streams[stream].complete(&self.catalog).await;
+                self.settle(stream, done)
+            }
+            Event::Status { stream, status: StreamStatus::Incomplete } => {
+                self.ended[stream] = Ended::Incomplete;
+                let done = self.streams[stream].commit(&self.catalog).await;
+                self.settle(stream, done)
+            }
+            Event::Status { .. } => Ok(()),
+            Event::Warning(text) => self.output.log(Level::Warn, text),
+            Event::End(outcome) => outcome,
+        }
+    }
+
+    /// The next moment at which records have waited long enough for a STATE that wants to go out.
+    fn next_due(&self) -> Option<Instant> {
+        let streams = self.streams.iter().enumerate();
+        let waiting = streams.filter(|(index, _)| self.waiting.is_waiting(*index));
+        waiting.filter_map(|(_, stream)| stream.due(self.interval)).min()
+    }
+
+    async fn commit_due(&mut self, now: Instant) -> Result<()> {
+        for index in 0..self.streams.len() {
+            let due = self.streams[index].due(self.interval).is_some_and(|due| due <= now);
+            if due && self.waiting.is_waiting(index) {
+                let done = self.streams[index].commit(&self.catalog).await;
+                self.settle(index, done)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Works off the stream with the most keys, and finishes the largest open files, while all streams together
+    /// hold too much.
+    async fn bound_memory(&mut self) -> Result<()> {
+        while self.streams.iter().map(StreamWriter::held_keys).sum::<usize>() > KEYS_IN_MEMORY {
+            let Some(largest) = self.largest(StreamWriter::held_keys) else { break };
+            let done = self.streams[largest].work_off(&self.catalog).await;
+            self.settle(largest, done)?;
+        }
+        while self.streams.iter().map(StreamWriter::held_bytes).sum::<usize>() > OPEN_FILES_BYTES {
+            let Some(largest) = self.largest(StreamWriter::held_bytes) else { break };
+            self.streams[largest].close_file().await?;
+        }
+        Ok(())
+    }
+
+    fn largest(&self, measure: fn(&StreamWriter) -> usize) -> Option<usize> {
+        let measured = self.streams.iter().map(measure).enumerate();
+        measured.max_by_key(|(_, size)| *size).map(|(index, _)| index)
+    }
+
+    /// Tells of a commit, and passes on the STATEs that waited for it.
+    fn settle(&mut self, stream: usize, done: Result<Option<Committed>>) -> Result<()> {
+        let stream = &self.streams[stream];
+        let done = done.map_err(|failure| failure.of_stream(&stream.plan.stream))?;
+        let Some(Committed { records, metadata_location }) = done else { return Ok(()) };
+        let ident = &stream.table().ident;
+        let mut text = format!("{records} records committed to table {ident}: {metadata_location}");
+        if let Some(statement) =
+            refresh_statement(ident, &metadata_location, stream.table().metadata.location())
+        {
+            text.push_str("; Snowflake, if it reads the files by itself: ");
+            text.push_str(&statement);
+        }
+        self.output.log(Level::Info, text)?;
+        self.acknowledge()
+    }
+
+    fn acknowledge(&mut self) -> Result<()> {
+        let progress: Vec<_> = self.streams.iter().map(StreamWriter::progress).collect();
+        self.waiting.ready(&progress).iter().try_for_each(|line| self.output.line(line))
+    }
+
+    /// The input is over: commits what there is, and fails if the source did not complete every stream.
+    async fn finish(mut self, outcome: Result<()>) -> Result<()> {
+        for index in 0..self.streams.len() {
+            let done = self.streams[index].commit(&self.catalog).await;
+            self.settle(index, done)?;
+        }
+        outcome?;
+        let ended = self.ended.iter().zip(&self.streams);
+        let missing: Vec<&str> = ended
+            .filter(|(ended, _)| **ended != Ended::Complete)
+            .map(|(_, stream)| stream.plan.stream.name.as_str())
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::transient(format!(
+            "the source did not complete every stream: {}. Their refreshes were not published; what they append or \
+             upsert was committed",
+            missing.join(", ")
+        )))
+    }
+}

@@ -1,0 +1,98 @@
+//! Streams that nobody should have: odd names, a thousand columns, huge cells, wrong types everywhere.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Destination, catalog, object, task, tasks, whole};
+
+fn stream(name: &str, properties: Value) -> Value {
+    json!({"stream": {"name": name, "json_schema": {"type": "object", "properties": properties}},
+        "sync_mode": "full_refresh", "destination_sync_mode": "append"})
+}
+
+#[test]
+fn odd_names_arrive_whole() {
+    let destination = Destination::new();
+    let names = [
+        "with space",
+        "emoji 😀",
+        "1digit",
+        "select",
+        "a.b",
+        "quote\"d",
+        "",
+        "UPPER",
+        "upper",
+        "naïve-ünï",
+        "semi;colon",
+        "new\nline",
+        "_airbyte_raw_id",
+        "🏳️‍🌈",
+    ];
+    let properties = object(names.iter().map(|name| (name.to_string(), json!({"type": ["null", "string"]}))));
+    let data = object(names.iter().map(|name| (name.to_string(), json!(format!("value of {name}")))));
+    let streams: Vec<Value> =
+        ["weird stream/😀.x", "order", "9"].iter().map(|name| stream(name, properties.clone())).collect();
+    for name in ["weird stream/😀.x", "order", "9"] {
+        let lines = whole(name, [data.clone()]);
+        let own: Vec<Value> =
+            streams.iter().filter(|stream| stream["stream"]["name"] == name).cloned().collect();
+        destination.write(&catalog(&own), &lines).succeeded();
+        let table = destination.table(name).unwrap();
+        let values: Vec<&Value> = table.rows[0].values().collect();
+        for name in names {
+            assert!(values.contains(&&json!(format!("value of {name}"))), "{name:?} is missing");
+        }
+    }
+}
+
+#[test]
+fn a_thousand_columns_and_ten_megabyte_cells_arrive_whole() {
+    let destination = Destination::new();
+    let columns: Vec<String> = (0..1000).map(|number| format!("column_{number}")).collect();
+    let mut properties =
+        object(columns.iter().map(|name| (name.clone(), json!({"type": ["null", "string"]}))));
+    properties["object"] = json!({"type": ["null", "object"]});
+    let full = object(columns.iter().map(|name| (name.clone(), json!(format!("cell of {name}")))));
+    let large = "x😀".repeat(2_000_000);
+    let huge = json!({"column_0": large, "object": {"deep": large}});
+    let lines = whole("wide", [full, json!({}), huge, json!({"column_999": null})]);
+    destination.write(&catalog(&[stream("wide", properties)]), &lines).succeeded();
+    let table = destination.table("wide").unwrap();
+    assert_eq!(table.rows.len(), 4);
+    assert!(columns.iter().all(|name| table.rows[0][name] == json!(format!("cell of {name}"))));
+    assert_eq!(table.rows[2]["column_0"], json!(large));
+    let text = table.rows[2]["object"].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(text).unwrap()["deep"], json!(large));
+    assert!(columns.iter().all(|name| table.rows[1][name].is_null()));
+}
+
+#[test]
+fn a_bad_value_in_every_column_is_null_and_told_and_stops_nothing() {
+    let destination = Destination::new();
+    let bad = json!({"gid": "1", "completed": "perhaps", "num_subtasks": 3.7, "actual_time_minutes": "NaN",
+        "modified_at": "0000-00-00", "due_on": "2026-13-01", "name": {"not": "text"}, "assignee": "text",
+        "tags": 5});
+    destination.write(&catalog(&[tasks("append_dedup")]), &whole("tasks", [bad, task(2, 1)])).succeeded();
+    let table = destination.table("tasks").unwrap();
+    let row = table.rows.iter().find(|row| row["gid"] == "1").unwrap();
+    let nulled = ["actual_time_minutes", "completed", "due_on", "modified_at", "num_subtasks"];
+    let told: Vec<&str> = row["_airbyte_meta"]["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| {
+            assert_eq!(
+                (&change["change"], &change["reason"]),
+                (&json!("NULLED"), &json!("DESTINATION_TYPECAST_ERROR"))
+            );
+            change["field"].as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(told, nulled);
+    assert!(nulled.iter().all(|column| row[*column].is_null()));
+    // JSON text takes whatever comes.
+    assert_eq!(
+        (&row["name"], &row["assignee"], &row["tags"]),
+        (&json!(r#"{"not":"text"}"#), &json!(r#""text""#), &json!("5"))
+    );
+}

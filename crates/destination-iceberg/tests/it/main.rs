@@ -1,0 +1,15 @@
+//! The destination from the outside: the real binary, protocol lines in and out, tables read back with the Iceberg
+//! library's own reader. Knows nothing of the destination's insides.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod catalog_server;
+mod commands;
+mod crash;
+mod dependencies;
+mod harness;
+mod hostile;
+mod maintain;
+mod modes;
+mod rest;
+mod schema;

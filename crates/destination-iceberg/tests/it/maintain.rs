@@ -1,0 +1,71 @@
+//! `maintain`: fewer files, the same rows, and nothing left that no table knows.
+
+use serde_json::json;
+
+use crate::harness::{Destination, catalog, task, tasks, tombstone, versions, whole};
+
+const NOW: [&str; 8] = [
+    "maintain",
+    "--expire-after-hours",
+    "0",
+    "--keep-snapshots",
+    "1",
+    "--remove-orphans-after-hours",
+    "0",
+    "--small-file-percent=100",
+];
+
+#[test]
+fn small_files_and_deletes_become_one_file_with_the_same_rows() {
+    let destination = Destination::new();
+    for sync in 1..=6 {
+        let data = (0..40).map(|gid| task(gid * sync, sync)).chain([tombstone(40 * sync)]);
+        destination.write(&catalog(&[tasks("append_dedup")]), &whole("tasks", data)).succeeded();
+    }
+    let before = destination.table("tasks").unwrap();
+    assert!(before.data_files >= 6 && before.position_delete_files >= 5);
+    let run = destination.with_config(&NOW).succeeded();
+    let after = destination.table("tasks").unwrap();
+    assert_eq!(versions(&after), versions(&before));
+    assert_eq!((after.data_files, after.position_delete_files), (1, 0), "{:?}", run.messages);
+    assert_eq!(after.metadata.snapshots().count(), 1);
+    // What is written afterwards meets the new files.
+    destination.write(&catalog(&[tasks("append_dedup")]), &whole("tasks", [task(1, 50)])).succeeded();
+    let later = destination.table("tasks").unwrap();
+    assert_eq!(later.rows.len(), before.rows.len());
+    assert_eq!(versions(&later)["1"], json!(50));
+}
+
+#[test]
+fn orphans_go_and_what_a_snapshot_needs_stays() {
+    let destination = Destination::new();
+    let catalog = catalog(&[tasks("append_dedup")]);
+    destination.write(&catalog, &whole("tasks", (0..9).map(|gid| task(gid, 1)))).succeeded();
+    let folder =
+        destination.files().into_iter().find(|file| file.extension().is_some_and(|end| end == "parquet"));
+    let orphan = folder.unwrap().with_file_name("orphan.parquet");
+    std::fs::write(&orphan, b"left by a crash").unwrap();
+    // Young orphans may belong to a sync that runs.
+    destination.with_config(&["maintain"]).succeeded();
+    assert!(orphan.exists());
+    destination.with_config(&NOW).succeeded();
+    assert!(!orphan.exists());
+    assert_eq!(destination.table("tasks").unwrap().rows.len(), 9);
+}
+
+#[test]
+fn manifests_are_joined_after_many_commits() {
+    let destination = Destination::new();
+    let mut lines = Vec::new();
+    for number in 0..120 {
+        lines.push(crate::harness::record("tasks", &task(number, 1)));
+        lines.push(crate::harness::state("tasks", number));
+    }
+    lines.push(crate::harness::status("tasks", "COMPLETE"));
+    destination.write(&catalog(&[tasks("append")]), &lines).succeeded();
+    let table = destination.table("tasks").unwrap();
+    assert_eq!((table.rows.len(), table.data_files), (120, 120));
+    assert!(table.manifests < 100, "{} manifests", table.manifests);
+    let total = &table.metadata.current_snapshot().unwrap().summary().additional_properties["total-records"];
+    assert_eq!(total, "120");
+}

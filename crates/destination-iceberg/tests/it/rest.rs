@@ -1,0 +1,136 @@
+//! REST catalogs: OAuth, the prefix, vended credentials, and every answer that leaves a commit in doubt.
+
+use serde_json::{Value, json};
+
+use crate::catalog_server::{CLIENT_ID, CatalogServer, Fault, PREFIX};
+use crate::harness::{Destination, Run, catalog, read_table, task, tasks, versions, whole};
+
+/// Plain enough to stand in a form as it is; the config's other secret is the odd one.
+const CLIENT_SECRET: &str = "client-secret-of-the-test";
+
+fn connected() -> (Destination, CatalogServer) {
+    let destination = Destination::new();
+    let server = CatalogServer::start(destination.warehouse().to_str().unwrap(), CLIENT_SECRET);
+    let oauth =
+        json!({"type": "oauth", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "scope": "all"});
+    let rest = json!({"type": "rest", "uri": server.address, "warehouse": "house", "authentication": oauth});
+    (destination.config(json!({"catalog": rest})), server)
+}
+
+fn write(destination: &Destination, version: u64) -> Run {
+    let data = (0..10).map(|gid| task(gid, version));
+    let run = destination.write(&catalog(&[tasks("append_dedup")]), &whole("tasks", data));
+    let text = format!("{:?}", run.messages);
+    assert!(!text.contains(CLIENT_SECRET) && !text.contains("token-"), "a secret is printed: {text}");
+    run
+}
+
+fn rows(server: &CatalogServer) -> Vec<Value> {
+    versions(&read_table(&server.table("tasks").1)).into_values().collect()
+}
+
+fn snapshots(server: &CatalogServer) -> usize {
+    server.table("tasks").0.snapshots().count()
+}
+
+#[test]
+fn check_and_two_syncs_and_maintain_through_oauth_and_prefix() {
+    let (destination, server) = connected();
+    let run = destination.with_config(&["check"]).succeeded();
+    assert_eq!(run.messages[0]["connectionStatus"]["status"], "SUCCEEDED", "{run:?}");
+    assert!(server.state.lock().unwrap().tables.is_empty(), "check leaves no table");
+    write(&destination, 1).succeeded();
+    write(&destination, 2).succeeded();
+    assert_eq!(rows(&server), vec![json!(2); 10]);
+    destination.with_config(&["maintain", "--small-file-percent=100"]).succeeded();
+    let table = read_table(&server.table("tasks").1);
+    assert_eq!((table.data_files, table.position_delete_files, table.rows.len()), (1, 0, 10));
+    let state = server.state.lock().unwrap();
+    let in_prefix = |path: &str| path.contains(PREFIX) || path.contains("oauth") || path.contains("config");
+    assert!(state.requests.iter().all(|(_, path, _)| in_prefix(path)));
+    let loads = state.requests.iter().filter(|(method, path, _)| method == "GET" && path.ends_with("/tasks"));
+    assert!(loads.clone().count() > 0 && loads.clone().all(|(_, _, vended)| *vended));
+}
+
+#[test]
+fn a_wrong_secret_is_the_users_to_change() {
+    let (mut destination, _server) = connected();
+    destination.config["catalog"]["authentication"]["client_secret"] = json!("wrong");
+    let run = destination.with_config(&["check"]).succeeded();
+    let status = &run.messages[0]["connectionStatus"];
+    assert_eq!(status["status"], "FAILED");
+    assert!(status["message"].as_str().unwrap().contains("client secret"), "{status}");
+    assert_eq!(write(&destination, 1).error().0, "config_error");
+}
+
+#[test]
+fn a_commit_that_did_not_happen_is_made_again() {
+    for fault in [Fault::Unavailable, Fault::Lost, Fault::Conflict] {
+        let (destination, server) = connected();
+        write(&destination, 1).succeeded();
+        server.fault(&[fault, fault]);
+        let run = write(&destination, 2).succeeded();
+        assert_eq!((rows(&server), snapshots(&server)), (vec![json!(2); 10], 2), "{fault:?}");
+        assert_eq!(run.states().len(), 1);
+    }
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_is_recognised_and_not_made_again() {
+    for fault in [Fault::CommittedTimeout, Fault::CommittedLost] {
+        for mode in ["append", "append_dedup", "overwrite"] {
+            let (destination, server) = connected();
+            server.fault(&[fault]);
+            let data = (0..10).map(|gid| task(gid, 1));
+            let run = destination.write(&catalog(&[tasks(mode)]), &whole("tasks", data)).succeeded();
+            assert_eq!((rows(&server), snapshots(&server)), (vec![json!(1); 10], 1), "{fault:?} {mode}");
+            assert_eq!(
+                (run.states().len(), server.count("POST", "/tables/tasks")),
+                (1, 1),
+                "{fault:?} {mode}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_catalog_that_stays_down_fails_the_sync_without_a_state() {
+    let (destination, server) = connected();
+    write(&destination, 1).succeeded();
+    server.fault(&[Fault::Unavailable; 8]);
+    let run = write(&destination, 2);
+    assert_eq!((run.error().0, run.states().len()), ("transient_error", 0));
+    assert_eq!(rows(&server), vec![json!(1); 10]);
+}
+
+#[test]
+fn a_refused_commit_is_not_tried_again() {
+    let (destination, server) = connected();
+    server.fault(&[Fault::Refused]);
+    let run = write(&destination, 1);
+    assert!(run.error().1.contains("no such feature"), "{run:?}");
+    assert_eq!((run.error().0, run.states().len()), ("config_error", 0));
+    assert_eq!(server.count("POST", "/tables/tasks"), 1);
+}
+
+#[test]
+fn a_token_that_is_revoked_in_the_middle_is_renewed() {
+    let (destination, server) = connected();
+    server.fault(&[Fault::Revoked]);
+    write(&destination, 1).succeeded();
+    assert_eq!(server.state.lock().unwrap().tokens_given, 2);
+    assert_eq!(rows(&server).len(), 10);
+}
+
+#[test]
+fn vended_credentials_that_end_soon_are_renewed_before_writing() {
+    let (destination, server) = connected();
+    write(&destination, 1).succeeded();
+    let loads_without = server.count("GET", "/tables/tasks");
+    let already_over = "1000".to_owned();
+    let ends = [("s3.session-token-expires-at-ms".to_owned(), already_over)];
+    server.state.lock().unwrap().table_config.extend(ends);
+    write(&destination, 2).succeeded();
+    let loads_with = server.count("GET", "/tables/tasks") - loads_without;
+    assert!(loads_with >= 2, "{loads_with} loads of the table: one to open it and one to renew");
+}

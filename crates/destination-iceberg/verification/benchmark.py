@@ -1,0 +1,169 @@
+"""Tasks into a table, by the destination and by PyIceberg, on the same lines and the same machine.
+
+    benchmark.py <the destination's binary> [records]
+
+Prints wall time, processor time, records a second and peak memory of the whole process, for a first load and for an
+upsert of a tenth of the rows, scattered; for the destination also of joining the files afterwards, which rewrites
+every file and so is what copy-on-write would cost. No number fails it.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import random
+import sys
+import tempfile
+import time
+
+RECORDS = int(sys.argv[2]) if len(sys.argv) > 2 else 200_000
+WORDS = "review draft launch plan budget owner weekly customer sprint blocked design café 数据 🎉".split()
+PROPERTIES = {
+    "gid": {"type": "string"}, "name": {"type": "string"}, "notes": {"type": "string"},
+    "resource_type": {"type": "string"}, "completed": {"type": "boolean"}, "num_likes": {"type": "integer"},
+    "actual_time_minutes": {"type": "number"}, "due_on": {"type": "string", "format": "date"},
+    "created_at": {"type": "string", "format": "date-time"}, "modified_at": {"type": "string", "format": "date-time"},
+    "completed_at": {"type": ["null", "string"], "format": "date-time"}, "permalink_url": {"type": "string"},
+    "assignee": {"type": "object"}, "parent": {"type": ["null", "object"]}, "workspace": {"type": "object"},
+    "followers": {"type": "array"}, "projects": {"type": "array"}, "memberships": {"type": "array"},
+    "custom_fields": {"type": "array"}, "tags": {"type": "array"},
+}
+JSON_TEXT = {name for name, schema in PROPERTIES.items() if {"object", "array"} & set(
+    [schema["type"]] if isinstance(schema["type"], str) else schema["type"])}
+
+
+def task(number, version, dice):
+    gid = str(1_200_000_000_000_000 + number * 7919)
+    words = lambda count: " ".join(dice.choices(WORDS, k=count))
+    person = lambda: {"gid": str(dice.randrange(10**15)), "name": words(2), "resource_type": "user"}
+    project = {"gid": str(dice.randrange(10**15)), "name": words(3), "resource_type": "project"}
+    moment = f"2026-0{1 + version}-{1 + number % 28:02}T10:{number % 60:02}:00.000Z"
+    return {
+        "gid": gid, "name": words(6), "notes": words(50), "resource_type": "task", "completed": number % 3 == 0,
+        "num_likes": dice.randrange(9), "actual_time_minutes": dice.randrange(900) / 4, "due_on": moment[:10],
+        "created_at": "2025-05-05T05:05:05.000Z", "modified_at": moment,
+        "completed_at": moment if number % 3 == 0 else None, "permalink_url": f"https://app.asana.com/0/0/{gid}",
+        "assignee": person(), "parent": None, "workspace": {"gid": "1", "name": "All", "resource_type": "workspace"},
+        "followers": [person() for _ in range(3)], "projects": [project],
+        "memberships": [{"project": project, "section": {"gid": "5", "name": words(1), "resource_type": "section"}}],
+        "custom_fields": [{"gid": str(field), "name": words(2), "type": "text", "text_value": words(3),
+                           "display_value": words(3), "enabled": True} for field in range(4)],
+        "tags": [],
+    }
+
+
+def write_lines(path, numbers, version):
+    dice = random.Random(version)
+    with path.open("w") as sink:
+        for number in numbers:
+            data = task(number, version, dice)
+            sink.write(json.dumps({"type": "RECORD", "record": {"stream": "tasks", "data": data, "emitted_at": 1}},
+                                  ensure_ascii=False, separators=(",", ":")) + "\n")
+        status = {"stream_descriptor": {"name": "tasks"}, "status": "COMPLETE"}
+        state = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "tasks"}, "stream_state": {"v": version}}}
+        sink.write(json.dumps({"type": "STATE", "state": state}) + "\n")
+        sink.write(json.dumps({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "stream_status": status}}) + "\n")
+
+
+def measured(what, count, run):
+    """Runs in a process of its own, whose peak memory the kernel tells."""
+    started = time.time()
+    child = os.fork()
+    if child == 0:
+        try:
+            run()
+        except BaseException as error:
+            print(f"{what}: {error!r}", file=sys.stderr)
+            os._exit(1)
+        os._exit(0)
+    _, status, usage = os.wait4(child, 0)
+    seconds = time.time() - started
+    assert status == 0, what
+    rate = f"{count / seconds:>9,.0f}" if count else f"{'':>9}"
+    print(f"{what:<44}{seconds:>8.1f} s{usage.ru_utime + usage.ru_stime:>8.1f} s{rate}/s"
+          f"{usage.ru_maxrss / 1024:>8.0f} MB", flush=True)
+
+
+def run_destination(binary, verb, lines):
+    def run():
+        if lines:
+            os.dup2(os.open(lines, os.O_RDONLY), 0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.execv(binary, [str(binary), *map(str, verb)])
+    return run
+
+
+def run_pyiceberg(folder, lines, mode):
+    def run():
+        import pyarrow as pa
+        from pyiceberg.catalog.sql import SqlCatalog
+        types = {"gid": pa.string(), "completed": pa.bool_(), "num_likes": pa.int64(), "actual_time_minutes": pa.float64(),
+                 "due_on": pa.date32()}
+        moments = {"created_at", "modified_at", "completed_at"}
+        schema = pa.schema([pa.field(name, pa.timestamp("us", "UTC") if name in moments else types.get(name, pa.string()))
+                            for name in PROPERTIES])
+        catalog = SqlCatalog("default", uri=f"sqlite:///{folder}/py.db", warehouse=f"file://{folder}/py")
+        catalog.create_namespace_if_not_exists("airbyte")
+        table = catalog.create_table_if_not_exists("airbyte.tasks", schema)
+
+        def cell(name, value):
+            if value is None:
+                return None
+            if name in JSON_TEXT:
+                return json.dumps(value, ensure_ascii=False)
+            if name in moments:
+                return datetime.datetime.fromisoformat(value)
+            return datetime.date.fromisoformat(value) if name == "due_on" else value
+
+        def flush(rows):
+            columns = {name: [cell(name, row[name]) for row in rows] for name in PROPERTIES}
+            arrow = pa.table(columns, schema=schema)
+            table.append(arrow) if mode == "append" else table.upsert(arrow, join_cols=["gid"])
+            rows.clear()
+
+        rows = []
+        with open(lines) as source:
+            for line in source:
+                message = json.loads(line)
+                if message["type"] == "RECORD":
+                    rows.append(message["record"]["data"])
+                if len(rows) == 50_000:
+                    flush(rows)
+        if rows:
+            flush(rows)
+    return run
+
+
+def main():
+    binary = pathlib.Path(sys.argv[1]).resolve()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        first, second = folder / "first.jsonl", folder / "second.jsonl"
+        dice = random.Random(7)
+        write_lines(first, range(RECORDS), 1)
+        changed = sorted(dice.sample(range(RECORDS), RECORDS // 10))
+        write_lines(second, changed, 2)
+        bytes_a_record = first.stat().st_size / RECORDS
+        print(f"{RECORDS:,} tasks of {bytes_a_record:,.0f} bytes, {len(changed):,} of them changed, "
+              f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+        print(f"{'':<44}{'wall':>10}{'cpu':>10}{'records':>11}{'peak':>11}")
+        for mode in ("append", "append_dedup"):
+            catalog = {"streams": [{
+                "stream": {"name": "tasks", "json_schema": {"properties": PROPERTIES}}, "sync_mode": "incremental",
+                "destination_sync_mode": mode, "primary_key": [["gid"]], "cursor_field": ["modified_at"]}]}
+            warehouse = folder / mode
+            config = folder / f"{mode}.json"
+            config.write_text(json.dumps({"catalog": {"type": "embedded", "warehouse": str(warehouse)}}))
+            catalog_file = folder / f"{mode}-catalog.json"
+            catalog_file.write_text(json.dumps(catalog))
+            verb = ["write", "--config", config, "--catalog", catalog_file]
+            measured(f"destination, {mode}", RECORDS, run_destination(binary, verb, first))
+            if mode == "append_dedup":
+                measured("destination, upsert of a tenth", len(changed), run_destination(binary, verb, second))
+                verb = ["maintain", "--config", config, "--small-file-percent=100"]
+                measured("destination, all files rewritten (maintain)", 0, run_destination(binary, verb, None))
+        measured("PyIceberg, append", RECORDS, run_pyiceberg(folder, first, "append"))
+        measured("PyIceberg, upsert of a tenth", len(changed), run_pyiceberg(folder, second, "upsert"))
+
+
+main()

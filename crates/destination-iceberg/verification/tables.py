@@ -1,0 +1,91 @@
+"""Tables of a warehouse as Arrow, read by PyIceberg and by DuckDB, and compared with the records that went in.
+
+Knows nothing of how the destination works: only the Iceberg format, through other people's readers.
+"""
+
+import datetime
+import glob
+import json
+import sysconfig
+
+import duckdb
+from pyiceberg.catalog.sql import SqlCatalog
+
+AIRBYTE = {"_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta", "_airbyte_generation_id"}
+
+
+def duckdb_connection():
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    for extension in ("avro", "httpfs", "iceberg"):
+        site = sysconfig.get_paths()["purelib"]
+        (path,) = glob.glob(f"{site}/**/{extension}.duckdb_extension", recursive=True)
+        connection.execute(f"LOAD '{path}'")
+    return connection
+
+
+class Warehouse:
+    def __init__(self, database, properties=None, setup=()):
+        self.catalog = SqlCatalog("default", uri=f"sqlite:///{database}", **(properties or {}))
+        self.duckdb = duckdb_connection()
+        for statement in setup:
+            self.duckdb.execute(statement)
+
+    def table(self, stream):
+        return self.catalog.load_table(("airbyte", stream))
+
+    def readings(self, stream):
+        """The table's rows, once by each reader."""
+        table = self.table(stream)
+        # A query's result is a reader or a table, by DuckDB's version.
+        found = self.duckdb.execute(f"SELECT * FROM iceberg_scan('{table.metadata_location}')").arrow()
+        found = found.read_all() if hasattr(found, "read_all") else found
+        return {"pyiceberg": table.scan().to_arrow(), "duckdb": found}
+
+    def equality_deletes(self, stream):
+        files = self.table(stream).inspect.delete_files()
+        return sum(content == 2 for content in files["content"].to_pylist())
+
+
+def expected_cell(schema, value):
+    """A record's value as its column holds it; objects and arrays as they are, to be compared as JSON."""
+    if value is None:
+        return None
+    types = schema.get("type", [])
+    types = {types} if isinstance(types, str) else set(types)
+    types.discard("null")
+    if types == {"string"} and schema.get("format") == "date-time":
+        return datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+    if types == {"string"} and schema.get("format") == "date":
+        return datetime.date.fromisoformat(value)
+    if types == {"number"}:
+        return float(value)
+    return value
+
+
+def is_json_text(schema):
+    types = schema.get("type", [])
+    types = {types} if isinstance(types, str) else set(types)
+    return len(types - {"null"}) != 1 or bool(types & {"object", "array"})
+
+
+def compare(stream, arrow, properties, key, records):
+    """Every cell of every row against the records, which are unique by key. Returns the number of cells."""
+    assert AIRBYTE | set(properties) == set(arrow.column_names), f"{stream}: other columns"
+    wanted = {tuple(record.get(part) for part in key): record for record in records}
+    assert arrow.num_rows == len(wanted), f"{stream}: {arrow.num_rows} rows, {len(wanted)} records"
+    keys = list(zip(*(arrow[part].to_pylist() for part in key)))
+    assert set(keys) == set(wanted), f"{stream}: other keys"
+    assert len(set(arrow["_airbyte_raw_id"].to_pylist())) == arrow.num_rows
+    cells = 0
+    for name, schema in properties.items():
+        as_json = is_json_text(schema)
+        for found_key, found in zip(keys, arrow[name].to_pylist()):
+            value = wanted[found_key].get(name)
+            if as_json:
+                same = (found is None and value is None) or (found is not None and json.loads(found) == value)
+            else:
+                same = found == expected_cell(schema, value)
+            assert same, f"{stream}.{name} of {found_key}: {found!r} is not {value!r}"
+            cells += 1
+    assert all(not meta["changes"] for meta in arrow["_airbyte_meta"].to_pylist()), f"{stream}: nulled values"
+    return cells
