@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use airbyte_protocol::Message;
-use airbyte_protocol::message::{Level, RateLimited, StatusReason, StreamStatus};
+use airbyte_protocol::message::{Estimate, EstimateKind, Level, RateLimited, StatusReason, StreamStatus};
 use airbyte_protocol::record::{self, Envelope};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -41,6 +41,13 @@ pub enum Event {
     RateLimited {
         stream: &'static str,
         until: Moment,
+    },
+    /// What the stream is expected to come to.
+    Estimate {
+        stream: &'static str,
+        records: u64,
+        /// As JSON text.
+        bytes: u64,
     },
     Failed(Failure),
     Log {
@@ -150,6 +157,15 @@ impl<Output: Write> Emitter<'_, Output> {
                     vec![StatusReason::RateLimited { rate_limited }],
                     now,
                 );
+            }
+            Event::Estimate { stream, records, bytes } => {
+                let estimate = Estimate {
+                    name: stream.to_owned(),
+                    kind: EstimateKind::Stream,
+                    row_estimate: records,
+                    byte_estimate: bytes,
+                };
+                self.line(&Message::estimate(estimate, now));
             }
             Event::Failed(failure) => self.line(&Message::error(failure.trace(), now)),
             Event::Log { level, text } => self.line(&Message::log(level, text)),

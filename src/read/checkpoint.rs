@@ -36,6 +36,8 @@ pub(super) struct Progress {
     pub(super) last_checkpoint: Option<Instant>,
     /// Listings that were refused for want of access.
     pub(super) refused: u64,
+    /// Listings in a row that could not be read, for reasons that time may heal.
+    pub(super) failing: u64,
 }
 
 impl Walk<'_> {
@@ -43,6 +45,7 @@ impl Walk<'_> {
     pub(super) fn close(&mut self, visit: &Visit) {
         let stream = self.plan.listing(visit.listing).stream;
         self.outstanding.remove(stream);
+        self.progress[stream.0].account.listings_done += 1;
         self.slices.get_mut(visit.slice).remove(stream);
         self.settle(visit.slice);
     }
@@ -170,6 +173,7 @@ impl Progress {
             is_dirty: false,
             last_checkpoint: None,
             refused: 0,
+            failing: 0,
         }
     }
 

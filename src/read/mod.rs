@@ -14,7 +14,7 @@ mod type_check;
 mod visit;
 mod walk;
 
-pub use report::{Account, grouped};
+pub use report::{Account, Estimate, Standing, grouped};
 pub use walk::Outcome;
 
 use std::io::{self, Write};

@@ -218,6 +218,11 @@ impl<'a> Walk<'a> {
                     }
                 };
                 let listing = self.plan.listing(visit.listing);
+                if self.is_given_up(listing.stream) {
+                    self.leave(&visit);
+                    self.close(&visit);
+                    continue;
+                }
                 let request = visit::request(
                     listing,
                     &visit.parent,
@@ -241,6 +246,9 @@ impl<'a> Walk<'a> {
         pages: Pages,
         result: Result<Option<Page>, Fault>,
     ) -> Option<(Visit, Pages)> {
+        if result.is_ok() {
+            self.progress[self.plan.listing(visit.listing).stream.0].failing = 0;
+        }
         match result {
             Ok(Some(page)) => {
                 visit.pages += 1;
