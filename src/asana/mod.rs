@@ -4,6 +4,7 @@
 mod client;
 mod fault;
 mod limiter;
+mod object;
 mod page;
 mod retry;
 mod surrogate;

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::client::{Body, Client, Garbage, Notice, Request, Tries, Turn};
 use super::fault::{Fault, Kind};
+use super::object::Object;
 use super::surrogate::without_halves;
 use crate::stream::Paging;
 
@@ -58,11 +59,11 @@ impl Page {
         let text = utf8(body)?;
         let expected = "a list of records under `data`";
         let read = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
-        let read = read.and_then(|envelope: ListEnvelope<'_>| {
+        let read = read.and_then(|Object(envelope): Object<ListEnvelope<'_>>| {
             let rows: Option<Vec<_>> = envelope.data.iter().map(|row| place(row, &text)).collect();
             let rows = rows.ok_or_else(|| expected.to_owned())?;
             match envelope.next_page {
-                Some(next_page) => Ok((rows, next_page.map(|next| next.offset))),
+                Some(next_page) => Ok((rows, next_page.map(|Object(next)| next.offset))),
                 None if limit.is_none_or(|limit| rows.len() < limit as usize) => Ok((rows, None)),
                 None => Err("`next_page` with a full page".to_owned()),
             }
@@ -207,7 +208,7 @@ pub async fn get_one(client: &Client, request: &Request) -> Result<String, Fault
         let text = utf8(body.bytes)?;
         let expected = "an object under `data`";
         let object = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
-        let object = object.and_then(|envelope: OneEnvelope<'_>| {
+        let object = object.and_then(|Object(envelope): Object<OneEnvelope<'_>>| {
             place(envelope.data, &text).ok_or_else(|| expected.to_owned())
         });
         match object {
@@ -224,10 +225,10 @@ struct ListEnvelope<'a> {
     data: Vec<&'a RawValue>,
     /// `None` where it is missing, `Some(None)` where it is null.
     #[serde(default, deserialize_with = "present")]
-    next_page: Option<Option<NextPage>>,
+    next_page: Option<Option<Object<NextPage>>>,
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<NextPage>>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Object<NextPage>>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -345,6 +346,8 @@ mod tests {
             "",
             "<html>",
             "[]",
+            "[[]]",
+            r#"[[{"gid":"1"}],null]"#,
             "{}",
             r#"{"data":null,"next_page":null}"#,
             r#"{"data":{"gid":"1"},"next_page":null}"#,
@@ -352,6 +355,7 @@ mod tests {
             r#"{"data":[null],"next_page":null}"#,
             r#"{"data":[{"gid":"1"}],"next_page":null"#,
             r#"{"data":[{"gid":"1"}],"next_page":{}}"#,
+            r#"{"data":[{"gid":"1"}],"next_page":["x"]}"#,
             r#"{"data":[{"gid":"1"}],"next_page":"x"}"#,
             r#"{"data":[],"data":[{}],"next_page":null}"#,
             "{\"data\":[{\"gid\":\"a\nb\"}],\"next_page\":null}",
