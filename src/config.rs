@@ -432,6 +432,13 @@ mod tests {
     }
 
     #[test]
+    fn settings_can_be_printed_without_their_token() {
+        let config = json!({"token": "2/1204/567:0123456789abcdef", "start_date": "2024-01-01T00:00:00Z"});
+        let text = format!("{:?}", Settings::parse(&config.to_string()).unwrap());
+        assert!(text.contains("redacted") && !text.contains("0123456789"), "{text}");
+    }
+
+    #[test]
     fn no_pace_is_too_large_for_the_program() {
         for number in [json!(4_294_967_296_u64), json!(1e300), json!(u64::MAX), json!(1.5), json!(-1)] {
             let config =

@@ -197,3 +197,51 @@ pub fn now() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The lines that these events become, at the time 7.
+    fn lines(events: impl IntoIterator<Item = Event>) -> Vec<Value> {
+        let token = Secret::new("2/1204/567:0123456789abcdef");
+        let mut emitter =
+            Emitter { output: io::sink(), buffer: Vec::new(), counts: Vec::new(), token: &token };
+        events.into_iter().for_each(|event| emitter.take(event, 7));
+        let text = String::from_utf8(emitter.buffer).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_wait_is_running_with_one_reason_and_its_end() {
+        let until = Moment::from_unix_milliseconds(1_704_110_400_000);
+        let status = &lines([Event::RateLimited { stream: "tags", until }])[0]["trace"]["stream_status"];
+        assert_eq!(
+            *status,
+            json!({"stream_descriptor": {"name": "tags"}, "status": "RUNNING", "reasons":
+                [{"type": "RATE_LIMITED", "rate_limited": {"quota_reset": 1_704_110_400_000_u64}}]})
+        );
+    }
+
+    #[test]
+    fn an_estimate_has_both_numbers_and_is_of_a_stream() {
+        assert_eq!(
+            lines([Event::Estimate { stream: "tags", records: 3, bytes: 40 }]),
+            [json!({"type": "TRACE", "trace": {"type": "ESTIMATE", "emitted_at": 7, "estimate":
+                {"name": "tags", "type": "STREAM", "row_estimate": 3, "byte_estimate": 40}}})]
+        );
+    }
+
+    #[test]
+    fn no_message_has_the_token() {
+        let text = "GET / with 2%2F1204%2F567%3A0123456789abcdef".to_owned();
+        let events =
+            [Event::Log { level: Level::Warn, text: text.clone() }, Event::Failed(Failure::transient(text))];
+        for line in lines(events) {
+            let line = line.to_string();
+            assert!(line.contains("[redacted]") && !line.contains("0123456789"), "{line}");
+        }
+    }
+}

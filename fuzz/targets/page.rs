@@ -20,7 +20,12 @@ fuzz_target!(|body: &[u8]| {
     assert!(rows.is_none_or(|rows| rows.len() == page.rows().len()));
     for (index, row) in page.rows().enumerate() {
         assert!(!row.contains(['\n', '\r']));
-        let value: Value = serde_json::from_str(row).expect("a row is JSON for everybody");
+        let value: Value = match serde_json::from_str(row) {
+            Ok(value) => value,
+            // JSON, but not for readers whose numbers are floats.
+            Err(error) if error.to_string().contains("out of range") => continue,
+            Err(error) => panic!("{error}: {row}"),
+        };
         assert!(rows.is_none_or(|rows| rows[index] == value));
         let probe = Probe::read(row, &["modified_at", "parent"]).expect("a row is an object");
         row::moment(probe.field(0));

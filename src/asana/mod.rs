@@ -2,6 +2,7 @@
 //! codes and the token are named nowhere else.
 
 mod client;
+mod encoded;
 mod fault;
 mod limiter;
 mod object;

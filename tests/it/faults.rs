@@ -7,7 +7,7 @@ use std::time::Duration;
 use asana_simulator::{Fault, FaultRule, Options, Plan, Scale, Simulator, Token, World};
 use serde_json::{Value, json};
 
-use crate::harness::{Connector, Run, TOKEN, catalog_of, whole_catalog};
+use crate::harness::{Connector, Run, TOKEN, catalog_of, token_forms, whole_catalog};
 use crate::in_process::InProcess;
 use crate::read_full::{assert_each_once, delivered};
 use crate::truth;
@@ -291,6 +291,29 @@ fn a_token_that_is_refused_at_the_last_listing_does_not_complete_its_stream() {
     let config = ["config_error"];
     trial
         .assert(&run, &Expected { incomplete: &["sections"], failure_types: &config, ..Expected::default() });
+}
+
+/// Whatever a server or a proxy says about the token it was sent ends in a message for a person; the harness looks
+/// for the token in every line, in every form that these have.
+#[test]
+fn a_server_that_repeats_the_token_does_not_bring_it_into_any_message() {
+    // Not the piece by which the harness finds forms that nobody thought of, nor the token half escaped.
+    let forms = token_forms().into_iter().filter(|form| form.len() >= TOKEN.len() && !form.contains(r"\/"));
+    for form in forms {
+        for status in [400, 401, 403, 412, 500] {
+            let trial =
+                Trial::tiny([FaultRule::new(TAGS, refusal(status, &format!("Bearer {form} is no good")))]);
+            trial.simulator.clear_requests();
+            let run = InProcess::new(&trial.simulator.base_url())
+                .read(&catalog_of(&["tags"], "full_refresh"), None);
+            assert_eq!(run.exit_code, Some(1));
+            assert!(
+                run.errors()[0]["message"].as_str().unwrap().contains("[redacted]"),
+                "{:?}",
+                run.errors()
+            );
+        }
+    }
 }
 
 // 402 ---------------------------------------------------------------------------------------------------------
