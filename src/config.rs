@@ -1,12 +1,14 @@
 //! What the user typed (`Config`, whose schema is the spec) and what the program needs (`Settings`). Knows no
 //! stream and no network.
 
+use std::fmt;
+
 use airbyte_protocol::message::ConnectorSpecification;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::asana::{FREE_PER_MINUTE, Limits, PAID_PER_MINUTE, Secret};
+use crate::asana::{Authorization, FREE_PER_MINUTE, Limits, PAID_PER_MINUTE, Secret, Secrets};
 use crate::error::Failure;
 use crate::moment::Moment;
 use crate::schema;
@@ -61,7 +63,6 @@ enum Credentials {
     /// Sign in with Asana.
     #[serde(rename = "OAuth Credentials")]
     #[schemars(title = "OAuth")]
-    #[expect(dead_code, reason = "the fields are the spec's; signing in with them is refused for now")]
     OAuth {
         /// The client ID of your Asana app.
         #[schemars(title = "Client ID", extend("airbyte_secret" = true))]
@@ -73,6 +74,21 @@ enum Credentials {
         #[schemars(title = "Refresh token", extend("airbyte_secret" = true))]
         refresh_token: String,
     },
+    /// Take the access token from a secret in AWS Secrets Manager, with the AWS credentials of the machine.
+    #[serde(rename = "AWS Secrets Manager")]
+    #[schemars(title = "AWS Secrets Manager")]
+    SecretsManager {
+        /// The secret's name or ARN.
+        #[schemars(title = "Secret name or ARN")]
+        secret_id: String,
+        /// The secret's region. Leave it empty where an ARN or the machine's AWS settings name it.
+        #[schemars(title = "Region", extend("examples" = ["eu-central-1"]))]
+        region: Option<String>,
+        /// The key that holds the access token, in the secret's JSON.
+        #[serde(default = "Credentials::default_json_key")]
+        #[schemars(title = "Key in the secret")]
+        json_key: String,
+    },
     /// Use a personal access token.
     #[serde(rename = "PAT Credentials")]
     #[schemars(title = "Personal access token")]
@@ -81,6 +97,12 @@ enum Credentials {
         #[schemars(title = "Personal access token", extend("airbyte_secret" = true))]
         personal_access_token: String,
     },
+}
+
+impl Credentials {
+    fn default_json_key() -> String {
+        "token".to_owned()
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -136,12 +158,53 @@ const DEFAULT_REQUESTS_PER_MINUTE: u32 = 75;
 /// What the program needs, with every default decided.
 #[derive(Debug)]
 pub struct Settings {
-    pub token: Secret,
+    pub sign_in: SignIn,
+    /// What must not be told: everything secret in the config, and what a sync learns beside it.
+    pub secrets: Secrets,
+    pub file: ConfigFile,
     /// Gids; empty for every workspace that the token sees.
     pub workspaces: Vec<String>,
     pub start: Option<Moment>,
     pub archived_projects: ArchivedProjects,
     pub limits: Limits,
+}
+
+/// How to get an access token.
+#[derive(Debug, Clone)]
+pub enum SignIn {
+    Token(Secret),
+    OAuth(Authorization),
+    SecretsManager(SecretName),
+}
+
+/// Where in AWS Secrets Manager the access token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretName {
+    /// Name or ARN.
+    pub secret_id: String,
+    /// `None`: the ARN's, or that of the machine's settings.
+    pub region: Option<String>,
+    /// The key in the secret's JSON.
+    pub json_key: String,
+}
+
+/// The config as the platform gave it, to be given back with a change. It cannot be printed.
+#[derive(Clone)]
+pub struct ConfigFile(Value);
+
+impl ConfigFile {
+    /// The whole config with another refresh token, as the platform is to keep it.
+    pub fn with_refresh_token(&self, refresh_token: &Secret) -> Value {
+        let mut config = self.0.clone();
+        config["credentials"]["refresh_token"] = json!(refresh_token.for_the_platform());
+        config
+    }
+}
+
+impl fmt::Debug for ConfigFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ConfigFile")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,37 +224,19 @@ impl Settings {
                 error.column()
             ))
         })?;
+        let file = ConfigFile(value.clone());
         drop_nulls(&mut value);
         make_whole(&mut value);
         name_credentials(&mut value);
         check_against_spec(&value)?;
         let config: Config = serde_json::from_value(value)
             .map_err(|_| Failure::bug("the config fits the spec but not the program"))?;
-        Self::from_config(config)
+        Self::from_config(config, file)
     }
 
-    fn from_config(config: Config) -> Result<Self, Failure> {
-        let token = match (config.token, config.credentials) {
-            (Some(token), _) => token,
-            (None, Some(Credentials::PersonalAccessToken { personal_access_token })) => personal_access_token,
-            (None, Some(Credentials::OAuth { .. })) => {
-                return Err(Failure::config(
-                    "signing in with OAuth is not supported yet: use a personal access token, as `token` or as \
-                     `credentials` with `option_title` \"PAT Credentials\"",
-                ));
-            }
-            (None, None) => {
-                return Err(Failure::config(
-                    "the config has no `token`: give an Asana personal access token",
-                ));
-            }
-        };
-        let token = token.trim();
-        if token.is_empty() {
-            return Err(Failure::config(
-                "the access token is empty: paste an Asana personal access token into `token`",
-            ));
-        }
+    fn from_config(config: Config, file: ConfigFile) -> Result<Self, Failure> {
+        let secrets = Secrets::default();
+        let sign_in = sign_in(config.token, config.credentials, &secrets)?;
         let start = match config.start_date.as_deref().filter(|text| !text.is_empty()) {
             None => None,
             Some(text) => Some(Moment::parse(text).ok_or_else(|| {
@@ -201,7 +246,9 @@ impl Settings {
             })?),
         };
         Ok(Self {
-            token: Secret::new(token),
+            sign_in,
+            secrets,
+            file,
             workspaces: config.workspaces,
             start,
             archived_projects: if config.include_archived_projects {
@@ -211,6 +258,42 @@ impl Settings {
             },
             limits: limits(config.rate_limit),
         })
+    }
+}
+
+fn sign_in(
+    token: Option<String>,
+    credentials: Option<Credentials>,
+    secrets: &Secrets,
+) -> Result<SignIn, Failure> {
+    let secret = |text: &str, what: &str, place: &str| {
+        let secret = Secret::new(text);
+        if secret.is_empty() {
+            return Err(Failure::config(format!("the {what} is empty: paste it into `{place}`")));
+        }
+        secrets.learn(&secret);
+        Ok(secret)
+    };
+    match (token, credentials) {
+        (Some(token), _) => Ok(SignIn::Token(secret(&token, "access token", "token")?)),
+        (None, Some(Credentials::PersonalAccessToken { personal_access_token })) => {
+            let place = "credentials.personal_access_token";
+            Ok(SignIn::Token(secret(&personal_access_token, "access token", place)?))
+        }
+        (None, Some(Credentials::OAuth { client_id, client_secret, refresh_token })) => {
+            Ok(SignIn::OAuth(Authorization {
+                client_id: secret(&client_id, "client ID", "credentials.client_id")?,
+                client_secret: secret(&client_secret, "client secret", "credentials.client_secret")?,
+                refresh_token: secret(&refresh_token, "refresh token", "credentials.refresh_token")?,
+            }))
+        }
+        (None, Some(Credentials::SecretsManager { secret_id, region, json_key })) => {
+            let region = region.filter(|region| !region.is_empty());
+            Ok(SignIn::SecretsManager(SecretName { secret_id, region, json_key }))
+        }
+        (None, None) => {
+            Err(Failure::config("the config has no `token`: give an Asana personal access token"))
+        }
     }
 }
 
@@ -234,8 +317,51 @@ pub fn specification() -> ConnectorSpecification {
         supports_incremental: Some(true),
         supported_destination_sync_modes: None,
         protocol_version: Some("0.2.0".to_owned()),
-        advanced_auth: None,
+        advanced_auth: Some(advanced_auth()),
     }
+}
+
+/// What Airbyte's "Sign in" button needs: Asana's addresses and where the results go in the config. With all of it
+/// in the spec, the button works whatever the image is called.
+fn advanced_auth() -> Value {
+    let text_at = |path: &str| json!({"type": "string", "path_in_connector_config": ["credentials", path]});
+    let text = json!({"type": "string"});
+    json!({
+        "auth_flow_type": "oauth2.0",
+        "predicate_key": ["credentials", "option_title"],
+        "predicate_value": "OAuth Credentials",
+        "oauth_config_specification": {
+            "oauth_connector_input_specification": {
+                "consent_url": "https://app.asana.com/-/oauth_authorize?{{client_id_param}}&{{redirect_uri_param}}&response_type=code&{{scopes_param}}&{{state_param}}",
+                "scope": "default",
+                "access_token_url": "https://app.asana.com/-/oauth_token",
+                "access_token_headers": {"Content-Type": "application/x-www-form-urlencoded"},
+                "access_token_params": {
+                    "grant_type": "authorization_code",
+                    "code": "{{ auth_code_value }}",
+                    "client_id": "{{ client_id_value }}",
+                    "client_secret": "{{ client_secret_value }}",
+                    "redirect_uri": "{{ redirect_uri_value }}",
+                },
+                "extract_output": ["refresh_token"],
+            },
+            "complete_oauth_output_specification": {
+                "type": "object",
+                "additionalProperties": true,
+                "properties": {"refresh_token": text_at("refresh_token")},
+            },
+            "complete_oauth_server_input_specification": {
+                "type": "object",
+                "additionalProperties": true,
+                "properties": {"client_id": text, "client_secret": text},
+            },
+            "complete_oauth_server_output_specification": {
+                "type": "object",
+                "additionalProperties": true,
+                "properties": {"client_id": text_at("client_id"), "client_secret": text_at("client_secret")},
+            },
+        },
+    })
 }
 
 /// The spec's `connectionSpecification`.

@@ -13,7 +13,8 @@ use airbyte_protocol::record::{self, Envelope};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::asana::{Secret, Turn};
+use crate::asana::{Secret, Secrets, Turn};
+use crate::config::ConfigFile;
 use crate::error::Failure;
 use crate::moment::Moment;
 
@@ -50,6 +51,8 @@ pub enum Event {
         bytes: u64,
     },
     Failed(Failure),
+    /// Asana replaced the config's refresh token; the platform has to keep the new one.
+    RefreshTokenReplaced(Secret),
     Log {
         level: Level,
         text: String,
@@ -78,8 +81,14 @@ const WRITE: usize = 64 * 1024;
 /// # Errors
 ///
 /// When it cannot be written, as when the reader has gone.
-pub fn run(events: mpsc::Receiver<Event>, token: &Secret, output: impl Write) -> io::Result<()> {
-    Emitter { output, buffer: Vec::with_capacity(2 * WRITE), counts: Vec::new(), token }.drain(events)
+pub fn run(
+    events: mpsc::Receiver<Event>,
+    secrets: &Secrets,
+    config: &ConfigFile,
+    output: impl Write,
+) -> io::Result<()> {
+    let buffer = Vec::with_capacity(2 * WRITE);
+    Emitter { output, buffer, counts: Vec::new(), secrets, config }.drain(events)
 }
 
 /// stdout without the buffer that the standard library puts before it, which would write every line by itself.
@@ -96,9 +105,9 @@ pub fn stdout() -> io::Result<File> {
 /// # Errors
 ///
 /// When stdout cannot be written.
-pub fn one(message: &Message, token: Option<&Secret>) -> io::Result<()> {
+pub fn one(message: &Message, secrets: Option<&Secrets>) -> io::Result<()> {
     let line = message.to_line();
-    let line = token.map_or_else(|| line.clone(), |token| token.redact(&line));
+    let line = secrets.map_or_else(|| line.clone(), |secrets| secrets.redact(&line));
     let mut stdout = io::stdout().lock();
     stdout.write_all(line.as_bytes())?;
     stdout.flush()
@@ -109,7 +118,8 @@ struct Emitter<'a, Output> {
     buffer: Vec<u8>,
     /// Records since the stream's last STATE, and the stream's line head.
     counts: Vec<(&'static str, u64, Envelope)>,
-    token: &'a Secret,
+    secrets: &'a Secrets,
+    config: &'a ConfigFile,
 }
 
 impl<Output: Write> Emitter<'_, Output> {
@@ -168,6 +178,11 @@ impl<Output: Write> Emitter<'_, Output> {
                 self.line(&Message::estimate(estimate, now));
             }
             Event::Failed(failure) => self.line(&Message::error(failure.trace(), now)),
+            Event::RefreshTokenReplaced(refresh_token) => {
+                let config = self.config.with_refresh_token(&refresh_token);
+                // The platform keeps what is in it, so this is the one message that has secrets.
+                self.buffer.extend_from_slice(Message::new_config(config, now).to_line().as_bytes());
+            }
             Event::Log { level, text } => self.line(&Message::log(level, text)),
         }
     }
@@ -177,7 +192,7 @@ impl<Output: Write> Emitter<'_, Output> {
     }
 
     fn line(&mut self, message: &Message) {
-        self.buffer.extend_from_slice(self.token.redact(&message.to_line()).as_bytes());
+        self.buffer.extend_from_slice(self.secrets.redact(&message.to_line()).as_bytes());
     }
 }
 
@@ -203,12 +218,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::config::Settings;
 
     /// The lines that these events become, at the time 7.
     fn lines(events: impl IntoIterator<Item = Event>) -> Vec<Value> {
-        let token = Secret::new("2/1204/567:0123456789abcdef");
-        let mut emitter =
-            Emitter { output: io::sink(), buffer: Vec::new(), counts: Vec::new(), token: &token };
+        let settings = Settings::parse(r#"{"token": "2/1204/567:0123456789abcdef"}"#).unwrap();
+        let mut emitter = Emitter {
+            output: io::sink(),
+            buffer: Vec::new(),
+            counts: Vec::new(),
+            secrets: &settings.secrets,
+            config: &settings.file,
+        };
         events.into_iter().for_each(|event| emitter.take(event, 7));
         let text = String::from_utf8(emitter.buffer).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

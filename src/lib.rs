@@ -12,6 +12,7 @@ pub mod opt_fields;
 pub mod plan;
 pub mod read;
 pub mod schema;
+pub mod secrets_manager;
 pub mod state;
 pub mod stream;
 pub mod streams;

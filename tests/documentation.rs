@@ -124,7 +124,7 @@ fn each_config_in_the_pages_is_one_that_the_program_takes() {
         for block in blocks(&page, "json") {
             let value: serde_json::Value = serde_json::from_str(block)
                 .unwrap_or_else(|error| panic!("{}: {error}: {block}", path.display()));
-            // A catalog, a state, and the config of a destination.
+            // Catalogs, states, and the configs of the destination.
             if value.get("streams").is_some() || value.is_array() || value.get("catalog").is_some() {
                 continue;
             }

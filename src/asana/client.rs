@@ -15,8 +15,9 @@ use tokio::time::timeout;
 
 use super::fault::{Asked, Fault, Kind, Retry, beginning};
 use super::limiter::{Congestion, Limiter, Limits, MOST_IN_FLIGHT, Permit, Quota};
+use super::oauth::Exchange;
 use super::retry::{Patience, Wait, with_patience};
-use super::token::{Renewal, Secret, TokenSource};
+use super::token::{Renewal, Secret, Secrets, TokenSource};
 use crate::moment::Moment;
 
 /// Where Asana's API is.
@@ -75,6 +76,8 @@ pub struct Settings {
     /// [`DEFAULT_BASE_URL`], or what the operator's environment says.
     pub base_url: String,
     pub token: TokenSource,
+    /// Learns every secret that the client sends or gets.
+    pub secrets: Secrets,
     pub limits: Limits,
     pub patience: Patience,
     pub timeouts: Timeouts,
@@ -125,6 +128,8 @@ pub enum Notice {
     Retrying { endpoint: String, attempt: u32, wait: Duration, why: String },
     /// Asana announces a change of its API, in its own words; each announcement is told once.
     ChangeAnnounced { text: String },
+    /// Asana gave another refresh token, and the one in the config may be good no more.
+    RefreshTokenReplaced { refresh_token: Secret },
     /// Pages kept failing and are asked for with fewer records.
     SmallerPages { endpoint: String, limit: u32 },
     /// An offset expired; the listing begins again, and what was read of it is not given out again.
@@ -182,6 +187,7 @@ struct Shared {
     http: reqwest::Client,
     base_url: String,
     token: TokenSource,
+    secrets: Secrets,
     limiter: Arc<Limiter>,
     bodies: Arc<Semaphore>,
     time_for_body: Duration,
@@ -232,13 +238,15 @@ impl Client {
     /// With a text for people when the TLS configuration of the machine is not usable, such as a file of
     /// certificate authorities that cannot be read, or a proxy's address that is none.
     pub fn new(settings: Settings) -> Result<Self, String> {
+        settings.token.learn_by(&settings.secrets);
         let http = http_client(settings.timeouts)
-            .map_err(|error| settings.token.redact(&format!("cannot set up HTTPS: {}", chain(&error))))?;
+            .map_err(|error| settings.secrets.redact(&format!("cannot set up HTTPS: {}", chain(&error))))?;
         Ok(Self {
             shared: Arc::new(Shared {
                 http,
                 base_url: settings.base_url.trim_end_matches('/').to_owned(),
                 token: settings.token,
+                secrets: settings.secrets,
                 limiter: Limiter::new(settings.limits),
                 bodies: Arc::new(Semaphore::new(BODIES_AT_ONCE)),
                 time_for_body: settings.timeouts.body,
@@ -274,7 +282,7 @@ impl Client {
 
     /// `text` without the token.
     pub fn redact(&self, text: &str) -> String {
-        self.shared.token.redact(text)
+        self.shared.secrets.redact(text)
     }
 
     pub(super) fn notify(&self, notice: Notice) {
@@ -336,12 +344,19 @@ impl Client {
 impl Shared {
     /// Sends once, and once more with another token if the first is refused and there is another.
     async fn attempt(&self, request: &Request) -> Result<Body, Fault> {
-        let token = self.token.current().await;
+        let exchange = Exchange {
+            http: &self.http,
+            base_url: &self.base_url,
+            secrets: &self.secrets,
+            notices: &self.notices,
+        };
+        let token = self.token.current(exchange).await?;
         match self.send(request, &token).await {
             Err(fault)
-                if fault.kind == Kind::GiveToken && self.token.renew(&token).await == Renewal::Renewed =>
+                if fault.kind == Kind::GiveToken
+                    && self.token.renew(&token, exchange).await? == Renewal::Renewed =>
             {
-                self.send(request, &self.token.current().await).await
+                self.send(request, &self.token.current(exchange).await?).await
             }
             outcome => outcome,
         }
@@ -383,7 +398,7 @@ impl Shared {
             (400..=499, Err(fault)) if !matches!(status, 401 | 429) => return Err(fault),
             (_, Err(_)) => Bytes::new(),
         };
-        let body = self.token.redact(&String::from_utf8_lossy(&body));
+        let body = self.secrets.redact(&String::from_utf8_lossy(&body));
         let mut fault = Fault::of_answer(status, body.as_bytes(), retry_after, &asked);
         if let Some(host) = headers.get(LOCATION).and_then(redirect_host) {
             fault.message = format!("a redirect to {host}, which is not followed");
@@ -407,7 +422,7 @@ impl Shared {
     /// Asana announces changes of its API in this header, which can be there several times.
     fn tell_changes(&self, headers: &HeaderMap) {
         for value in headers.get_all("asana-change") {
-            let text = self.token.redact(&String::from_utf8_lossy(value.as_bytes()));
+            let text = self.secrets.redact(&String::from_utf8_lossy(value.as_bytes()));
             let mut changes = lock(&self.changes);
             if changes.len() < MOST_CHANGES && changes.insert(text.clone()) {
                 drop(self.notices.send(Notice::ChangeAnnounced { text }));
@@ -424,13 +439,13 @@ impl Shared {
     }
 
     fn distrust(&self, Garbage { expected, body }: Garbage, request: &Request) -> Fault {
-        let got = beginning(self.token.redact(&body).as_bytes());
+        let got = beginning(self.secrets.redact(&body).as_bytes());
         let message = format!("expected {expected}, got: {got}");
         self.shown(Fault::new(Kind::DistrustAnswer, Some(200), message, &request.asked()))
     }
 
     fn shown(&self, fault: Fault) -> Fault {
-        fault.shown(|text| self.token.redact(text))
+        fault.shown(|text| self.secrets.redact(text))
     }
 }
 
@@ -460,6 +475,13 @@ fn http_client(timeouts: Timeouts) -> reqwest::Result<reqwest::Client> {
         let roots = roots.map(|root| reqwest::Certificate::from_der(root)).collect::<Result<Vec<_>, _>>()?;
         builder().tls_certs_only(roots).build()
     })
+}
+
+/// Names and values as HTML forms send them.
+pub(super) fn form(fields: &[(&str, &str)]) -> String {
+    let pairs =
+        fields.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+    pairs.collect::<Vec<_>>().join("&")
 }
 
 fn authorization(token: &Secret, asked: &Asked) -> Result<HeaderValue, Fault> {
@@ -507,7 +529,7 @@ async fn body_of(mut answer: reqwest::Response) -> Result<Bytes, Broken> {
 }
 
 /// The fault of a request that got no answer, or not all of it.
-fn fault_of(error: reqwest::Error, asked: &Asked) -> Fault {
+pub(super) fn fault_of(error: reqwest::Error, asked: &Asked) -> Fault {
     let error = error.without_url();
     let message = chain(&error);
     let kind = if is_untrusted(&error) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::oauth::TOKEN_PATH;
 use super::object::Object;
 use crate::moment::Moment;
 
@@ -32,6 +33,8 @@ pub struct Fault {
 pub enum Kind {
     /// 401: give a token that is valid.
     GiveToken,
+    /// OAuth's refusal: sign in with Asana again.
+    SignInAgain,
     /// 402: the plan of the workspace does not include this.
     UpgradePlan,
     /// 403: the token's user may not see this.
@@ -204,6 +207,7 @@ impl Fault {
                 _ => Retry::WithBackoff,
             },
             Kind::GiveToken
+            | Kind::SignInAgain
             | Kind::UpgradePlan
             | Kind::GrantAccess
             | Kind::LeaveOut
@@ -222,6 +226,7 @@ impl Fault {
     pub fn class(&self) -> Class {
         match self.kind {
             Kind::GiveToken
+            | Kind::SignInAgain
             | Kind::UpgradePlan
             | Kind::GrantAccess
             | Kind::LeaveOut
@@ -247,6 +252,9 @@ impl Fault {
         match self.kind {
             Kind::GiveToken => {
                 "Check that the token is complete, not revoked, and that the workspace allows tokens and this app."
+            }
+            Kind::SignInAgain => {
+                "Sign in with Asana again: the refresh token, the client ID or the client secret is not good any more."
             }
             Kind::UpgradePlan => "This needs a higher Asana plan; deselect the stream to silence this.",
             Kind::GrantAccess => {
@@ -289,7 +297,7 @@ impl Fault {
 
     fn reason(&self) -> Reason {
         match self.kind {
-            Kind::GiveToken => Reason::TokenRefused,
+            Kind::GiveToken | Kind::SignInAgain => Reason::TokenRefused,
             Kind::UpgradePlan => Reason::PlanTooLow,
             Kind::GrantAccess => Reason::NoAccess,
             Kind::LeaveOut => Reason::NotFound,
@@ -317,6 +325,7 @@ pub fn consequence(fault: &Fault, place: Place) -> Consequence {
     match (&fault.kind, place) {
         (
             Kind::GiveToken
+            | Kind::SignInAgain
             | Kind::AskFromElsewhere
             | Kind::RunAgainLater { .. }
             | Kind::TrustServer
@@ -345,7 +354,8 @@ pub fn consequence(fault: &Fault, place: Place) -> Consequence {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "GET {}", self.path)?;
+        let method = if self.endpoint == TOKEN_PATH { "POST" } else { "GET" };
+        write!(formatter, "{method} {}", self.path)?;
         if let Some(status) = self.status {
             write!(formatter, " answered {status}")?;
         }

@@ -5,6 +5,7 @@ mod client;
 mod encoded;
 mod fault;
 mod limiter;
+mod oauth;
 mod object;
 mod page;
 mod retry;
@@ -17,6 +18,7 @@ pub use limiter::{
     Congestion, FREE_PER_MINUTE, Limiter, Limits, MOST_IN_FLIGHT, PAID_PER_MINUTE, Pace, Permit, Quota,
     Rejection, SEARCHES_PER_MINUTE, Ticket,
 };
+pub use oauth::{Authorization, OAuth};
 pub use page::{Page, Pages, get_one};
 pub use retry::Patience;
-pub use token::{Renewal, Secret, TokenSource};
+pub use token::{Renewal, Secret, Secrets, TokenSource};

@@ -2,10 +2,13 @@
 //! holds from any text. Knows no request but its own.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::encoded;
+use super::fault::Fault;
+use super::oauth::{Exchange, OAuth};
 
 /// What stands where a secret stood.
 const REDACTED: &str = "[redacted]";
@@ -32,7 +35,7 @@ const TELLING: usize = 16;
 /// let secret = source_asana::asana::Secret::new("1/42:abc");
 /// assert_eq!(format!("{secret:?}"), "Secret([redacted])");
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -43,6 +46,11 @@ impl Secret {
 
     /// The secret itself, for the one place that sends it.
     pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The secret itself, for the platform that keeps it in the config.
+    pub fn for_the_platform(&self) -> &str {
         &self.0
     }
 
@@ -126,11 +134,39 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// All secrets of a run, for their removal from any text. Clones share them, so that one which is learned in the
+/// middle of a sync is kept from then on, wherever it might be told.
+#[derive(Clone, Default)]
+pub struct Secrets(Arc<RwLock<Vec<Secret>>>);
+
+impl Secrets {
+    pub fn learn(&self, secret: &Secret) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if !secret.is_empty() && !known.contains(secret) {
+            known.push(secret.clone());
+        }
+    }
+
+    /// `text` without any of the secrets.
+    pub fn redact(&self, text: &str) -> String {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.iter().fold(text.to_owned(), |text, secret| secret.redact(&text))
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Secrets({REDACTED})")
+    }
+}
+
 /// Where the token of a request comes from.
 #[derive(Debug)]
 pub enum TokenSource {
     /// A personal access token or that of a service account: it stays until it is revoked.
     Static(Secret),
+    /// An app that a person allowed in.
+    OAuth(OAuth),
 }
 
 /// What came of asking for another token after one was refused.
@@ -144,24 +180,26 @@ pub enum Renewal {
 
 impl TokenSource {
     /// The token to send now.
-    pub async fn current(&self) -> Secret {
+    pub(super) async fn current(&self, exchange: Exchange<'_>) -> Result<Secret, Fault> {
         match self {
-            Self::Static(token) => token.clone(),
+            Self::Static(token) => Ok(token.clone()),
+            Self::OAuth(oauth) => oauth.current(exchange).await,
         }
     }
 
-    /// Gets another token in place of one that Asana refused. If that one has been replaced meanwhile, the
-    /// replacement is the renewal.
-    pub async fn renew(&self, _refused: &Secret) -> Renewal {
+    /// Gets another token in place of one that Asana refused.
+    pub(super) async fn renew(&self, refused: &Secret, exchange: Exchange<'_>) -> Result<Renewal, Fault> {
         match self {
-            Self::Static(_) => Renewal::NotPossible,
+            Self::Static(_) => Ok(Renewal::NotPossible),
+            Self::OAuth(oauth) => oauth.renew(refused, exchange).await,
         }
     }
 
-    /// `text` without any secret that this source holds.
-    pub fn redact(&self, text: &str) -> String {
+    /// Tells the secrets that this source begins with.
+    pub(super) fn learn_by(&self, secrets: &Secrets) {
         match self {
-            Self::Static(token) => token.redact(text),
+            Self::Static(token) => secrets.learn(token),
+            Self::OAuth(oauth) => oauth.learn_by(secrets),
         }
     }
 }

@@ -6,8 +6,8 @@ use airbyte_protocol::Message;
 use airbyte_protocol::message::{CheckStatus, ConnectionStatus};
 use serde::Deserialize;
 
-use super::{Ending, Trouble, block_on, connect, settings};
-use crate::asana::{self, Patience, Request, Timeouts};
+use super::{Ending, Trouble, block_on, connect, settings, tell};
+use crate::asana::{self, Notice, Patience, Request, Timeouts};
 use crate::config::Settings;
 use crate::emit;
 use crate::error::{Class, Failure};
@@ -28,9 +28,9 @@ struct Workspace {
 
 pub(super) fn run(config: &Path) -> Result<Ending, Trouble> {
     // A config that cannot work is an answer, not an accident: FAILED, and exit code 0.
-    let (result, token) = match settings(config) {
+    let (result, secrets) = match settings(config) {
         Err(failure) => (Err(failure), None),
-        Ok(settings) => (ask(&settings), Some(settings.token)),
+        Ok(settings) => (ask(&settings)?, Some(settings.secrets)),
     };
     let connection_status = match result {
         Ok(message) => ConnectionStatus { status: CheckStatus::Succeeded, message: Some(message) },
@@ -39,17 +39,29 @@ pub(super) fn run(config: &Path) -> Result<Ending, Trouble> {
         }
         Err(failure) => return Err(Trouble::Expected(failure)),
     };
-    emit::one(&Message::ConnectionStatus { connection_status }, token.as_ref())?;
+    emit::one(&Message::ConnectionStatus { connection_status }, secrets.as_ref())?;
     Ok(Ending::Done)
 }
 
-fn ask(settings: &Settings) -> Result<String, Failure> {
-    let (client, _notices) = connect(settings, Patience::brief(), Timeouts::brief())?;
+/// Asana's word on the token's user. What else it said that the platform has to keep is told at once.
+fn ask(settings: &Settings) -> Result<Result<String, Failure>, Trouble> {
+    let (client, mut notices) = match connect(settings, Patience::brief(), Timeouts::brief()) {
+        Ok(connected) => connected,
+        Err(failure) => return Ok(Err(failure)),
+    };
     let request = Request::new("/users/me", "/users/me").query("opt_fields", "name,email,workspaces.name");
-    let answer = block_on(asana::get_one(&client, &request))?.map_err(|fault| Failure::of(&fault))?;
-    let me: Me = serde_json::from_str(&answer)
-        .map_err(|_| Failure::transient("Asana's answer about the token's user is not what it documents"))?;
-    verdict(&me, &settings.workspaces)
+    let answer = block_on(asana::get_one(&client, &request))?;
+    while let Ok(notice) = notices.try_recv() {
+        if let Notice::RefreshTokenReplaced { refresh_token } = notice {
+            tell(&Message::new_config(settings.file.with_refresh_token(&refresh_token), emit::now()))?;
+        }
+    }
+    Ok(answer.map_err(|fault| Failure::of(&fault)).and_then(|answer| {
+        let me: Me = serde_json::from_str(&answer).map_err(|_| {
+            Failure::transient("Asana's answer about the token's user is not what it documents")
+        })?;
+        verdict(&me, &settings.workspaces)
+    }))
 }
 
 fn verdict(me: &Me, wanted: &[String]) -> Result<String, Failure> {

@@ -16,10 +16,11 @@ use airbyte_protocol::message::Level;
 use clap::{Parser, Subcommand};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
-use crate::asana::{self, Client, DEFAULT_BASE_URL, Notice, Patience, Secret, Timeouts, TokenSource};
-use crate::config::Settings;
+use crate::asana::{self, Client, DEFAULT_BASE_URL, Notice, OAuth, Patience, Secrets, Timeouts, TokenSource};
+use crate::config::{Settings, SignIn};
 use crate::emit;
 use crate::error::Failure;
+use crate::secrets_manager;
 use stop::Stop;
 
 /// Reads an Asana account as an Airbyte source.
@@ -144,8 +145,8 @@ fn tell_failure(failure: &Failure) -> io::Result<()> {
     tell(&Message::error(failure.trace(), emit::now()))
 }
 
-fn log(level: Level, text: &str, token: &Secret) -> io::Result<()> {
-    emit::one(&Message::log(level, text), Some(token))
+fn log(level: Level, text: &str, secrets: &Secrets) -> io::Result<()> {
+    emit::one(&Message::log(level, text), Some(secrets))
 }
 
 fn settings(path: &Path) -> Result<Settings, Failure> {
@@ -171,7 +172,8 @@ fn connect(
     let (notices, receiver) = mpsc::unbounded_channel();
     let client = Client::new(asana::Settings {
         base_url,
-        token: TokenSource::Static(settings.token.clone()),
+        token: token_source(settings)?,
+        secrets: settings.secrets.clone(),
         limits: settings.limits,
         patience,
         timeouts,
@@ -179,6 +181,18 @@ fn connect(
     })
     .map_err(Failure::config)?;
     Ok((client, receiver))
+}
+
+fn token_source(settings: &Settings) -> Result<TokenSource, Failure> {
+    match &settings.sign_in {
+        SignIn::Token(token) => Ok(TokenSource::Static(token.clone())),
+        SignIn::OAuth(authorization) => Ok(TokenSource::OAuth(OAuth::new(authorization.clone()))),
+        SignIn::SecretsManager(name) => {
+            let token = block_on(secrets_manager::token(name))??;
+            settings.secrets.learn(&token);
+            Ok(TokenSource::Static(token))
+        }
+    }
 }
 
 /// Runs a future on this thread.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::stop::Stop;
 use super::{Ending, Trouble, block_on, connect, file, log, settings, tell_failure};
-use crate::asana::{Patience, Secret, Timeouts};
+use crate::asana::{Patience, Secrets, Timeouts};
 use crate::emit;
 use crate::error::Failure;
 use crate::plan::{Plan, UnknownStream};
@@ -26,7 +26,7 @@ pub(super) fn run(
 ) -> Result<Ending, Trouble> {
     let settings = settings(config)?;
     let (plan, unknown) = Plan::new(&configured_catalog(catalog)?);
-    let states = states(&plan, state, &settings.token)?;
+    let states = states(&plan, state, &settings.secrets)?;
     let (client, notices) = connect(&settings, Patience::default(), Timeouts::default())?;
     let stdout = emit::stdout()?;
     let stop = async {
@@ -70,14 +70,14 @@ fn unknown_stream(unknown: &UnknownStream) -> Failure {
 
 /// The state of every stream of the plan; what cannot be used is told, and stops the sync where going on from
 /// nothing would be wrong.
-fn states(plan: &Plan, path: Option<&Path>, token: &Secret) -> Result<Vec<StreamState>, Trouble> {
+fn states(plan: &Plan, path: Option<&Path>, secrets: &Secrets) -> Result<Vec<StreamState>, Trouble> {
     let mut given: BTreeMap<String, Value> = BTreeMap::new();
     if let Some(path) = path {
         let parsed = state_file::parse_file(&file(path, "state")?).map_err(|why| {
             Failure::config(format!("the state file {} cannot be used: {}", path.display(), why.0))
         })?;
         for sentence in &parsed.passed_over {
-            log(Level::Warn, &format!("{sentence}: passed over"), token)?;
+            log(Level::Warn, &format!("{sentence}: passed over"), secrets)?;
         }
         given = parsed.streams;
     }
@@ -91,7 +91,7 @@ fn states(plan: &Plan, path: Option<&Path>, token: &Secret) -> Result<Vec<Stream
                 log(
                     Level::Info,
                     &format!("{name}: its state {why}, so it is read from the beginning"),
-                    token,
+                    secrets,
                 )?;
                 StreamState::default()
             }

@@ -45,8 +45,8 @@ pub async fn sync(
     output: impl Write + Send + 'static,
 ) -> (Outcome, thread::Result<io::Result<()>>) {
     let (sender, receiver) = mpsc::channel(emit::QUEUE);
-    let token = settings.token.clone();
-    let writer = thread::spawn(move || emit::run(receiver, &token, output));
+    let (secrets, config) = (settings.secrets.clone(), settings.file.clone());
+    let writer = thread::spawn(move || emit::run(receiver, &secrets, &config, output));
     let now = || Moment::from_unix_milliseconds(emit::now());
     let outcome = walk::Walk::new(plan, settings, client, states, sender, now).run(notices, stop).await;
     (outcome, writer.join())

@@ -43,6 +43,9 @@ impl Walk<'_> {
                     format!("{endpoint}: attempt {attempt} failed ({why}); trying again in {wait:.1} s");
                 self.log(Level::Info, text);
             }
+            Notice::RefreshTokenReplaced { refresh_token } => {
+                self.outbox.push_back(Event::RefreshTokenReplaced(refresh_token));
+            }
             Notice::ChangeAnnounced { text } => {
                 self.log(Level::Info, format!("Asana announces a change of its API: {text}"));
             }
@@ -202,6 +205,7 @@ mod tests {
         let client = Client::new(asana::Settings {
             base_url: "http://127.0.0.1:9".to_owned(),
             token: TokenSource::Static(Secret::new("x")),
+            secrets: settings.secrets.clone(),
             limits: settings.limits,
             patience: Patience::default(),
             timeouts: Timeouts::default(),

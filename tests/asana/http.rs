@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use source_asana::asana::{
-    Client, Fault, Kind, Limits, Notice, Patience, Request, Secret, Settings, Timeouts, TokenSource, get_one,
+    Client, Fault, Kind, Limits, Notice, Patience, Request, Secret, Secrets, Settings, Timeouts, TokenSource,
+    get_one,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
@@ -29,6 +30,7 @@ pub fn settings(base_url: String) -> (Settings, UnboundedReceiver<Notice>) {
     let settings = Settings {
         base_url,
         token: TokenSource::Static(Secret::new(TOKEN)),
+        secrets: Secrets::default(),
         limits: Limits::fixed(60_000_000),
         patience,
         timeouts: Timeouts::default(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use airbyte_protocol::catalog::ConfiguredCatalog;
 use airbyte_protocol::state as state_file;
 use serde_json::{Value, json};
-use source_asana::asana::{self, Client, Patience, Timeouts, TokenSource};
+use source_asana::asana::{self, Client, Patience, Secret, Timeouts, TokenSource};
 use source_asana::config::Settings;
 use source_asana::plan::Plan;
 use source_asana::read;
@@ -79,7 +79,8 @@ impl InProcess {
             let (notices, receiver) = mpsc::unbounded_channel();
             let client = Client::new(asana::Settings {
                 base_url: self.base_url.clone(),
-                token: TokenSource::Static(settings.token.clone()),
+                token: TokenSource::Static(Secret::new(TOKEN)),
+                secrets: settings.secrets.clone(),
                 limits: settings.limits,
                 patience: self.patience.clone(),
                 timeouts: self.timeouts,

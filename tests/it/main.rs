@@ -15,3 +15,4 @@ mod official;
 mod read_full;
 mod selection;
 mod shutdown;
+mod sign_in;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::gid::{Gid, Kind};
+use crate::oauth::App;
 use crate::time::Clock;
 
 /// A simulator's settings. [`Options::default`] has one token, [`DEFAULT_TOKEN`], of the main user on a paid
@@ -10,6 +11,8 @@ use crate::time::Clock;
 #[derive(Debug)]
 pub struct Options {
     pub tokens: Vec<Token>,
+    /// An app that gets its tokens by OAuth.
+    pub app: Option<App>,
     /// `None`: the system's time.
     pub clock: Option<Clock>,
     pub limits: Limits,
@@ -38,6 +41,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             tokens: vec![Token::new(DEFAULT_TOKEN, Plan::Paid)],
+            app: None,
             clock: None,
             limits: Limits::default(),
             latency: Duration::ZERO,

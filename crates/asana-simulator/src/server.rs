@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::control;
 use crate::fault::Fault;
 use crate::line::{Breaker, End, Line, Pieces};
+use crate::oauth;
 use crate::options::Control;
 use crate::reply::Reply;
 use crate::state::{Arrival, SimulatorState};
@@ -90,6 +91,12 @@ async fn serve(
                 base_url,
             };
             state.handle(&arrival).await
+        }
+        None if path == oauth::PATH => {
+            let form = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let form = String::from_utf8_lossy(&form);
+            let (status, body) = state.grants.grant(state.options.app.as_ref(), &form, state.clock.now());
+            Reply { status, headers: Vec::new(), body, fault: None }
         }
         None => {
             let path = path.strip_prefix(CONTROL).filter(|_| state.options.control == Control::On);

@@ -84,6 +84,11 @@ impl Simulator {
         self.state.log().records.clear();
     }
 
+    /// How many refresh tokens have been exchanged for access tokens.
+    pub fn exchanges(&self) -> u32 {
+        self.state.grants.count()
+    }
+
     /// Looks at the world.
     pub fn world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
         self.state.look(look)

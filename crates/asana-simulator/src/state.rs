@@ -10,6 +10,7 @@ use crate::edit::Editor;
 use crate::fault::{Fault, Faults};
 use crate::gid::{Gid, Kind};
 use crate::limiter::{Limiter, Sort};
+use crate::oauth::Grants;
 use crate::opt_fields::Selection;
 use crate::options::{Account, Options, Token};
 use crate::query::Query;
@@ -29,6 +30,7 @@ pub struct SimulatorState {
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) log: Mutex<Log>,
+    pub(crate) grants: Grants,
     limiters: Mutex<HashMap<String, Limiter>>,
     selections: Mutex<HashMap<String, Arc<Selection>>>,
     /// Made by the first search, or before the first edit that it must not know of at once.
@@ -59,6 +61,7 @@ impl SimulatorState {
             clock,
             faults: Faults::default(),
             log: Mutex::default(),
+            grants: Grants::default(),
             limiters: Mutex::default(),
             selections: Mutex::default(),
             index: Mutex::default(),
@@ -132,7 +135,7 @@ impl SimulatorState {
             tokio::time::sleep(pause).await;
         }
         let selection = query.get("opt_fields").map(|text| self.selection(text));
-        let outcome = self.answered(arrival, route, query, twist, token, selection.as_deref());
+        let outcome = self.answered(arrival, route, query, twist, &token, selection.as_deref());
         let rows = outcome.as_ref().map_or(0, |(_, rows)| *rows);
         slot.cost = rows as u64 * selection.map_or(1, |selection| selection.weight());
         outcome
@@ -167,9 +170,10 @@ impl SimulatorState {
         Ok((Reply { status: 200, headers: Vec::new(), body: answer.body, fault: None }, answer.rows))
     }
 
-    pub(crate) fn token(&self, authorization: Option<&str>) -> Option<&Token> {
+    pub(crate) fn token(&self, authorization: Option<&str>) -> Option<Token> {
         let given = bearer(authorization?)?;
-        self.options.tokens.iter().find(|token| token.text == given)
+        let known = self.options.tokens.iter().find(|token| token.text == given).cloned();
+        known.or_else(|| self.grants.find(given, self.clock.now()))
     }
 
     fn selection(&self, text: &str) -> Arc<Selection> {

@@ -1,0 +1,102 @@
+//! Asana's OAuth token endpoint: a refresh token in, an access token out. Knows no resource.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::options::Token;
+use crate::query::Query;
+use crate::time::Timestamp;
+
+/// The path of the endpoint, which is not below the API's.
+pub(crate) const PATH: &str = "/-/oauth_token";
+
+/// An app that may sign in for a user.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub client_id: String,
+    pub client_secret: String,
+    /// The refresh token that is good at the start.
+    pub refresh_token: String,
+    pub refresh: Refresh,
+    /// How long an access token is good for; virtual time. Asana's are good for an hour.
+    pub lifetime: Duration,
+    /// Whose eyes the access tokens see with; its text begins theirs.
+    pub token: Token,
+}
+
+/// What becomes of a refresh token when it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresh {
+    /// It stays good, and the answer names none: Asana's way.
+    Kept,
+    /// The answer names another, and the used one is good no more.
+    Replaced,
+}
+
+/// The access tokens that were given out.
+#[derive(Debug, Default)]
+pub(crate) struct Grants {
+    given: Mutex<Given>,
+}
+
+#[derive(Debug, Default)]
+struct Given {
+    count: u32,
+    /// `None`: the app's first one.
+    refresh_token: Option<String>,
+    live: Vec<(Token, Timestamp)>,
+}
+
+impl Grants {
+    /// Answers a request to the endpoint: status and body.
+    pub(crate) fn grant(&self, app: Option<&App>, form: &str, now: Timestamp) -> (u16, String) {
+        let form = Query::parse(form);
+        let Some(app) = app else { return refused("invalid_client") };
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if form.get("grant_type") != Some("refresh_token") {
+            return refused("unsupported_grant_type");
+        }
+        let is_client = form.get("client_id") == Some(&app.client_id)
+            && form.get("client_secret") == Some(&app.client_secret);
+        if !is_client {
+            return refused("invalid_client");
+        }
+        let good = given.refresh_token.as_deref().unwrap_or(&app.refresh_token);
+        if form.get("refresh_token") != Some(good) {
+            return refused("invalid_grant");
+        }
+        given.count += 1;
+        let count = given.count;
+        let mut token = app.token.clone();
+        token.text = format!("{}-{count}", token.text);
+        let mut answer = json!({"access_token": token.text, "token_type": "bearer",
+            "expires_in": app.lifetime.as_secs()});
+        if app.refresh == Refresh::Replaced {
+            let next = format!("{}-{count}", app.refresh_token);
+            answer["refresh_token"] = json!(next);
+            given.refresh_token = Some(next);
+        }
+        given.live.push((token, now.plus(app.lifetime)));
+        (200, answer.to_string())
+    }
+
+    /// How many access tokens were given out.
+    pub(crate) fn count(&self) -> u32 {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+
+    /// The access token with this text, while it is good.
+    pub(crate) fn find(&self, text: &str, now: Timestamp) -> Option<Token> {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.live.retain(|(_, until)| *until > now);
+        given.live.iter().find(|(token, _)| token.text == text).map(|(token, _)| token.clone())
+    }
+}
+
+/// OAuth's error body, as the standard has it.
+fn refused(error: &str) -> (u16, String) {
+    let status = if error == "invalid_client" { 401 } else { 400 };
+    (status, json!({"error": error, "error_description": "The request was refused."}).to_string())
+}

@@ -1,0 +1,156 @@
+//! Access tokens by OAuth 2: a refresh token is exchanged for one, again and again, because Asana's live for an hour.
+//! Knows no API request and no config.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::CONTENT_TYPE;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
+
+use super::client::{Notice, fault_of, form};
+use super::fault::{Asked, Fault, Kind};
+use super::token::{Renewal, Secret, Secrets};
+
+/// The path of Asana's token endpoint, which is on the API's host but not below the API's path (Asana's page on
+/// OAuth).
+pub(super) const TOKEN_PATH: &str = "/-/oauth_token";
+/// A token that is about to expire is renewed before a request is spent on it.
+const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
+/// How long an access token lives where the answer does not say: Asana's page on OAuth.
+const LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// What a person was given when the app was allowed in.
+#[derive(Debug, Clone)]
+pub struct Authorization {
+    pub client_id: Secret,
+    pub client_secret: Secret,
+    pub refresh_token: Secret,
+}
+
+/// Exchanges refresh tokens for access tokens.
+#[derive(Debug)]
+pub struct OAuth {
+    client_id: Secret,
+    client_secret: Secret,
+    /// Held during an exchange, so that requests that find their token refused together lead to one.
+    grant: Mutex<Grant>,
+}
+
+#[derive(Debug)]
+struct Grant {
+    refresh_token: Secret,
+    /// The access token and when it expires.
+    access_token: Option<(Secret, Instant)>,
+}
+
+/// What an exchange needs of the client that wants the token.
+#[derive(Clone, Copy)]
+pub(super) struct Exchange<'a> {
+    pub http: &'a reqwest::Client,
+    pub base_url: &'a str,
+    pub secrets: &'a Secrets,
+    pub notices: &'a UnboundedSender<Notice>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: String,
+    expires_in: Option<u64>,
+    refresh_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+    error_description: Option<String>,
+}
+
+impl OAuth {
+    pub fn new(authorization: Authorization) -> Self {
+        let Authorization { client_id, client_secret, refresh_token } = authorization;
+        Self { client_id, client_secret, grant: Mutex::new(Grant { refresh_token, access_token: None }) }
+    }
+
+    /// The secrets that are known from the start.
+    pub(super) fn learn_by(&self, secrets: &Secrets) {
+        secrets.learn(&self.client_secret);
+        if let Ok(grant) = self.grant.try_lock() {
+            secrets.learn(&grant.refresh_token);
+        }
+    }
+
+    /// An access token that is good for a while yet.
+    pub(super) async fn current(&self, exchange: Exchange<'_>) -> Result<Secret, Fault> {
+        let mut grant = self.grant.lock().await;
+        match &grant.access_token {
+            Some((token, expires)) if *expires > Instant::now() + BEFORE_EXPIRY => Ok(token.clone()),
+            _ => self.exchange(&mut grant, exchange).await,
+        }
+    }
+
+    /// Gets another access token in place of one that Asana refused. If it has been replaced meanwhile, the
+    /// replacement is the renewal.
+    pub(super) async fn renew(&self, refused: &Secret, exchange: Exchange<'_>) -> Result<Renewal, Fault> {
+        let mut grant = self.grant.lock().await;
+        let is_current = grant.access_token.as_ref().is_some_and(|(token, _)| token == refused);
+        if is_current {
+            grant.access_token = None;
+            self.exchange(&mut grant, exchange).await?;
+        }
+        Ok(Renewal::Renewed)
+    }
+
+    async fn exchange(&self, grant: &mut Grant, exchange: Exchange<'_>) -> Result<Secret, Fault> {
+        let asked = Asked { endpoint: TOKEN_PATH.into(), path: TOKEN_PATH.to_owned() };
+        let url = Url::parse(exchange.base_url).and_then(|url| url.join(TOKEN_PATH));
+        let url = url.map_err(|error| Fault::new(Kind::DistrustAnswer, None, error.to_string(), &asked))?;
+        let body = form(&[
+            ("grant_type", "refresh_token"),
+            ("client_id", self.client_id.expose()),
+            ("client_secret", self.client_secret.expose()),
+            ("refresh_token", grant.refresh_token.expose()),
+        ]);
+        let shown = |fault: Fault| fault.shown(|text| exchange.secrets.redact(text));
+        let unreachable = |error| shown(fault_of(error, &asked));
+        let request =
+            exchange.http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        let answer = request.send().await.map_err(unreachable)?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(unreachable)?;
+        match status {
+            200 => {}
+            // OAuth's own refusals; https://www.rfc-editor.org/rfc/rfc6749#section-5.2.
+            400 | 401 => return Err(shown(refusal(status, &body, &asked))),
+            _ => return Err(shown(Fault::of_answer(status, &body, None, &asked))),
+        }
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
+            Fault::new(Kind::DistrustAnswer, Some(status), "expected an access token, got none", &asked)
+        })?;
+        let token = Secret::new(&answer.access_token);
+        exchange.secrets.learn(&token);
+        if let Some(refresh_token) = answer.refresh_token.map(|text| Secret::new(&text))
+            && refresh_token != grant.refresh_token
+        {
+            exchange.secrets.learn(&refresh_token);
+            grant.refresh_token = refresh_token.clone();
+            // Nobody has to listen.
+            drop(exchange.notices.send(Notice::RefreshTokenReplaced { refresh_token }));
+        }
+        let lifetime = answer.expires_in.map_or(LIFETIME, Duration::from_secs);
+        grant.access_token = Some((token.clone(), Instant::now() + lifetime));
+        Ok(token)
+    }
+}
+
+fn refusal(status: u16, body: &[u8], asked: &Asked) -> Fault {
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(Refusal { error, error_description }) => {
+            let description = error_description.map(|text| format!(": {text}")).unwrap_or_default();
+            Fault::new(Kind::SignInAgain, Some(status), format!("{error}{description}"), asked)
+        }
+        Err(_) => Fault::new(Kind::DistrustAnswer, Some(status), "expected OAuth's word on why", asked),
+    }
+}
