@@ -123,14 +123,14 @@ enum RateLimit {
     #[schemars(title = "Requests per minute")]
     Fixed {
         /// 75 is gentle on any plan. Asana's own limits are 150 on free plans and 1,500 on paid ones.
-        #[schemars(title = "Requests per minute", range(min = 1), extend("default" = 75))]
+        #[schemars(title = "Requests per minute", range(min = 1, max = 1_000_000), extend("default" = 75))]
         requests_per_minute: u32,
     },
     /// Find the pace that Asana grants, up to a ceiling, and yield to other users of the token.
     #[schemars(title = "Adaptive")]
     Adaptive {
         /// The highest pace to try.
-        #[schemars(title = "At most, per minute", range(min = 1), extend("default" = 1500))]
+        #[schemars(title = "At most, per minute", range(min = 1, max = 1_000_000), extend("default" = 1500))]
         at_most_per_minute: u32,
     },
     /// A share of your plan's quota, the rest of which stays free for other users of the token.
@@ -250,6 +250,7 @@ impl Settings {
         })?;
         let file = ConfigFile(value.clone());
         drop_nulls(&mut value);
+        make_whole(&mut value);
         name_credentials(&mut value);
         check_against_spec(&value)?;
         let config: Config = serde_json::from_value(value)
@@ -447,6 +448,22 @@ fn drop_nulls(config: &mut Value) {
     }
 }
 
+/// To JSON Schema 75.0 is a whole number, and some languages write one so.
+fn make_whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            // Larger ones are beyond every maximum anyway.
+            let whole = number.as_f64().filter(|_| number.is_f64()).filter(|float| float.fract() == 0.0);
+            if let Some(float) = whole.filter(|float| float.abs() < f64::from(u32::MAX)) {
+                *value = json!(float as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_whole),
+        Value::Object(fields) => fields.values_mut().for_each(make_whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
 /// Configs of Airbyte's own connector may leave `option_title` to the fields that are there.
 fn name_credentials(config: &mut Value) {
     let Some(Value::Object(credentials)) = config.get_mut("credentials") else { return };
@@ -540,5 +557,46 @@ fn type_phrase(kind: &str) -> String {
         Some("number") => "a number".to_owned(),
         Some("boolean") => "true or false".to_owned(),
         Some(_) | None => "of another type".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits_of(rate_limit: Value) -> Limits {
+        Settings::parse(&json!({"token": "x", "rate_limit": rate_limit}).to_string()).unwrap().limits
+    }
+
+    #[test]
+    fn the_pace_is_set_in_terms_that_a_person_has() {
+        assert_eq!(limits_of(Value::Null), Limits::fixed(75), "1.25 a second");
+        let fixed = |number: Value| limits_of(json!({"mode": "fixed", "requests_per_minute": number}));
+        assert_eq!(fixed(json!(1500)), Limits::fixed(1500));
+        assert_eq!(fixed(json!(75.0)), Limits::fixed(75), "a whole number to JSON Schema");
+        let adaptive = limits_of(json!({"mode": "adaptive", "at_most_per_minute": 3000}));
+        assert_eq!(adaptive, Limits::adaptive_up_to(3000));
+        let share =
+            |plan: &str, percent: u32| limits_of(json!({"mode": "share", "plan": plan, "percent": percent}));
+        assert_eq!(share("free", 50), Limits::fixed(75));
+        assert_eq!(share("paid", 100), Limits::fixed(1500));
+        assert_eq!(share("free", 1), Limits::fixed(1));
+    }
+
+    #[test]
+    fn settings_can_be_printed_without_their_token() {
+        let config = json!({"token": "2/1204/567:0123456789abcdef", "start_date": "2024-01-01T00:00:00Z"});
+        let text = format!("{:?}", Settings::parse(&config.to_string()).unwrap());
+        assert!(text.contains("redacted") && !text.contains("0123456789"), "{text}");
+    }
+
+    #[test]
+    fn no_pace_is_too_large_for_the_program() {
+        for number in [json!(4_294_967_296_u64), json!(1e300), json!(u64::MAX), json!(1.5), json!(-1)] {
+            let config =
+                json!({"token": "x", "rate_limit": {"mode": "fixed", "requests_per_minute": number}});
+            let failure = Settings::parse(&config.to_string()).unwrap_err();
+            assert_eq!(failure.class, crate::error::Class::Config, "{number}: {failure}");
+        }
     }
 }

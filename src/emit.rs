@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use airbyte_protocol::Message;
-use airbyte_protocol::message::{Level, RateLimited, StatusReason, StreamStatus};
+use airbyte_protocol::message::{Estimate, EstimateKind, Level, RateLimited, StatusReason, StreamStatus};
 use airbyte_protocol::record::{self, Envelope};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -42,6 +42,13 @@ pub enum Event {
     RateLimited {
         stream: &'static str,
         until: Moment,
+    },
+    /// What the stream is expected to come to.
+    Estimate {
+        stream: &'static str,
+        records: u64,
+        /// As JSON text.
+        bytes: u64,
     },
     Failed(Failure),
     /// Asana replaced the config's refresh token; the platform has to keep the new one.
@@ -161,6 +168,15 @@ impl<Output: Write> Emitter<'_, Output> {
                     now,
                 );
             }
+            Event::Estimate { stream, records, bytes } => {
+                let estimate = Estimate {
+                    name: stream.to_owned(),
+                    kind: EstimateKind::Stream,
+                    row_estimate: records,
+                    byte_estimate: bytes,
+                };
+                self.line(&Message::estimate(estimate, now));
+            }
             Event::Failed(failure) => self.line(&Message::error(failure.trace(), now)),
             Event::RefreshTokenReplaced(refresh_token) => {
                 let config = self.config.with_refresh_token(&refresh_token);
@@ -195,4 +211,58 @@ fn stream_entry<'a>(
 pub fn now() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Settings;
+
+    /// The lines that these events become, at the time 7.
+    fn lines(events: impl IntoIterator<Item = Event>) -> Vec<Value> {
+        let settings = Settings::parse(r#"{"token": "2/1204/567:0123456789abcdef"}"#).unwrap();
+        let mut emitter = Emitter {
+            output: io::sink(),
+            buffer: Vec::new(),
+            counts: Vec::new(),
+            secrets: &settings.secrets,
+            config: &settings.file,
+        };
+        events.into_iter().for_each(|event| emitter.take(event, 7));
+        let text = String::from_utf8(emitter.buffer).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_wait_is_running_with_one_reason_and_its_end() {
+        let until = Moment::from_unix_milliseconds(1_704_110_400_000);
+        let status = &lines([Event::RateLimited { stream: "tags", until }])[0]["trace"]["stream_status"];
+        assert_eq!(
+            *status,
+            json!({"stream_descriptor": {"name": "tags"}, "status": "RUNNING", "reasons":
+                [{"type": "RATE_LIMITED", "rate_limited": {"quota_reset": 1_704_110_400_000_u64}}]})
+        );
+    }
+
+    #[test]
+    fn an_estimate_has_both_numbers_and_is_of_a_stream() {
+        assert_eq!(
+            lines([Event::Estimate { stream: "tags", records: 3, bytes: 40 }]),
+            [json!({"type": "TRACE", "trace": {"type": "ESTIMATE", "emitted_at": 7, "estimate":
+                {"name": "tags", "type": "STREAM", "row_estimate": 3, "byte_estimate": 40}}})]
+        );
+    }
+
+    #[test]
+    fn no_message_has_the_token() {
+        let text = "GET / with 2%2F1204%2F567%3A0123456789abcdef".to_owned();
+        let events =
+            [Event::Log { level: Level::Warn, text: text.clone() }, Event::Failed(Failure::transient(text))];
+        for line in lines(events) {
+            let line = line.to_string();
+            assert!(line.contains("[redacted]") && !line.contains("0123456789"), "{line}");
+        }
+    }
 }

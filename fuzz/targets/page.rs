@@ -14,13 +14,19 @@ use source_asana::read::row::{self, Probe};
 
 fuzz_target!(|body: &[u8]| {
     let Ok(page) = Page::parse(Bytes::copy_from_slice(body), Some(100)) else { return };
-    // What is a page for the connector is JSON for everybody.
-    let whole: Value = serde_json::from_slice(body).expect("a page is JSON");
-    let rows = whole["data"].as_array().expect("a page has rows");
-    assert_eq!(page.rows().len(), rows.len());
-    for (row, value) in page.rows().zip(rows) {
+    // Half a surrogate pair is no JSON for this reader, and is mended in the rows.
+    let whole: Option<Value> = serde_json::from_slice(body).ok();
+    let rows = whole.as_ref().map(|whole| whole["data"].as_array().expect("a page has rows"));
+    assert!(rows.is_none_or(|rows| rows.len() == page.rows().len()));
+    for (index, row) in page.rows().enumerate() {
         assert!(!row.contains(['\n', '\r']));
-        assert_eq!(&serde_json::from_str::<Value>(row).expect("a row is JSON"), value);
+        let value: Value = match serde_json::from_str(row) {
+            Ok(value) => value,
+            // JSON, but not for readers whose numbers are floats.
+            Err(error) if error.to_string().contains("out of range") => continue,
+            Err(error) => panic!("{error}: {row}"),
+        };
+        assert!(rows.is_none_or(|rows| rows[index] == value));
         let probe = Probe::read(row, &["modified_at", "parent"]).expect("a row is an object");
         row::moment(probe.field(0));
         row::reference(probe.field(1));

@@ -275,6 +275,11 @@ impl Client {
         self.shared.bodies.available_permits() > 0
     }
 
+    /// How long no request starts from now on, because Asana asked for a pause.
+    pub fn pause(&self) -> Duration {
+        self.shared.limiter.pause()
+    }
+
     /// `text` without the token.
     pub fn redact(&self, text: &str) -> String {
         self.shared.secrets.redact(text)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::oauth::TOKEN_PATH;
+use super::object::Object;
 use crate::moment::Moment;
 
 /// How much of a message is kept, in characters: enough for any of Asana's, and an end for pages of HTML.
@@ -427,8 +428,8 @@ impl Said {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Self::Nothing;
         }
-        match serde_json::from_slice::<Errors>(body) {
-            Ok(Errors { errors, sync }) => {
+        match serde_json::from_slice::<Object<Errors>>(body) {
+            Ok(Object(Errors { errors, sync })) => {
                 let messages: Vec<String> = errors
                     .into_iter()
                     .filter_map(|error| match (error.message, error.phrase) {

@@ -353,6 +353,11 @@ impl Limiter {
     pub fn per_minute(&self) -> f64 {
         self.standard.pace().per_minute()
     }
+
+    /// How long no request starts from now on, because a rejection named that pause.
+    pub fn pause(&self) -> Duration {
+        self.standard.pace().blocked_until().saturating_sub(self.epoch.elapsed())
+    }
 }
 
 impl Permit {

@@ -2,13 +2,16 @@
 //! codes and the token are named nowhere else.
 
 mod client;
+mod encoded;
 mod events;
 mod fault;
 mod limiter;
 mod oauth;
+mod object;
 mod page;
 mod retry;
 mod search;
+mod surrogate;
 mod token;
 
 pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings, Timeouts, Turn};

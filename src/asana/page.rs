@@ -12,6 +12,8 @@ use serde_json::value::RawValue;
 
 use super::client::{Body, Client, Garbage, Notice, Request, Tries, Turn};
 use super::fault::{Fault, Kind};
+use super::object::Object;
+use super::surrogate::without_halves;
 use crate::stream::Paging;
 
 /// The most records that Asana returns in a page.
@@ -23,7 +25,8 @@ const PAGES_BEFORE_LARGER: u32 = 20;
 /// How often a listing may begin again without getting any further.
 const FRUITLESS_RESTARTS: u32 = 3;
 
-/// Rows as Asana sent them, except that a line break between tokens is a space, so that each is one line.
+/// Rows as Asana sent them, except that a line break between tokens is a space, so that each is one line, and that
+/// half a surrogate pair is U+FFFD, so that everybody can read it.
 #[derive(Debug)]
 pub struct Page {
     text: String,
@@ -67,11 +70,11 @@ impl Page {
         let text = utf8(body)?;
         let expected = "a list of records under `data`";
         let read = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
-        let read = read.and_then(|envelope: ListEnvelope<'_>| {
+        let read = read.and_then(|Object(envelope): Object<ListEnvelope<'_>>| {
             let rows: Option<Vec<_>> = envelope.data.iter().map(|row| place(row, &text)).collect();
             let rows = rows.ok_or_else(|| expected.to_owned())?;
             match envelope.next_page {
-                Some(next_page) => Ok((rows, next_page.map(|next| next.offset))),
+                Some(next_page) => Ok((rows, next_page.map(|Object(next)| next.offset))),
                 None if limit.is_none_or(|limit| rows.len() < limit as usize) => Ok((rows, None)),
                 None => Err("`next_page` with a full page".to_owned()),
             }
@@ -213,7 +216,7 @@ pub async fn get_one(client: &Client, request: &Request) -> Result<String, Fault
         let text = utf8(body.bytes)?;
         let expected = "an object under `data`";
         let object = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
-        let object = object.and_then(|envelope: OneEnvelope<'_>| {
+        let object = object.and_then(|Object(envelope): Object<OneEnvelope<'_>>| {
             place(envelope.data, &text).ok_or_else(|| expected.to_owned())
         });
         match object {
@@ -230,10 +233,10 @@ struct ListEnvelope<'a> {
     data: Vec<&'a RawValue>,
     /// `None` where it is missing, `Some(None)` where it is null.
     #[serde(default, deserialize_with = "present")]
-    next_page: Option<Option<NextPage>>,
+    next_page: Option<Option<Object<NextPage>>>,
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<NextPage>>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Object<NextPage>>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -291,8 +294,9 @@ fn may_be_for_its_size(fault: &Fault) -> bool {
     matches!(fault.kind, Kind::TryAgain | Kind::Reconnect | Kind::DistrustAnswer)
 }
 
+/// The text of a body, in which JSON's escapes stand for characters.
 pub(super) fn utf8(body: Bytes) -> Result<String, Garbage> {
-    String::from_utf8(body.into()).map_err(|error| Garbage {
+    String::from_utf8(body.into()).map(without_halves).map_err(|error| Garbage {
         expected: format!("JSON ({error})"),
         body: String::from_utf8_lossy(error.as_bytes()).into_owned(),
     })
@@ -323,11 +327,18 @@ mod tests {
 
     #[test]
     fn rows_are_kept_to_the_byte() {
-        let first = r#"{"gid":"1","n": 1e2,"d":0.10,"s":"\ud83d\/é","a":[ ],"gid2":123456789012345678901}"#;
+        let first =
+            r#"{"gid":"1","n": 1e2,"d":0.10,"s":"\ud83d\ude00\/é","a":[ ],"gid2":123456789012345678901}"#;
         let text =
             format!(r#"{{"data":[{first}, {{}}],"next_page":{{"offset":"x","path":"/p","uri":"u"}}}}"#);
         assert_eq!(rows(&text), [first, "{}"]);
         assert_eq!(page(&text).unwrap().next_offset.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_does_not_make_a_row_unreadable() {
+        let text = r#"{"data":[{"gid":"1","name":"cut \ud83d"},{"gid":"2"}],"next_page":null}"#;
+        assert_eq!(rows(text), [r#"{"gid":"1","name":"cut \ufffd"}"#, r#"{"gid":"2"}"#]);
     }
 
     #[test]
@@ -343,6 +354,8 @@ mod tests {
             "",
             "<html>",
             "[]",
+            "[[]]",
+            r#"[[{"gid":"1"}],null]"#,
             "{}",
             r#"{"data":null,"next_page":null}"#,
             r#"{"data":{"gid":"1"},"next_page":null}"#,
@@ -350,6 +363,7 @@ mod tests {
             r#"{"data":[null],"next_page":null}"#,
             r#"{"data":[{"gid":"1"}],"next_page":null"#,
             r#"{"data":[{"gid":"1"}],"next_page":{}}"#,
+            r#"{"data":[{"gid":"1"}],"next_page":["x"]}"#,
             r#"{"data":[{"gid":"1"}],"next_page":"x"}"#,
             r#"{"data":[],"data":[{}],"next_page":null}"#,
             "{\"data\":[{\"gid\":\"a\nb\"}],\"next_page\":null}",

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::encoded;
 use super::fault::Fault;
 use super::oauth::{Exchange, OAuth};
 
@@ -57,7 +58,7 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// `text` without the secret, plain or escaped as URLs, forms, JSON or HTML do.
+    /// `text` without the secret, plain, escaped as URLs, forms, JSON or HTML do, or in base64.
     pub fn redact(&self, text: &str) -> String {
         let mut clean = text.to_owned();
         for form in self.forms().iter().filter(|form| !form.is_empty()) {
@@ -68,7 +69,7 @@ impl Secret {
 
     /// The longest first, since one form can be a part of another.
     fn forms(&self) -> Vec<String> {
-        let escapes: [fn(char) -> String; 10] = [
+        let escapes: [fn(char) -> String; 11] = [
             |c| c.to_string(),
             percent_encoded,
             |c| percent_encoded(c).replace('%', "%25"),
@@ -77,6 +78,12 @@ impl Secret {
             |c| if c == ':' { c.to_string() } else { percent_encoded(c) },
             |c| if matches!(c, '"' | '\\') { format!("\\{c}") } else { c.to_string() },
             |c| if matches!(c, '/' | '"' | '\\') { format!("\\{c}") } else { c.to_string() },
+            // JSON inside JSON.
+            |c| match c {
+                '"' => r#"\\\""#.to_owned(),
+                '\\' => r"\\\\".to_owned(),
+                c => c.to_string(),
+            },
             |c| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
             |c| format!("&#x{:x};", u32::from(c)),
         ];
@@ -92,6 +99,7 @@ impl Secret {
             .collect();
         // No escape touches letters and digits, so this covers the ones not thought of.
         forms.extend(self.longest_word().filter(|word| word.len() >= TELLING).map(str::to_owned));
+        forms.extend(encoded::forms(&self.0));
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
         forms.dedup();
         forms

@@ -5,6 +5,7 @@ mod check;
 mod discover;
 mod read;
 mod spec;
+mod stop;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,6 @@ use std::process::ExitCode;
 use airbyte_protocol::Message;
 use airbyte_protocol::message::Level;
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::asana::{self, Client, DEFAULT_BASE_URL, Notice, OAuth, Patience, Secrets, Timeouts, TokenSource};
@@ -21,6 +21,7 @@ use crate::config::{Settings, SignIn};
 use crate::emit;
 use crate::error::Failure;
 use crate::secrets_manager;
+use stop::Stop;
 
 /// Reads an Asana account as an Airbyte source.
 #[derive(Parser)]
@@ -83,29 +84,44 @@ impl From<Ending> for ExitCode {
     }
 }
 
-/// Runs the command and tells its failure, if any, as a trace on stdout.
+/// Runs the command and tells its failure, if any, as a trace on stdout. After a signal it does not come back.
 pub fn run(arguments: Arguments) -> Ending {
+    // Where nobody holds it, a signal is obeyed at once.
+    let stop = Stop::watch().ok().filter(|_| matches!(arguments.verb, Verb::Read { .. }));
     let result = match arguments.verb {
         Verb::Spec => spec::run(),
         Verb::Check { config } => check::run(&config),
         Verb::Discover { config } => discover::run(&config),
-        Verb::Read { config, catalog, state } => read::run(&config, &catalog, state.as_deref()),
+        Verb::Read { config, catalog, state } => read::run(&config, &catalog, state.as_deref(), stop.clone()),
     };
+    if let Some(stop) = stop {
+        stop.obey();
+    }
     match result {
         Ok(ending) => ending,
         Err(Trouble::Expected(failure)) => match tell_failure(&failure) {
             Ok(()) => Ending::Failed,
-            Err(_) => Ending::Unheard,
+            Err(error) => unheard(&error),
         },
-        Err(Trouble::Output) => Ending::Unheard,
+        Err(Trouble::Output(error)) => unheard(&error),
     }
+}
+
+/// A reader that has gone knows that it has; anything else that keeps stdout from being written, such as a full disk,
+/// has nowhere to be told but on stderr.
+fn unheard(error: &io::Error) -> Ending {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ending::Unheard;
+    }
+    eprintln!("stdout cannot be written: {error}");
+    Ending::Failed
 }
 
 /// Why a command stops early.
 enum Trouble {
     Expected(Failure),
     /// stdout cannot be written, so there is nobody to tell.
-    Output,
+    Output(io::Error),
 }
 
 impl From<Failure> for Trouble {
@@ -115,8 +131,8 @@ impl From<Failure> for Trouble {
 }
 
 impl From<io::Error> for Trouble {
-    fn from(_: io::Error) -> Self {
-        Self::Output
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
     }
 }
 
@@ -179,34 +195,14 @@ fn token_source(settings: &Settings) -> Result<TokenSource, Failure> {
     }
 }
 
-/// Runs a future on this thread. SIGTERM and SIGINT end the process as they always do, except that the kernel
-/// keeps its default action from the first process of a container, which therefore ends itself.
+/// Runs a future on this thread.
 fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::transient(format!("no event loop can be set up: {error}")))?;
-    let output = runtime.block_on(async {
-        if std::process::id() == 1 {
-            tokio::spawn(end_on_signal());
-        }
-        future.await
-    });
+    let output = runtime.block_on(future);
     // Connections that are still closing are not waited for.
     runtime.shutdown_background();
     Ok(output)
-}
-
-async fn end_on_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    // What waits for stdout is given up: it may be full, with nobody reading.
-    std::process::exit(i32::from(TERMINATED));
 }

@@ -1,6 +1,7 @@
 //! `read`: the configured streams, from the plan to the exit code. Knows no HTTP and no cursor arithmetic.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::path::Path;
 
 use airbyte_protocol::catalog::ConfiguredCatalog;
@@ -8,6 +9,7 @@ use airbyte_protocol::message::Level;
 use airbyte_protocol::state as state_file;
 use serde_json::Value;
 
+use super::stop::Stop;
 use super::{Ending, Trouble, block_on, connect, file, log, settings, tell_failure};
 use crate::asana::{Patience, Secrets, Timeouts};
 use crate::emit;
@@ -16,13 +18,24 @@ use crate::plan::{Plan, UnknownStream};
 use crate::read;
 use crate::state::{StreamState, Unusable};
 
-pub(super) fn run(config: &Path, catalog: &Path, state: Option<&Path>) -> Result<Ending, Trouble> {
+pub(super) fn run(
+    config: &Path,
+    catalog: &Path,
+    state: Option<&Path>,
+    stop: Option<Stop>,
+) -> Result<Ending, Trouble> {
     let settings = settings(config)?;
     let (plan, unknown) = Plan::new(&configured_catalog(catalog)?);
     let states = states(&plan, state, &settings.secrets)?;
     let (client, notices) = connect(&settings, Patience::default(), Timeouts::default())?;
     let stdout = emit::stdout()?;
-    let (outcome, written) = block_on(read::sync(&plan, &settings, client, notices, states, stdout))?;
+    let stop = async {
+        match stop {
+            Some(stop) => stop.failure().await,
+            None => pending().await,
+        }
+    };
+    let (outcome, written) = block_on(read::sync(&plan, &settings, client, notices, states, stop, stdout))?;
     written.map_err(|_| Failure::bug("the writer of stdout broke down"))??;
     for stream in &unknown {
         tell_failure(&unknown_stream(stream))?;

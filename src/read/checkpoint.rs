@@ -37,6 +37,8 @@ pub(super) struct Progress {
     pub(super) swept: Vec<Rc<str>>,
     /// Whether anything was emitted since the last checkpoint.
     pub(super) has_emitted: bool,
+    /// Listings in a row that could not be read, for reasons that time may heal.
+    pub(super) failing: u64,
 }
 
 impl Walk<'_> {
@@ -44,6 +46,7 @@ impl Walk<'_> {
     pub(super) fn close(&mut self, visit: &Visit) {
         let stream = self.plan.listing(visit.listing).stream;
         self.outstanding.remove(stream);
+        self.progress[stream.0].account.listings_done += 1;
         self.slices.get_mut(visit.slice).remove(stream);
         self.settle(visit.slice);
     }
@@ -189,6 +192,7 @@ impl Progress {
             refused: 0,
             swept: Vec::new(),
             has_emitted: false,
+            failing: 0,
         }
     }
 

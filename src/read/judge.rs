@@ -12,6 +12,10 @@ use crate::read::visit::Visit;
 use crate::read::walk::Walk;
 use crate::stream::{self, Paging};
 
+/// After so many listings in a row that could not be read, each tried for minutes, a stream is given up. It is no
+/// less than may be under way at once, so that what was asked for in a bad moment does not decide alone.
+const GIVEN_UP_AFTER: u64 = asana::MOST_IN_FLIGHT as u64;
+
 /// So many skips of a stream for one reason are told one by one; the summary counts all.
 const SKIPS_TOLD: u64 = 5;
 
@@ -37,6 +41,7 @@ impl Walk<'_> {
             }
             Consequence::SkipStream(reason) => self.skip(visit, fault, reason.text()),
             Consequence::FailSlice(reason) | Consequence::FailStream(reason) => {
+                self.fail_for_now(listing.stream, fault);
                 self.fail(visit, failure_of(fault, reason.text()));
             }
             Consequence::FailSync(reason) => {
@@ -72,6 +77,33 @@ impl Walk<'_> {
             }
         }
         true
+    }
+
+    /// Notes that a listing of the stream could not be read for a reason that time may heal, and says so when the
+    /// stream is given up for it.
+    fn fail_for_now(&mut self, stream: StreamId, fault: &Fault) {
+        if fault.class() != asana::Class::Transient {
+            return;
+        }
+        self.progress[stream.0].failing += 1;
+        if self.progress[stream.0].failing == GIVEN_UP_AFTER {
+            let name = self.plan.stream(stream).stream.name;
+            let text = format!(
+                "{name}: {GIVEN_UP_AFTER} listings in a row failed; the others are left for the next sync"
+            );
+            self.log(Level::Warn, text);
+        }
+    }
+
+    /// Whether nothing more is asked for of the stream. An outage is not met with a request for each of its listings,
+    /// of which there may be tens of thousands.
+    pub(super) fn is_given_up(&self, stream: StreamId) -> bool {
+        self.progress[stream.0].failing >= GIVEN_UP_AFTER
+    }
+
+    /// Leaves a listing of a stream that was given up.
+    pub(super) fn leave(&mut self, visit: &Visit) {
+        self.fail(visit, Failure::transient("not read, because too many listings before it failed"));
     }
 
     /// Whether the last sync could read the stream's listings in this slice, or what hangs below them.

@@ -16,7 +16,7 @@ mod type_check;
 mod visit;
 mod walk;
 
-pub use report::{Account, grouped};
+pub use report::{Account, Estimate, Standing, grouped};
 pub use walk::Outcome;
 
 use std::io::{self, Write};
@@ -27,12 +27,14 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use crate::asana::{Client, Notice};
 use crate::config::Settings;
 use crate::emit;
+use crate::error::Failure;
 use crate::moment::Moment;
 use crate::plan::Plan;
 use crate::state::StreamState;
 
 /// Reads what the plan asks for and writes it to `output`, from a thread of its own, so that an output that
-/// blocks does not hold up the requests under way. `states` has one state for each of the plan's streams.
+/// blocks does not hold up the requests under way. `states` has one state for each of the plan's streams. When `stop`
+/// gives a failure, nothing more is asked for: what was read is written, then a state of each stream.
 ///
 /// Gives what failed, and how the writing went.
 pub async fn sync(
@@ -41,12 +43,13 @@ pub async fn sync(
     client: Client,
     notices: UnboundedReceiver<Notice>,
     states: Vec<StreamState>,
+    stop: impl Future<Output = Failure>,
     output: impl Write + Send + 'static,
 ) -> (Outcome, thread::Result<io::Result<()>>) {
     let (sender, receiver) = mpsc::channel(emit::QUEUE);
     let (secrets, config) = (settings.secrets.clone(), settings.file.clone());
     let writer = thread::spawn(move || emit::run(receiver, &secrets, &config, output));
     let now = || Moment::from_unix_milliseconds(emit::now());
-    let outcome = walk::Walk::new(plan, settings, client, states, sender, now).run(notices).await;
+    let outcome = walk::Walk::new(plan, settings, client, states, sender, now).run(notices, stop).await;
     (outcome, writer.join())
 }

@@ -2,6 +2,7 @@
 //! protocol.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::error::Failure;
 
@@ -11,8 +12,12 @@ pub struct Account {
     /// Records that were emitted, deletions among them.
     pub records: u64,
     pub deletions: u64,
+    /// Their size as JSON text.
+    pub bytes: u64,
     /// Listings that were read or tried.
     pub listings: u64,
+    /// Those of them that are through, one way or another.
+    pub listings_done: u64,
     /// Requests that were sent for them, retries included.
     pub requests: u64,
     /// Listings that Asana refused and that may be passed over, by the reason.
@@ -25,6 +30,59 @@ pub struct Account {
 
 /// So many failures of one stream are told one by one; Airbyte keeps ten of a sync.
 const TOLD: usize = 3;
+
+/// From so many listings on, and such a share of all, it can be told what the others hold.
+const TELLING_LISTINGS: u64 = 20;
+const TELLING_SHARE: f64 = 0.1;
+
+/// How much a stream is expected to come to in this sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    pub records: u64,
+    /// As JSON text.
+    pub bytes: u64,
+}
+
+/// How far a sync is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    pub streams: usize,
+    pub streams_done: usize,
+    /// Requests that were sent, retries included.
+    pub requests: u64,
+    /// Listings that are known and not through: each takes a request at least, and may show others.
+    pub listings_left: u64,
+    /// Since the sync began.
+    pub elapsed: Duration,
+    /// How long no request starts, from now on.
+    pub pause: Duration,
+}
+
+impl Standing {
+    /// One line for a person: what was done of what is known, how fast, and for how long it goes on at least.
+    pub fn line(&self) -> String {
+        let minutes = self.elapsed.as_secs_f64() / 60.0;
+        let rate = self.requests as f64 / minutes.max(f64::MIN_POSITIVE);
+        let left = self.listings_left as f64 / rate.max(1.0) + self.pause.as_secs_f64() / 60.0;
+        let left = left.ceil() as u64;
+        let pause = match self.pause.as_secs() {
+            0 => String::new(),
+            seconds => format!("waiting {} s for Asana's quota; ", grouped(seconds)),
+        };
+        format!(
+            "{} of {} {} done; {} {} made, {rate:.0} a minute; {pause}at least {} more, about {} {}, and more as \
+             listings are found",
+            self.streams_done,
+            self.streams,
+            plural(self.streams as u64, "stream"),
+            grouped(self.requests),
+            plural(self.requests, "request"),
+            grouped(self.listings_left),
+            grouped(left),
+            plural(left, "minute"),
+        )
+    }
+}
 
 impl Account {
     pub fn skip(&mut self, reason: String) {
@@ -45,6 +103,17 @@ impl Account {
 
     pub fn skips(&self) -> u64 {
         self.skipped.values().sum()
+    }
+
+    /// What the stream comes to, if the `left` listings that are still to be read hold as much as those that were.
+    /// Nothing while that would be a guess.
+    pub fn estimate(&self, left: u64) -> Option<Estimate> {
+        let all = self.listings_done + left;
+        let is_telling = self.listings_done >= TELLING_LISTINGS
+            && self.listings_done as f64 >= TELLING_SHARE * all as f64
+            && self.records > 0;
+        let scaled = |sum: u64| (sum as f64 * all as f64 / self.listings_done as f64).round() as u64;
+        is_telling.then(|| Estimate { records: scaled(self.records), bytes: scaled(self.bytes) })
     }
 
     /// One line for a person: `tasks: 1,204 records in 31 requests; 2 listings skipped: …`.
@@ -98,6 +167,46 @@ mod tests {
             account.line("tasks"),
             "tasks: 1,204 records in 31 requests; 1 listing skipped: not in this plan; INCOMPLETE, 1 failure"
         );
+    }
+
+    #[test]
+    fn a_standing_says_what_was_done_of_what_is_known() {
+        let standing = Standing {
+            streams: 10,
+            streams_done: 3,
+            requests: 1204,
+            listings_left: 3001,
+            elapsed: Duration::from_secs(16 * 60),
+            pause: Duration::ZERO,
+        };
+        assert_eq!(
+            standing.line(),
+            "3 of 10 streams done; 1,204 requests made, 75 a minute; at least 3,001 more, about 40 minutes, and more \
+             as listings are found"
+        );
+        let waiting = Standing { pause: Duration::from_secs(1800), ..standing };
+        assert_eq!(
+            waiting.line(),
+            "3 of 10 streams done; 1,204 requests made, 75 a minute; waiting 1,800 s for Asana's quota; at least \
+             3,001 more, about 70 minutes, and more as listings are found"
+        );
+        let begun =
+            Standing { requests: 0, listings_left: 1, elapsed: Duration::ZERO, streams: 1, ..standing };
+        assert_eq!(
+            begun.line(),
+            "3 of 1 stream done; 0 requests made, 0 a minute; at least 1 more, about 1 minute, and more as listings \
+             are found"
+        );
+    }
+
+    #[test]
+    fn an_estimate_is_made_when_enough_was_read() {
+        let account = Account { records: 500, bytes: 9000, listings_done: 50, ..Account::default() };
+        assert_eq!(account.estimate(150), Some(Estimate { records: 2000, bytes: 36000 }));
+        assert_eq!(account.estimate(0), Some(Estimate { records: 500, bytes: 9000 }));
+        assert_eq!(account.estimate(451), None, "a tenth at least");
+        let few = Account { listings_done: 19, ..account };
+        assert_eq!(few.estimate(0), None);
     }
 
     #[test]

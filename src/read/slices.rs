@@ -74,6 +74,10 @@ impl Outstanding {
         self.open
     }
 
+    pub fn of(&self, stream: StreamId) -> usize {
+        self.counts[stream.0]
+    }
+
     pub fn total(&self) -> usize {
         self.counts.iter().sum()
     }

@@ -92,7 +92,9 @@ impl Walk<'_> {
         for (id, batch) in batches {
             let batch = Batch { turn: turn.clone(), ..batch };
             self.start_stream(id);
-            self.progress[id.0].account.records += batch.ends.len() as u64;
+            let account = &mut self.progress[id.0].account;
+            account.records += batch.ends.len() as u64;
+            account.bytes += batch.text.len() as u64;
             self.progress[id.0].has_emitted = true;
             self.outbox.push_back(Event::Records(batch));
         }

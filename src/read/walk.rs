@@ -6,7 +6,7 @@
 //! slices end soon after they begin and little waits in memory.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -163,7 +163,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads everything. Events go out as they come; the outcome says what failed.
-    pub async fn run(mut self, mut notices: mpsc::UnboundedReceiver<Notice>) -> Outcome {
+    pub async fn run(
+        mut self,
+        mut notices: mpsc::UnboundedReceiver<Notice>,
+        stop: impl Future<Output = Failure>,
+    ) -> Outcome {
+        let mut stop = pin!(stop);
         let mut fetches: FuturesUnordered<Fetch<'_>> = FuturesUnordered::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -190,6 +195,7 @@ impl<'a> Walk<'a> {
                     }
                 }
                 Some(fetched) = fetches.next(), if !fetches.is_empty() => self.take_fetched(fetched),
+                failure = &mut stop, if self.stopped.is_none() => self.stopped = Some(failure),
                 Some(notice) = notices.recv() => self.notice(notice),
                 _ = tick.tick() => self.tick(),
             }
@@ -231,6 +237,11 @@ impl<'a> Walk<'a> {
     fn next_fetch<'fetch>(&mut self) -> Option<Fetch<'fetch>> {
         loop {
             match self.ready.pop() {
+                Some(Ready::Listing(visit)) if self.is_given_up(self.plan.listing(visit.listing).stream) => {
+                    self.leave(&visit);
+                    self.end_sweep(visit.slice, Found::Not);
+                    self.close(&visit);
+                }
                 Some(Ready::Listing(visit)) => {
                     let Some(rows) = self.rows_of(&visit) else {
                         self.close(&visit);
@@ -295,6 +306,9 @@ impl<'a> Walk<'a> {
         rows: Rows,
         result: Result<Option<Page>, Fault>,
     ) -> Option<(Visit, Rows)> {
+        if result.is_ok() {
+            self.progress[self.plan.listing(visit.listing).stream.0].failing = 0;
+        }
         match result {
             Ok(Some(page)) => {
                 visit.pages += 1;

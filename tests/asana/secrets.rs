@@ -1,5 +1,7 @@
 //! The token is in no text, whatever form it takes.
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use source_asana::asana::Secret;
 
@@ -25,6 +27,14 @@ fn every_form_of_the_token_is_removed() {
         TOKEN.to_uppercase(),
     ];
     let secret = Secret::new(TOKEN);
+    for before in ["", ":", "Bearer ", "user:"] {
+        let bytes = format!("{before}{TOKEN}!");
+        for encoded in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
+            let clean = secret.redact(&encoded);
+            assert!(clean.len() < before.len() * 2 + 16, "{encoded}: {clean}");
+            assert!(clean.contains("[redacted]"), "{encoded}: {clean}");
+        }
+    }
     for form in &forms {
         let clean = secret.redact(&format!("before {form} between {form} after"));
         assert!(!clean.to_lowercase().contains("0123456789abcdef"), "{clean}");

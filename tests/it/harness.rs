@@ -6,6 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use source_asana::catalog;
@@ -88,7 +90,7 @@ impl Connector {
         path.to_str().unwrap().to_owned()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_source-asana"));
         command.args(arguments).env("ASANA_BASE_URL", &self.base_url).stdin(Stdio::null());
         command
@@ -213,7 +215,17 @@ fn assert_no_token(text: &str) {
 pub fn token_forms() -> Vec<String> {
     let json = |text: &str| json!(text).to_string().trim_matches('"').to_owned();
     let encoded = utf8_percent_encode(TOKEN, NON_ALPHANUMERIC).to_string();
+    let base64 = |before: &str| {
+        let bytes = format!("{before}{TOKEN}");
+        // Without the letters that hold a bit of what stands around the token.
+        let text = STANDARD_NO_PAD.encode(&bytes);
+        text[(before.len() * 8).div_ceil(6)..bytes.len() * 8 / 6].to_owned()
+    };
     vec![
+        base64(""),
+        base64(":"),
+        base64("Bearer "),
+        base64("Authorization: Bearer "),
         TOKEN.to_owned(),
         json(TOKEN),
         json(&json(TOKEN)),

@@ -1,6 +1,7 @@
 //! A read inside the test's own process, for faults that the connector meets with patience: the same walk and the
 //! same writer as the binary's, with waits that a test can afford. Knows no particular stream.
 
+use std::future::pending;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use airbyte_protocol::catalog::ConfiguredCatalog;
 use airbyte_protocol::state as state_file;
 use serde_json::{Value, json};
-use source_asana::asana::{self, Client, Patience, Secret, Timeouts, TokenSource};
+use source_asana::asana::{self, Client, MOST_IN_FLIGHT, Patience, Secret, Timeouts, TokenSource};
 use source_asana::config::Settings;
 use source_asana::plan::Plan;
 use source_asana::read;
@@ -27,6 +28,8 @@ pub struct InProcess {
     pub patience: Patience,
     pub timeouts: Timeouts,
     pub requests_per_minute: u32,
+    /// Requests under way at once.
+    pub in_flight: usize,
     /// The least time between two checkpoints of a stream.
     pub checkpoint_every: Option<Duration>,
 }
@@ -48,6 +51,7 @@ impl InProcess {
             patience,
             timeouts,
             requests_per_minute: 1_000_000,
+            in_flight: MOST_IN_FLIGHT,
             checkpoint_every: None,
         }
     }
@@ -82,6 +86,7 @@ impl InProcess {
         let config = json!({"token": TOKEN,
             "rate_limit": {"mode": "fixed", "requests_per_minute": self.requests_per_minute}});
         let mut settings = Settings::parse(&config.to_string()).unwrap();
+        settings.limits.in_flight = self.in_flight;
         settings.limits.search_per_minute = self.requests_per_minute;
         settings.checkpoint_every = self.checkpoint_every.unwrap_or(settings.checkpoint_every);
         let catalog: ConfiguredCatalog = serde_json::from_value(catalog.clone()).unwrap();
@@ -107,7 +112,7 @@ impl InProcess {
                 timeouts: self.timeouts,
                 notices,
             });
-            read::sync(&plan, &settings, client.unwrap(), receiver, states, output).await
+            read::sync(&plan, &settings, client.unwrap(), receiver, states, pending(), output).await
         });
         written.expect("the writer does not panic").unwrap();
         if outcome.failures.is_empty() { 0 } else { 1 }

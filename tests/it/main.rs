@@ -19,4 +19,5 @@ mod read_full;
 mod resume;
 mod search;
 mod selection;
+mod shutdown;
 mod sign_in;

@@ -33,7 +33,7 @@ pub fn key(entry: &Value, record: &Value) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn assert_each_once(run: &Run, simulator: &Simulator) {
+pub fn assert_each_once(run: &Run, simulator: &Simulator) {
     let expected = simulator.world(|world| truth::keys(world, simulator.viewer(TOKEN).unwrap()));
     let delivered = delivered(run);
     for (stream, keys) in expected {

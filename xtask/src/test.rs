@@ -27,6 +27,11 @@ pub fn run() -> Result<(), String> {
         let arguments = ["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"];
         run_cargo(&arguments, "compiling the fuzz targets")?;
     }
+    if !can_unshare() {
+        skipped.push(
+            "signals to the first process of a container: `unshare --pid --fork` is not permitted here",
+        );
+    }
     dependencies(&mut skipped)?;
     acceptance_tests(&mut skipped)?;
     for reason in &skipped {
@@ -91,6 +96,13 @@ fn run_cargo(arguments: &[&str], what: &str) -> Result<(), String> {
 fn has_subcommand(name: &str) -> bool {
     let mut command = cargo();
     command.args([name, "--version"]);
+    succeeds(command)
+}
+
+/// Whether the tests can make the PID namespace that they run the connector in.
+fn can_unshare() -> bool {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--", "true"]);
     succeeds(command)
 }
 
