@@ -130,3 +130,44 @@ fn parse(text: &str) -> Result<Answer, Garbage> {
         has_more: envelope.has_more,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_without_a_resource_are_passed_over_and_the_others_kept_in_their_order() {
+        let text = r#"{"data":[
+            {"resource":{"gid":"7","resource_type":"task","name":"a"},"action":"deleted","created_at":"2026-01-02T03:04:05.678Z"},
+            {"resource":null,"action":"removed"},
+            {"resource":{"gid":"8","resource_type":"story"},"action":"undeleted","parent":null,"user":null}],
+            "sync":"abc","has_more":true,"errors":null}"#;
+        let answer = parse(text).unwrap();
+        let kept: Vec<_> = answer
+            .events
+            .iter()
+            .map(|event| (event.gid.to_string(), event.resource.as_str(), event.action.as_str(), event.at))
+            .collect();
+        let at = Moment::parse("2026-01-02T03:04:05.678Z");
+        assert_eq!(
+            kept,
+            [("7".to_owned(), "task", "deleted", at), ("8".to_owned(), "story", "undeleted", None)]
+        );
+        assert_eq!((answer.token.as_str(), answer.has_more), ("abc", true));
+    }
+
+    #[test]
+    fn an_answer_without_a_token_or_events_is_not_asanas() {
+        for text in [
+            "",
+            "{}",
+            r#"{"data":[]}"#,
+            r#"{"sync":"a"}"#,
+            r#"{"data":[{}],"sync":"a"}"#,
+            r#"{"data":[],"sync":1}"#,
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert!(!parse(r#"{"data":[],"sync":"a"}"#).unwrap().has_more);
+    }
+}

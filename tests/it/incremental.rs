@@ -415,8 +415,8 @@ fn a_stream_that_is_behind_the_others_catches_up_alone() {
     let account = Account::with(&Scale::tiny(), options);
     let (first, _) = account.sync(None);
     let task = account.simulator.world(|world| {
-        let mut tops = world.visible(Kind::Task, world.main_viewer());
-        tops.find(|task| !world.projects_of_task(*task).is_empty()).unwrap()
+        let mut tasks = world.visible(Kind::Task, world.main_viewer());
+        tasks.find(|task| !world.projects_of_task(*task).is_empty()).unwrap()
     });
     let story = account.simulator.edit(|edit| edit.comment(task, "an hour ago")).unwrap();
     let mut state = first.state();

@@ -48,8 +48,8 @@ fn keys_of(seen: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
 /// Faults that patience overcomes, and some that it does not: those fail the stream until the next run.
 fn add_faults(simulator: &Simulator, seed: u64) {
     let faults = [
-        ("/tasks/{gid}/stories", Fault::Status { status: 503, retry_after: None }, 0.25),
-        ("/tasks", Fault::Status { status: 500, retry_after: None }, 0.3),
+        ("/tasks/{gid}/stories", Fault::Status { status: 503, retry_after: None }, 0.4),
+        ("/tasks", Fault::Status { status: 500, retry_after: None }, 0.4),
         ("/projects/{gid}/sections", Fault::Status { status: 429, retry_after: Some(0) }, 0.2),
         ("/events", Fault::Status { status: 500, retry_after: None }, 0.2),
     ];
@@ -73,7 +73,7 @@ proptest! {
         let mut reader = reader(&simulator);
         if is_impatient {
             // Now and then nothing is overcome, and the stream fails.
-            reader.patience.attempts = 2;
+            reader.patience.attempts = 1;
         }
         add_faults(&simulator, seed);
         let mut state = None;

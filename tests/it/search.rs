@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use asana_simulator::{Fault, FaultRule, Gid, Kind, Options, Plan, Scale, Simulator, Token};
+use proptest::prelude::*;
 
 use crate::harness::TOKEN;
 use crate::incremental::{Account, delivered_and_deleted};
@@ -98,5 +99,32 @@ fn a_task_of_no_project_and_no_one_is_found_with_what_is_below_it() {
         assert!(delivered_and_deleted(&run, "tasks").0.contains(&task.to_string()));
         assert!(delivered_and_deleted(&run, "subtasks").0.contains(&below.to_string()));
         assert!(delivered_and_deleted(&run, "stories").0.contains(&story.to_string()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    /// However many change at one instant, and however many instants there are.
+    #[test]
+    fn any_bulk_edits_are_found_whole(groups in prop::collection::vec(1_usize..230, 1..6)) {
+        let account = account(&Scale { subtasks: 500, ..Scale::tiny() }, Duration::ZERO);
+        let (first, _) = account.sync(None);
+        let all = subtasks(&account.simulator);
+        let mut rest = all.iter().copied().cycle();
+        let mut changed = BTreeSet::new();
+        for size in groups {
+            account.simulator.edit(|edit| {
+                for task in rest.by_ref().take(size) {
+                    edit.rename_task(task, "bulk").unwrap();
+                    changed.insert(task.to_string());
+                }
+            });
+            account.simulator.advance(Duration::from_millis(1));
+        }
+        let (second, _) = account.sync(Some(&first.state()));
+        let found = delivered_and_deleted(&second, "subtasks").0;
+        let lost: Vec<_> = changed.difference(&found).collect();
+        prop_assert!(lost.is_empty(), "{} of {}: {:?}", lost.len(), changed.len(), lost);
     }
 }
