@@ -57,7 +57,8 @@ def leaks(run: Run) -> list[str]:
 
 
 def of_spec(run: Run) -> list[str]:
-    return [] if len(run.payloads("SPEC")) == 1 and run.exit_code == 0 else ["not one SPEC and exit code 0"]
+    is_right = len(run.payloads("SPEC")) == 1 and run.exit_code in (0, ENDED_BY_CALLER)
+    return [] if is_right else ["not one SPEC and exit code 0"]
 
 
 def of_discover(run: Run) -> list[str]:
