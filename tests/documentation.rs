@@ -125,7 +125,9 @@ fn each_config_in_the_pages_is_one_that_the_program_takes() {
             let value: serde_json::Value = serde_json::from_str(block)
                 .unwrap_or_else(|error| panic!("{}: {error}: {block}", path.display()));
             // Catalogs, messages, and the destination's configs are others'.
-            let is_ours = ["token", "credentials", "rate_limit", "workspaces"].iter().any(|name| value.get(name).is_some());
+            let is_ours = ["token", "credentials", "rate_limit", "workspaces"]
+                .iter()
+                .any(|name| value.get(name).is_some());
             if !is_ours || value.get("catalog").is_some() {
                 continue;
             }
