@@ -16,6 +16,7 @@ COPY . .
 RUN find . -type f -not -name 'Cargo.*' -not -path './.cargo/*' \
         -not -path '*/src/main.rs' -not -path '*/src/lib.rs' -not -path '*/src/bin/*' -not -path '*/benches/*' -delete \
  && find . -name '*.rs' | while read -r file; do echo 'fn main() {}' > "$file"; done \
+ && find . -path '*/src/lib.rs' -exec truncate --size 0 {} + \
  && find . -type d -empty -delete
 
 FROM ${BUILDER_IMAGE} AS build

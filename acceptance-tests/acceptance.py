@@ -11,18 +11,23 @@ from dataclasses import dataclass
 HERE = pathlib.Path(__file__).resolve().parent
 CONFIGS = HERE / "configs"
 CONFIG = CONFIGS / "config.json"
+OFFICIAL_OAUTH = CONFIGS / "official-oauth.json"
 
 # Asana's listing of which a stream's records are, where it is not the stream's own name.
 COLLECTIONS = {"subtasks": "tasks"}
 
 
 class World:
-    """A simulated Asana account of its own, with its ground truth."""
+    """A simulated Asana account of its own, with its ground truth. It knows the app of the official connector's
+    config for OAuth."""
 
-    def __init__(self, port: int = 0):
+    def __init__(self, *options: str):
         command = [os.environ["ASANA_SIMULATOR"], "--scale", "tiny", "--control", "--plan", "enterprise"]
+        app = json.loads(OFFICIAL_OAUTH.read_text())["credentials"]
+        for name in ("client_id", "client_secret", "refresh_token"):
+            command += [f"--{name.replace('_', '-')}", app[name]]
         self.process = subprocess.Popen(
-            [*command, "--service-account", "--port", str(port)], stdout=subprocess.PIPE, text=True
+            [*command, "--service-account", *options], stdout=subprocess.PIPE, text=True
         )
         self.base_url = self.process.stdout.readline().strip()
         if not self.base_url:
@@ -36,12 +41,12 @@ class World:
         self.process.wait()
 
 
-def control(path: str, body=None, base_url: str | None = None):
-    """A request to the simulator's control endpoints, which are beside Asana's API."""
-    base_url = base_url or os.environ["ASANA_BASE_URL"]
-    url = base_url.removesuffix("/api/1.0") + "/control" + path
+def control(path: str, body=None, method: str | None = None):
+    """A request to the simulator's control endpoints, which are beside Asana's API: POST with a body, else GET, if
+    not said otherwise."""
+    url = os.environ["ASANA_BASE_URL"].removesuffix("/api/1.0") + "/control" + path
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data=data)) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, data=data, method=method)) as answer:
         return json.loads(answer.read())
 
 
@@ -64,6 +69,8 @@ class Run:
     lines: list[str]
     exit_code: int
     stderr: str = ""
+    # What `check` has to say, where the config alone does not tell.
+    right_status: str | None = None
 
     @property
     def verb(self) -> str:
@@ -119,12 +126,14 @@ def lines_of(text: str) -> list[str]:
     return text.rstrip("\n").split("\n") if text else []
 
 
-def run_connector(arguments: list[str], cwd=None) -> Run:
-    """Runs the connector as a plain process, through the sabotage that is asked for, if any."""
+def run_connector(arguments: list[str], environment: dict[str, str] | None = None) -> Run:
+    """Runs the connector as a plain process, with these variables beside the others, through the sabotage that is
+    asked for, if any."""
     import sabotage
 
     done = subprocess.run(
-        [os.environ["SOURCE_ASANA"], *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd
+        [os.environ["SOURCE_ASANA"], *map(str, arguments)], capture_output=True, text=True, check=False,
+        env={**os.environ, **(environment or {})},
     )
     run = Run([str(argument) for argument in arguments], lines_of(done.stdout), done.returncode, done.stderr)
     run.lines = list(sabotage.apply(run.lines, run.arguments))

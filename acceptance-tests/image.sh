@@ -97,6 +97,7 @@ build() {
     for program in buildah debootstrap rustc; do
         command -v "$program" >/dev/null || cannot "no Docker engine runs here, and $program is not installed"
     done
+    unshare --mount --pid --fork true 2>/dev/null || cannot "no Docker engine runs here, and root may not make namespaces"
     make_runtime_base
     make_builder_base
     say "image: building the Dockerfile with $(command buildah --version)"

@@ -18,6 +18,7 @@ SUITES = {
     "protocol": "every message by Airbyte's models, closed against unknown keys",
     "platform": "the way in which Airbyte's platform starts a connector",
     "cdk": "the standard test suites of Airbyte's CDK",
+    "sign_in": "the official connector's OAuth, and AWS Secrets Manager by moto's server",
     "pyairbyte": "PyAirbyte into DuckDB, twice, against the account's ground truth",
     "image": "the image: built, run as uid 1000, and the CDK's image suite",
 }

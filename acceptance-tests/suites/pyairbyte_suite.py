@@ -25,6 +25,8 @@ import airbyte  # noqa: E402
 
 # Asana gives these records in full, whatever is asked for.
 WHOLE = {"audit_log_events"}
+# By this column Airbyte's destinations know a record that was deleted; Asana has none such.
+DELETED_AT = "_ab_cdc_deleted_at"
 
 
 def source(config: pathlib.Path):
@@ -48,40 +50,23 @@ def leaves(schema: dict) -> list[str]:
     asked for beside its other fields: Asana adds it by itself where the object is a resource."""
     paths = []
     for name, column in schema.get("properties", {}).items():
+        if name == DELETED_AT:
+            continue
         below = leaves(column.get("items", column))
         below = [path for path in below if path != "gid"] or below
         paths.extend([f"{name}.{path}" for path in below] or [name])
     return paths
 
 
-def reached(stream: str, record: dict, tasks: set[str]) -> bool:
-    """Whether Asana lists the record anywhere. It lists neither tasks without project, assignee and parent, nor the
-    custom fields of a single project."""
-    if stream in ("stories", "attachments"):
-        parent = record["target" if stream == "stories" else "parent"]
-        return parent["resource_type"] != "task" or parent["gid"] in tasks
-    if stream in ("tasks", "subtasks"):
-        return record["gid"] in tasks
-    if stream == "custom_fields":
-        return record["is_global_to_workspace"]
-    return True
-
-
-def listed_tasks() -> set[str]:
-    tasks = {task["gid"]: task for task in truth("tasks") + truth("subtasks")}
-    found = {gid for gid, task in tasks.items() if task["projects"] or task["assignee"]}
-    grown = True
-    while grown:
-        below = {gid for gid, task in tasks.items() if (task["parent"] or {}).get("gid") in found}
-        grown = not below <= found
-        found |= below
-    return found
+def reached(stream: str, record: dict) -> bool:
+    """Whether Asana lists the record anywhere. It does not list the custom fields of a single project."""
+    return stream != "custom_fields" or record["is_global_to_workspace"]
 
 
 def expected_rows(stream: dict) -> dict[tuple, dict]:
     """The ground truth of a stream, by key, with the fields that its schema names."""
-    name, tasks = stream["name"], listed_tasks()
-    whole = {key_of(stream, record): record for record in truth(name) if reached(name, record, tasks)}
+    name = stream["name"]
+    whole = {key_of(stream, record): record for record in truth(name) if reached(name, record)}
     fields = None if name in WHOLE else ",".join(leaves(stream["json_schema"]))
     promised = {key_of(stream, record): record for record in truth(name, fields)}
     return {key: promised[key] for key in whole}
@@ -125,45 +110,31 @@ def table(cache, stream: dict) -> tuple[list[tuple], dict[tuple, dict]]:
     return keys, dict(zip(keys, records, strict=True))
 
 
-def differences(cache, stream: dict, gone: set[str], moved=None) -> list[str]:
-    """How a table differs from the account. `gone` are gids of which rows may be left over; of rows that are not among
-    `moved`, the columns may be those of an earlier time."""
-    keys, rows = table(cache, stream)
-    expected = expected_rows(stream)
-    found = [f"row {key} is there twice" for key in set(keys) if keys.count(key) > 1]
-    found += [f"row {key} is missing" for key in expected.keys() - rows.keys()]
-    found += [f"row {key} is of nothing" for key in rows.keys() - expected.keys() if not gone & set(key)]
-    for key in expected.keys() & rows.keys():
-        if moved is not None and not moved & set(key):
-            continue
-        for name, column in stream["json_schema"]["properties"].items():
-            # What the account itself does not say is the parent that a record was listed under.
-            if name not in expected[key]:
-                if name.endswith("_gid") and not rows[key][name]:
-                    found.append(f"row {key}: {name} is empty")
-                continue
-            wanted = in_database(expected[key][name], column)
-            if rows[key][name] != wanted:
-                found.append(f"row {key}: {name} is {rows[key][name]!r:.200}, not {wanted!r:.200}")
-    return found
-
-
 class Changes:
     """Edits of the account, and which rows have to show it."""
 
     def __init__(self):
+        # Gids of what was made or changed.
         self.moved: set[str] = set()
-        self.gone: set[str] = set()
+        # Gids of what was deleted by itself, of which the sync has to tell, and of what was deleted with it.
+        self.deleted: set[str] = set()
+        self.gone_too: set[str] = set()
 
     def edit(self, kind: str, **arguments) -> str:
         gid = control("/edits", {"kind": kind, **arguments})["gid"]
         self.moved.add(gid)
         return gid
 
+    def delete(self, kind: str, gid: str) -> None:
+        control("/edits", {"kind": f"delete_{kind}", kind: gid})
+        self.deleted.add(gid)
+
     def make(self) -> None:
-        listed = listed_tasks()
-        tasks = [task for task in truth("tasks") if task["gid"] in listed and task["projects"]]
+        tasks = [task for task in truth("tasks") if task["projects"]]
         renamed, completed, commented, deleted = tasks[:4]
+        below = [record for record in truth("stories") + truth("attachments")
+                 if (record.get("target") or record.get("parent"))["gid"] == deleted["gid"]]
+        self.gone_too |= {record["gid"] for record in below}
         project = renamed["projects"][0]["gid"]
         workspace = renamed["workspace"]["gid"]
         self.moved |= {task["gid"] for task in (renamed, completed, commented)}
@@ -176,11 +147,45 @@ class Changes:
         self.edit("create_section", project=project, name="A section made between the syncs")
         self.edit("create_project", workspace=workspace, name="A project made between the syncs")
         self.edit("add_status_update", parent=project, title="On track", text="All is well")
-        self.gone.add(deleted["gid"])
-        for record in truth("stories") + truth("attachments"):
-            if (record.get("target") or record.get("parent"))["gid"] == deleted["gid"]:
-                self.gone.add(record["gid"])
-        self.edit("delete_task", task=deleted["gid"])
+        self.delete("task", deleted["gid"])
+        self.delete("tag", truth("tags")[0]["gid"])
+        comment = next(story for story in truth("stories") if story["type"] == "comment" and in_project(story, tasks[4:]))
+        self.delete("story", comment["gid"])
+
+
+def in_project(story: dict, tasks: list[dict]) -> bool:
+    return story["target"]["gid"] in {task["gid"] for task in tasks}
+
+
+def differences(cache, stream: dict, changes: Changes | None = None) -> list[str]:
+    """How a table differs from the account. After changes, what an incremental stream did not have to read again may
+    have columns of an earlier time."""
+    is_whole = changes is None or stream["supported_sync_modes"] == ["full_refresh"]
+    keys, rows = table(cache, stream)
+    expected = expected_rows(stream)
+    found = [f"row {key} is there twice" for key in set(keys) if keys.count(key) > 1]
+    found += [f"row {key} is missing" for key in expected.keys() - rows.keys()]
+    for key in rows.keys() - expected.keys():
+        is_told = rows[key].get(DELETED_AT) is not None
+        if is_whole or not (changes.deleted | changes.gone_too) & set(key):
+            found.append(f"row {key} is of nothing")
+        elif changes.deleted & set(key) and not is_told:
+            found.append(f"row {key} is not told to be deleted")
+    for key in expected.keys() & rows.keys():
+        if not is_whole and not changes.moved & set(key):
+            continue
+        for name, column in stream["json_schema"]["properties"].items():
+            # What the account itself does not say is the parent that a record was listed under.
+            if name not in expected[key]:
+                if name.endswith("_gid") and not rows[key][name]:
+                    found.append(f"row {key}: {name} is empty")
+                if name == DELETED_AT and rows[key][name] is not None:
+                    found.append(f"row {key} is told to be deleted")
+                continue
+            wanted = in_database(expected[key][name], column)
+            if rows[key][name] != wanted:
+                found.append(f"row {key}: {name} is {rows[key][name]!r:.200}, not {wanted!r:.200}")
+    return found
 
 
 def main() -> None:
@@ -201,7 +206,7 @@ def main() -> None:
     verdict.check(f"read: {result.processed_records if result else 'no'} records", [failure] if failure else [])
     if not failure:
         for stream in streams:
-            verdict.check(f"read: {stream['name']} is as in the account", differences(cache, stream, set()))
+            verdict.check(f"read: {stream['name']} is as in the account", differences(cache, stream))
         again(verdict, asana, cache, streams, result.processed_records)
 
     refuse(verdict, source(CONFIG))
@@ -220,9 +225,11 @@ def again(verdict: Verdict, asana, cache, streams: list[dict], first: int) -> No
     if failure:
         return
     verdict.check(f"read after changes: fewer than {first}", records < first)
+    told = {key for stream in streams for key, row in table(cache, stream)[1].items() if row.get(DELETED_AT)}
+    unheard = [f"{gid} was deleted, and nothing tells it" for gid in changes.deleted if not any(gid in key for key in told)]
+    verdict.check(f"read after changes: {len(told)} deletions are told", unheard)
     for stream in streams:
-        whole = stream["supported_sync_modes"] == ["full_refresh"]
-        found = differences(cache, stream, set() if whole else changes.gone, None if whole else changes.moved)
+        found = differences(cache, stream, changes)
         verdict.check(f"read after changes: {stream['name']} is as in the account", found)
 
 
