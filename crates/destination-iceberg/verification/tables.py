@@ -41,6 +41,12 @@ class Warehouse:
         found = found.read_all() if hasattr(found, "read_all") else found
         return {"pyiceberg": table.scan().to_arrow(), "duckdb": found}
 
+    def counts(self, stream):
+        """The number of the table's rows, once by each reader."""
+        table = self.table(stream)
+        scan = f"SELECT count(*) FROM iceberg_scan('{table.metadata_location}')"
+        return {"pyiceberg": table.scan().count(), "duckdb": self.duckdb.execute(scan).fetchone()[0]}
+
     def equality_deletes(self, stream):
         files = self.table(stream).inspect.delete_files()
         return sum(content == 2 for content in files["content"].to_pylist())
