@@ -13,9 +13,9 @@ ARG RUNTIME_IMAGE=debian:bookworm-slim
 FROM ${BUILDER_IMAGE} AS manifests
 WORKDIR /manifests
 COPY . .
-RUN find . -name '*.rs' -not -path '*/src/main.rs' -not -path '*/src/lib.rs' -not -path '*/benches/*' -delete \
- && find . -name '*.rs' -exec sh -c 'for file; do echo "fn main() {}" > "$file"; done' sh {} + \
- && find . -type f -not -name '*.rs' -not -name 'Cargo.*' -not -path './.cargo/*' -delete \
+RUN find . -type f -not -name 'Cargo.*' -not -path './.cargo/*' \
+        -not -path '*/src/main.rs' -not -path '*/src/lib.rs' -not -path '*/src/bin/*' -not -path '*/benches/*' -delete \
+ && find . -name '*.rs' | while read -r file; do echo 'fn main() {}' > "$file"; done \
  && find . -type d -empty -delete
 
 FROM ${BUILDER_IMAGE} AS build

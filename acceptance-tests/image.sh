@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
-# Builds the Dockerfile where neither a Docker engine nor a registry is at hand, and runs what came out: base images
-# by debootstrap, the build by buildah, the run by the kernel's namespaces.
+# Builds the Dockerfile and gives what came out: with a Docker engine where one runs, and otherwise without engine and
+# registry, on base images by debootstrap, by buildah as root.
 #
-#     acceptance-tests/image.sh            build, run, check, print the figures
-#     acceptance-tests/image.sh build      build alone; prints nothing but progress
-#     acceptance-tests/image.sh run ...    run the built image's entrypoint, see image-run.py
+#     acceptance-tests/image.sh build      build it; exit code 75, with the reason on stdout, where that cannot be
+#     acceptance-tests/image.sh inspect    how the image is set up, as JSON: user, environment, labels, entrypoint, size
+#     acceptance-tests/image.sh run ...    what follows `docker run`, on a read-only root: [-e NAME=VALUE] [-v FROM:TO]
+#                                          [--entrypoint PROGRAM] IMAGE ARGUMENT...
 #
-# Needs root, `apt-get install buildah debootstrap`, and a Rust toolchain. Everything is kept under target/image, so
-# that a second run reuses the bases and the layer of dependencies.
+# Without an engine it needs root, `apt-get install buildah debootstrap`, and a Rust toolchain. Everything is kept under
+# target/image, so that a second run reuses the bases and the layer of dependencies.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
-work=${IMAGE_DIRECTORY:-$root/target/image}
+work=${IMAGE_DIRECTORY:-${CARGO_TARGET_DIR:-$root/target}/image}
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 suite=bookworm
-image=localhost/source-asana:$(sed -n 's/^LABEL io.airbyte.version=//p' "$root/Dockerfile")
+image=source-asana:$(sed -n 's/^LABEL io.airbyte.version=//p' "$root/Dockerfile")
 runtime_base=localhost/debian:$suite
 builder_base=localhost/rust:$suite
+docker=${REAL_DOCKER:-docker}
 mkdir -p "$work"
 
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
@@ -31,7 +33,7 @@ bootstrap() { # directory, further packages
     rm -rf "$1"
     mkdir -p "$work/packages"
     debootstrap --variant=minbase --cache-dir="$work/packages" ${2:+--include="$2"} "$suite" "$1" "$mirror" >"$work/debootstrap.log" 2>&1 \
-        || { tail -20 "$work/debootstrap.log" >&2; return 1; }
+        || cannot "debootstrap could not make a base from $mirror: $(tail -1 "$work/debootstrap.log")"
     rm -rf "$1"/var/cache/apt/*.bin "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/*
     # The slim images of Debian leave these out too.
     rm -rf "$1"/usr/share/doc/* "$1"/usr/share/man/* "$1"/usr/share/locale/*
@@ -63,7 +65,7 @@ make_builder_base() {
     bootstrap "$work/builder-base" ca-certificates,gcc,libc6-dev
     mkdir -p "$work/builder-base/usr/local/rust/lib/rustlib"
     cp -a "$sysroot/bin" "$work/builder-base/usr/local/rust/"
-    cp -a "$sysroot"/lib/*.so "$work/builder-base/usr/local/rust/lib/"
+    cp -a "$sysroot"/lib/*.so* "$work/builder-base/usr/local/rust/lib/"
     local target
     target=$(rustc -vV | sed -n 's/^host: //p')
     cp -a "$sysroot/lib/rustlib/$target" "$work/builder-base/usr/local/rust/lib/rustlib/"
@@ -74,20 +76,133 @@ make_builder_base() {
     rm -rf "$work/builder-base"
 }
 
+has_engine() { "$docker" info >/dev/null 2>&1; }
+
+cannot() {
+    echo "$*"
+    exit 75
+}
+
 build() {
+    if has_engine; then
+        local base
+        for base in $(sed -n 's/^ARG [A-Z]*_IMAGE=//p' "$root/Dockerfile"); do
+            "$docker" image inspect "$base" >/dev/null 2>&1 || "$docker" pull --quiet "$base" >/dev/null \
+                || cannot "the Docker engine has no $base and cannot pull it"
+        done
+        "$docker" build --tag "$image" "$root" >"$work/build.log" 2>&1 || failed
+        return
+    fi
+    [ "$(id -u)" = 0 ] || cannot "no Docker engine runs here, and buildah needs root"
+    for program in buildah debootstrap rustc; do
+        command -v "$program" >/dev/null || cannot "no Docker engine runs here, and $program is not installed"
+    done
     make_runtime_base
     make_builder_base
     say "image: building the Dockerfile with $(command buildah --version)"
-    # Crates that this machine has fetched are not fetched again.
-    mkdir -p "${CARGO_HOME:-$HOME/.cargo}/registry"
-    if ! buildah bud --layers --quiet --pull-never \
+    buildah bud --layers --pull-never \
         --build-arg BUILDER_IMAGE="$builder_base" --build-arg RUNTIME_IMAGE="$runtime_base" \
-        --volume "${CARGO_HOME:-$HOME/.cargo}/registry:/cargo/registry" \
-        --tag "$image" "$root" >"$work/build.log" 2>&1; then
-        tail -40 "$work/build.log" >&2
-        say "image: FAILED to build; the whole log is $work/build.log"
-        return 1
-    fi
+        --tag "localhost/$image" "$root" >"$work/build.log" 2>&1 || failed
+    # One container of each image, whose file systems are looked at.
+    local pair
+    for pair in "running localhost/$image" "base $runtime_base"; do
+        set -- $pair
+        buildah rm "source-asana-$1" >/dev/null 2>&1 || true
+        buildah from --name "source-asana-$1" "$2" >/dev/null
+        buildah mount "source-asana-$1" >"$work/$1"
+    done
 }
 
-build
+failed() {
+    tail -40 "$work/build.log" >&2
+    say "image: FAILED to build; the whole log is $work/build.log"
+    exit 1
+}
+
+inspect() {
+    if has_engine; then
+        local base
+        base=$(sed -n 's/^ARG RUNTIME_IMAGE=//p' "$root/Dockerfile")
+        "$docker" image inspect "$image" "$base" | python3 -c '
+import json, sys
+image, base = json.load(sys.stdin)
+config = image["Config"]
+print(json.dumps({"user": config["User"], "environment": config["Env"], "labels": config["Labels"],
+                  "entrypoint": config["Entrypoint"], "bytes": image["Size"] - base["Size"]}))'
+        return
+    fi
+    local bytes=$(($(bytes_in "$(cat "$work/running")") - $(bytes_in "$(cat "$work/base")")))
+    buildah inspect --type image "localhost/$image" | python3 -c '
+import json, sys
+config = json.load(sys.stdin)["OCIv1"]["config"]
+print(json.dumps({"user": config["User"], "environment": config["Env"], "labels": config["Labels"],
+                  "entrypoint": config["Entrypoint"], "bytes": int(sys.argv[1])}))' "$bytes"
+}
+
+bytes_in() { du --summarize --bytes "$1" | cut -f 1; }
+
+run() {
+    local environment=() volumes=() program=
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --rm | -i) shift ;;
+        --entrypoint) program=$2; shift 2 ;;
+        -e) environment+=("$2"); shift 2 ;;
+        -v) volumes+=("$2"); shift 2 ;;
+        *) break ;;
+        esac
+    done
+    local name=$1
+    shift
+    [ "$name" = "$image" ] || { say "there is no image called $name"; exit 125; }
+    # The simulated account is on this machine's loopback.
+    environment+=("ASANA_BASE_URL=${ASANA_BASE_URL:-}")
+    if has_engine; then
+        exec "$docker" run --rm -i --network host --read-only --tmpfs /tmp --cap-drop ALL \
+            --security-opt no-new-privileges "${environment[@]/#/--env=}" "${volumes[@]/#/--volume=}" \
+            ${program:+--entrypoint="$program"} "$image" "$@"
+    fi
+    export IMAGE_ROOT IMAGE_PLACE
+    IMAGE_ROOT=$(cat "$work/running")
+    IMAGE_PLACE=$(mktemp -d)
+    trap 'rmdir "$IMAGE_PLACE"' EXIT
+    # Only what the image itself sets is in the environment, and what the caller gives.
+    local settings
+    mapfile -t settings < <(inspect | python3 -c '
+import json, sys
+told = json.load(sys.stdin)
+print("\n".join(told["environment"]), "--", *told["entrypoint"], sep="\n")')
+    local variables=() entrypoint=() part=variables line
+    for line in "${settings[@]}"; do
+        if [ "$line" = -- ]; then part=entrypoint; elif [ $part = variables ]; then variables+=("$line"); else entrypoint+=("$line"); fi
+    done
+    [ -z "$program" ] || entrypoint=("$program")
+    # In namespaces of its own, so that the connector is the first process, as in any container.
+    IMAGE_VOLUMES=$(printf '%s\n' "${volumes[@]}") unshare --mount --pid --fork --kill-child bash -c '
+        set -euo pipefail
+        mount -t tmpfs tmpfs "$IMAGE_PLACE"
+        mkdir "$IMAGE_PLACE"/{changes,work,root}
+        inside=$IMAGE_PLACE/root
+        mount -t overlay overlay -o "lowerdir=$IMAGE_ROOT,upperdir=$IMAGE_PLACE/changes,workdir=$IMAGE_PLACE/work" "$inside"
+        mount --bind /dev "$inside/dev"
+        mount -t proc proc "$inside/proc"
+        while IFS=: read -r from to _; do
+            [ -n "$from" ] || continue
+            mkdir -p "$inside$(dirname "$to")"
+            if [ -d "$from" ]; then mkdir -p "$inside$to"; else touch "$inside$to"; fi
+            mount --bind "$from" "$inside$to"
+        done <<<"$IMAGE_VOLUMES"
+        cp -L /etc/resolv.conf "$inside/etc/resolv.conf" 2>/dev/null || true
+        mount -o remount,ro "$inside"
+        mount -t tmpfs tmpfs "$inside/tmp"
+        exec chroot --userspec=1000:1000 --groups= "$inside" setpriv --no-new-privs env -i "$@"
+    ' run "${variables[@]}" "${environment[@]}" "${entrypoint[@]}" "$@"
+}
+
+verb=${1:-build}
+[ $# -eq 0 ] || shift
+case $verb in
+build | inspect) "$verb" ;;
+run) run "$@" ;;
+*) say "no verb is called $verb"; exit 2 ;;
+esac

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use airbyte_protocol::Message;
@@ -12,7 +13,7 @@ use airbyte_protocol::record::{self, Envelope};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::asana::Secret;
+use crate::asana::{Secret, Turn};
 use crate::error::Failure;
 use crate::moment::Moment;
 
@@ -55,9 +56,11 @@ pub struct Batch {
     pub text: Vec<u8>,
     /// Where each record ends in `text`.
     pub ends: Vec<usize>,
+    /// Of the page that the records are from. It is given back when they are written.
+    pub turn: Option<Arc<Turn>>,
 }
 
-/// How many batches may wait for stdout: a page each, so this many pages are in memory at most.
+/// How many events may wait for stdout.
 pub const QUEUE: usize = 8;
 
 /// As much as is written at once; more saves nothing.

@@ -1,6 +1,6 @@
-//! Asana's identifiers, kept small, and sets of them. Knows no stream.
+//! Asana's identifiers, kept small, and marks beside them. Knows no stream.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 
 /// A gid. Asana's are strings of digits, nearly all of which fit eight bytes; the others are kept as text, so
@@ -34,27 +34,30 @@ impl fmt::Display for Gid {
     }
 }
 
-/// A set of gids at about ten bytes each.
+/// What has been done about each gid: a bit for each kind of thing. A gid takes about twenty bytes.
 #[derive(Debug, Default)]
-pub struct GidSet {
-    numbers: HashSet<u64>,
-    texts: HashSet<Box<str>>,
+pub struct GidMarks {
+    numbers: HashMap<u64, u64>,
+    texts: HashMap<Box<str>, u64>,
 }
 
-impl GidSet {
-    /// Whether the gid was not there yet.
-    pub fn insert(&mut self, gid: &Gid) -> bool {
-        match gid {
-            Gid::Number(number) => self.numbers.insert(*number),
-            Gid::Text(text) => self.texts.insert(text.clone()),
-        }
+impl GidMarks {
+    /// The bits that are set for a gid.
+    pub fn of(&self, gid: &Gid) -> u64 {
+        let marks = match gid {
+            Gid::Number(number) => self.numbers.get(number),
+            Gid::Text(text) => self.texts.get(text),
+        };
+        marks.copied().unwrap_or_default()
     }
 
-    pub fn contains(&self, gid: &Gid) -> bool {
-        match gid {
-            Gid::Number(number) => self.numbers.contains(number),
-            Gid::Text(text) => self.texts.contains(text),
-        }
+    /// Sets bits for a gid.
+    pub fn set(&mut self, gid: &Gid, bits: u64) {
+        let marks = match gid {
+            Gid::Number(number) => self.numbers.entry(*number).or_default(),
+            Gid::Text(text) => self.texts.entry(text.clone()).or_default(),
+        };
+        *marks |= bits;
     }
 }
 
@@ -74,13 +77,14 @@ mod tests {
             "external:a",
             "",
         ];
-        let mut set = GidSet::default();
-        for text in texts {
+        let mut marks = GidMarks::default();
+        for (index, text) in texts.into_iter().enumerate() {
             let gid = Gid::new(text);
             assert_eq!(gid.to_string(), text);
-            assert!(set.insert(&gid), "{text}");
-            assert!(!set.insert(&gid), "{text}");
-            assert!(set.contains(&gid));
+            assert_eq!(marks.of(&gid), 0, "{text}");
+            marks.set(&gid, 1 << index);
+            marks.set(&gid, 1 << 63);
+            assert_eq!(marks.of(&gid), 1 << index | 1 << 63, "{text}");
         }
     }
 }

@@ -90,6 +90,11 @@ impl StreamState {
         self.cursors.get(slice).copied()
     }
 
+    /// The cursor that the last pass gave to the slices that it read.
+    pub fn latest_cursor(&self) -> Option<Moment> {
+        self.cursors.values().max().copied()
+    }
+
     pub fn is_complete(&self) -> bool {
         self.is_complete
     }

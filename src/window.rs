@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::plan::Mode;
-use crate::state::StreamState;
 
-/// How far a slice's next cursor lies before the time at which its read started. It covers clocks that differ
-/// and changes that Asana shows late: its search index lags by up to a minute.
+/// How far a slice's next cursor lies before the time at which the sync began. It covers clocks that differ and
+/// changes that Asana shows late: its search index lags by up to a minute.
 pub const OVERLAP: Duration = Duration::from_secs(5 * 60);
 
 /// What of a stream a slice has to read.
@@ -23,9 +22,9 @@ pub enum Window {
 }
 
 impl Window {
-    /// The window of `slice`. `start` is the date before which the user wants nothing of this stream.
-    pub fn of(mode: Mode, state: &StreamState, slice: &str, start: Option<Moment>) -> Self {
-        match (mode, state.cursor(slice)) {
+    /// The window of a slice with that cursor. `start` is the date before which the user wants nothing of the stream.
+    pub fn of(mode: Mode, cursor: Option<Moment>, start: Option<Moment>) -> Self {
+        match (mode, cursor) {
             (Mode::FullRefresh, Some(_)) => Self::Done,
             (Mode::FullRefresh, None) | (Mode::Incremental, None) => start.map_or(Self::Whole, Self::Since),
             (Mode::Incremental, Some(cursor)) => Self::Since(start.map_or(cursor, |start| start.max(cursor))),
@@ -41,6 +40,11 @@ impl Window {
         }
     }
 
+    /// Whether everything in the other window is in this one too.
+    pub fn holds(self, other: Self) -> bool {
+        self.union(other) == self
+    }
+
     /// The window that holds both.
     pub fn union(self, other: Self) -> Self {
         match (self, other) {
@@ -51,9 +55,10 @@ impl Window {
     }
 }
 
-/// The cursor of a slice whose read started at `started` and came to its end.
-pub fn next_cursor(started: Moment) -> Moment {
-    started.minus(OVERLAP)
+/// The cursor of a slice that was read to its end by a sync that began at `began`. It is the same for all slices of
+/// a sync, so that those that show the same record ask for the same of it the next time.
+pub fn next_cursor(began: Moment) -> Moment {
+    began.minus(OVERLAP)
 }
 
 #[cfg(test)]
@@ -64,24 +69,19 @@ mod tests {
         Moment::from_unix_milliseconds(milliseconds)
     }
 
-    fn state() -> StreamState {
-        let mut state = StreamState::default();
-        state.advance("read", at(1000));
-        state
-    }
-
     #[test]
     fn a_slice_without_a_cursor_is_read_whole_and_one_with_a_cursor_from_it() {
-        assert_eq!(Window::of(Mode::Incremental, &state(), "new", None), Window::Whole);
-        assert_eq!(Window::of(Mode::Incremental, &state(), "read", None), Window::Since(at(1000)));
-        assert_eq!(Window::of(Mode::Incremental, &state(), "read", Some(at(2000))), Window::Since(at(2000)));
-        assert_eq!(Window::of(Mode::Incremental, &state(), "read", Some(at(500))), Window::Since(at(1000)));
+        let incremental = |cursor, start| Window::of(Mode::Incremental, cursor, start);
+        assert_eq!(incremental(None, None), Window::Whole);
+        assert_eq!(incremental(Some(at(1000)), None), Window::Since(at(1000)));
+        assert_eq!(incremental(Some(at(1000)), Some(at(2000))), Window::Since(at(2000)));
+        assert_eq!(incremental(Some(at(1000)), Some(at(500))), Window::Since(at(1000)));
     }
 
     #[test]
     fn a_full_refresh_that_goes_on_passes_over_what_it_has_read() {
-        assert_eq!(Window::of(Mode::FullRefresh, &state(), "read", None), Window::Done);
-        assert_eq!(Window::of(Mode::FullRefresh, &state(), "new", None), Window::Whole);
+        assert_eq!(Window::of(Mode::FullRefresh, Some(at(1000)), None), Window::Done);
+        assert_eq!(Window::of(Mode::FullRefresh, None, None), Window::Whole);
     }
 
     #[test]

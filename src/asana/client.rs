@@ -10,16 +10,30 @@ use bytes::{Bytes, BytesMut};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::fault::{Asked, Fault, Kind, Retry, beginning};
-use super::limiter::{Congestion, Limiter, Limits, Permit, Quota};
+use super::limiter::{Congestion, Limiter, Limits, MOST_IN_FLIGHT, Permit, Quota};
 use super::retry::{Patience, Wait, with_patience};
 use super::token::{Renewal, Secret, TokenSource};
+use crate::moment::Moment;
 
 /// Where Asana's API is.
 pub const DEFAULT_BASE_URL: &str = "https://app.asana.com/api/1.0";
 /// No answer of Asana's comes near: a page is at most 100 records. An end for what answers without one.
 const LARGEST_BODY: usize = 256 * 1024 * 1024;
+/// Hardly a page is larger, in bytes.
+const LARGE_BODY: usize = 1024 * 1024;
+/// So many bodies are in memory at a time, from their first byte until what they hold is written out, which is what
+/// bounds memory: a body of a hundred full records has half a megabyte. The others wait in the sockets' buffers, so a
+/// slow server is still asked for all that the limits allow.
+const BODIES_AT_ONCE: usize = 6;
+/// What a server may send of a body that nobody reads yet, in bytes.
+const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
+/// The same for all requests of a connection together. More than every request under way can fill, or bodies that
+/// wait for their turn would hold up those whose turn it is.
+const HTTP2_CONNECTION_WINDOW: u32 = 2 * MOST_IN_FLIGHT as u32 * HTTP2_STREAM_WINDOW;
 /// Attempts at a request while nothing at all gets through, so that an outage ends the sync and not each of its
 /// thousand slices in turn.
 const ATTEMPTS_IN_OUTAGE: u32 = 2;
@@ -75,8 +89,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Until the headers, and from then on between any two pieces of the body.
     pub idle: Duration,
-    /// Until the last byte.
-    pub total: Duration,
+    /// From the headers to the body's last byte.
+    pub body: Duration,
 }
 
 impl Default for Timeouts {
@@ -86,7 +100,18 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(30),
             idle: Duration::from_secs(90),
-            total: Duration::from_secs(300),
+            body: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Timeouts {
+    /// For somebody who waits at a form and asks for little.
+    pub fn brief() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            idle: Duration::from_secs(15),
+            body: Duration::from_secs(20),
         }
     }
 }
@@ -94,7 +119,7 @@ impl Default for Timeouts {
 /// A sign of life: something that takes time or that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// No request starts before that time.
+    /// No request starts before that time, and that is waited for.
     RateLimited { wait: Duration, until: SystemTime },
     /// A request failed and is made again.
     Retrying { endpoint: String, attempt: u32, wait: Duration, why: String },
@@ -127,9 +152,19 @@ pub(super) enum Tries {
     Few,
 }
 
+/// The body of an answer with 200.
+pub(super) struct Body {
+    pub bytes: Bytes,
+    pub turn: Turn,
+}
+
+/// A body's right to be in memory: another one is received when this is dropped.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "it is there to be dropped")] OwnedSemaphorePermit);
+
 /// A body that is not what the API sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Garbage {
+pub struct Garbage {
     /// What would have been right, and what is wrong about it.
     pub expected: String,
     /// All of it, so that secrets can be found in it before a part is shown.
@@ -148,6 +183,8 @@ struct Shared {
     base_url: String,
     token: TokenSource,
     limiter: Arc<Limiter>,
+    bodies: Arc<Semaphore>,
+    time_for_body: Duration,
     patience: Patience,
     notices: UnboundedSender<Notice>,
     counts: Mutex<BTreeMap<String, Counts>>,
@@ -203,6 +240,8 @@ impl Client {
                 base_url: settings.base_url.trim_end_matches('/').to_owned(),
                 token: settings.token,
                 limiter: Limiter::new(settings.limits),
+                bodies: Arc::new(Semaphore::new(BODIES_AT_ONCE)),
+                time_for_body: settings.timeouts.body,
                 patience: settings.patience,
                 notices: settings.notices,
                 counts: Mutex::default(),
@@ -223,6 +262,11 @@ impl Client {
         self.shared.limiter.per_minute()
     }
 
+    /// Whether answers are taken as fast as they come. Where they are not, more requests would only fill memory.
+    pub fn keeps_up(&self) -> bool {
+        self.shared.bodies.available_permits() > 0
+    }
+
     /// `text` without the token.
     pub fn redact(&self, text: &str) -> String {
         self.shared.token.redact(text)
@@ -238,7 +282,7 @@ impl Client {
         &self,
         request: &Request,
         tries: Tries,
-        read: impl Fn(Bytes) -> Result<T, Garbage>,
+        read: impl Fn(Body) -> Result<T, Garbage>,
     ) -> Result<T, Fault> {
         let shared = &*self.shared;
         let successes = shared.successes.load(Ordering::Relaxed);
@@ -249,7 +293,7 @@ impl Client {
         };
         let attempt = || async {
             let body = shared.attempt(request).await?;
-            shared.count(request, |counts| counts.bytes += body.len() as u64);
+            shared.count(request, |counts| counts.bytes += body.bytes.len() as u64);
             let read = read(body).map_err(|garbage| shared.distrust(garbage, request))?;
             shared.successes.fetch_add(1, Ordering::Relaxed);
             shared.is_outage.store(false, Ordering::Relaxed);
@@ -267,20 +311,26 @@ impl Client {
             }
         };
         let outcome = with_patience(&patience, attempt, before_wait).await;
+        let got_through = shared.successes.load(Ordering::Relaxed) != successes;
         if let Err(fault) = &outcome
             && fault.retry() != Retry::Never
             && tries == Tries::All
-            && shared.successes.load(Ordering::Relaxed) == successes
+            && !got_through
         {
             shared.is_outage.store(true, Ordering::Relaxed);
         }
-        outcome
+        outcome.map_err(|fault| match fault.kind {
+            Kind::SlowDown { retry_after: Some(wait) } if !got_through || wait > patience.rejected_for => {
+                fault.beyond_patience(patience.rejected_for, present())
+            }
+            _ => fault,
+        })
     }
 }
 
 impl Shared {
     /// Sends once, and once more with another token if the first is refused and there is another.
-    async fn attempt(&self, request: &Request) -> Result<Bytes, Fault> {
+    async fn attempt(&self, request: &Request) -> Result<Body, Fault> {
         let token = self.token.current().await;
         match self.send(request, &token).await {
             Err(fault)
@@ -292,7 +342,7 @@ impl Shared {
         }
     }
 
-    async fn send(&self, request: &Request, token: &Secret) -> Result<Bytes, Fault> {
+    async fn send(&self, request: &Request, token: &Secret) -> Result<Body, Fault> {
         let asked = request.asked();
         let authorization = authorization(token, &asked)?;
         let permit = self.limiter.permit(request.quota).await;
@@ -313,12 +363,14 @@ impl Shared {
             let fault = Fault::of_answer(status, b"", retry_after, &asked);
             self.slow_down(request, &permit, &fault);
         }
-        let body = body_of(answer).await.map_err(|error| self.shown(error.fault(&asked)));
+        let turn = Arc::clone(&self.bodies).acquire_owned().await.expect("the semaphore is never closed");
+        let body = timeout(self.time_for_body, body_of(answer)).await.unwrap_or(Err(Broken::TooSlow));
+        let body = body.map_err(|error| self.shown(error.fault(&asked)));
         if status != 429 && status < 500 {
             permit.answered();
         }
         if status == 200 {
-            return body;
+            return Ok(Body { bytes: body?, turn: Turn(turn) });
         }
         let body = match (status, body) {
             (_, Ok(body)) => body,
@@ -341,7 +393,7 @@ impl Shared {
             _ => None,
         };
         let rejection = permit.rejected(retry_after);
-        if rejection.congestion == Congestion::New {
+        if rejection.congestion == Congestion::New && rejection.pause <= self.patience.rejected_for {
             let until = SystemTime::now().checked_add(rejection.pause).unwrap_or_else(SystemTime::now);
             drop(self.notices.send(Notice::RateLimited { wait: rejection.pause, until }));
         }
@@ -385,9 +437,12 @@ fn http_client(timeouts: Timeouts) -> reqwest::Result<reqwest::Client> {
             .user_agent(concat!("source-asana/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timeouts.connect)
             .read_timeout(timeouts.idle)
-            .timeout(timeouts.total)
             // Asana's API does not redirect, so whatever does is not Asana and must not see the token.
             .redirect(reqwest::redirect::Policy::none())
+            // A connection that has carried a large page keeps a buffer of that size.
+            .pool_max_idle_per_host(BODIES_AT_ONCE)
+            .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
+            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
             .retry(reqwest::retry::never())
     };
     builder().build().or_else(|error| {
@@ -417,12 +472,14 @@ fn authorization(token: &Secret, asked: &Asked) -> Result<HeaderValue, Fault> {
 enum Broken {
     Connection(reqwest::Error),
     TooLarge,
+    TooSlow,
 }
 
 impl Broken {
     fn fault(self, asked: &Asked) -> Fault {
         match self {
             Self::Connection(error) => fault_of(error, asked),
+            Self::TooSlow => Fault::new(Kind::Reconnect, None, "the answer did not end in time", asked),
             Self::TooLarge => {
                 let message = format!("expected a page, got more than {LARGEST_BODY} bytes");
                 Fault::new(Kind::DistrustAnswer, None, message, asked)
@@ -432,7 +489,9 @@ impl Broken {
 }
 
 async fn body_of(mut answer: reqwest::Response) -> Result<Bytes, Broken> {
-    let mut body = BytesMut::new();
+    // A length that is told is believed as far as a page is ever long.
+    let told = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    let mut body = BytesMut::with_capacity(told.min(LARGE_BODY));
     while let Some(piece) = answer.chunk().await.map_err(Broken::Connection)? {
         if body.len() + piece.len() > LARGEST_BODY {
             return Err(Broken::TooLarge);
@@ -479,6 +538,11 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+fn present() -> Moment {
+    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Moment::from_unix_milliseconds(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The host that a redirect names; the rest of the address may hold whatever the request held.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::moment::Moment;
+
 /// How much of a message is kept, in characters: enough for any of Asana's, and an end for pages of HTML.
 const LONGEST_MESSAGE: usize = 500;
 
@@ -49,6 +51,8 @@ pub enum Kind {
     AskFromElsewhere,
     /// 429: too many requests.
     SlowDown { retry_after: Option<Duration> },
+    /// 429, and longer than a sync waits: run it again after that time.
+    RunAgainLater { after: Moment },
     /// 5xx, 408, 425: the server could not answer this time.
     TryAgain,
     /// 424 and 501: what is stored elsewhere cannot be had from there.
@@ -114,6 +118,7 @@ pub enum Reason {
     SyncTokenExpired,
     LegalReasons,
     RateLimited,
+    QuotaGone,
     ServerFailing,
     StorageFailing,
     Unreachable,
@@ -172,6 +177,19 @@ impl Fault {
         self
     }
 
+    /// What a rejection is that nothing can be asked for after, for longer than `patience`: the limits are the
+    /// token's, so no other request gets through either. `now` is when it came. Other faults stay as they are.
+    pub fn beyond_patience(self, patience: Duration, now: Moment) -> Self {
+        let Kind::SlowDown { retry_after: Some(wait) } = self.kind else { return self };
+        let after = now.plus(wait);
+        let minutes = patience.as_secs() / 60;
+        let message = format!(
+            "no request is answered before {after}, and a sync waits no more than {minutes} min ({})",
+            self.message.trim_end_matches('.')
+        );
+        Self { kind: Kind::RunAgainLater { after }, message, ..self }
+    }
+
     pub fn retry(&self) -> Retry {
         match self.kind {
             Kind::SlowDown { retry_after: Some(wait) } => Retry::After(wait),
@@ -194,6 +212,7 @@ impl Fault {
             | Kind::CorrectRequest
             | Kind::StartAgain { .. }
             | Kind::AskFromElsewhere
+            | Kind::RunAgainLater { .. }
             | Kind::TrustServer
             | Kind::SatisfyProxy => Retry::Never,
         }
@@ -213,6 +232,7 @@ impl Fault {
             Kind::RestartListing
             | Kind::StartAgain { .. }
             | Kind::SlowDown { .. }
+            | Kind::RunAgainLater { .. }
             | Kind::TryAgain
             | Kind::TryStorageAgain
             | Kind::Reconnect
@@ -249,6 +269,9 @@ impl Fault {
             Kind::SlowDown { .. } => {
                 "Lower the requests a minute in the configuration, or find out who else uses the token."
             }
+            Kind::RunAgainLater { .. } => {
+                "Run the sync again after that time: it goes on from the state that it has printed."
+            }
             Kind::TryAgain | Kind::TryStorageAgain => {
                 "Try again later; Asana's status is on status.asana.com."
             }
@@ -276,6 +299,7 @@ impl Fault {
             Kind::StartAgain { .. } => Reason::SyncTokenExpired,
             Kind::AskFromElsewhere => Reason::LegalReasons,
             Kind::SlowDown { .. } => Reason::RateLimited,
+            Kind::RunAgainLater { .. } => Reason::QuotaGone,
             Kind::TryAgain => Reason::ServerFailing,
             Kind::TryStorageAgain => Reason::StorageFailing,
             Kind::Reconnect => Reason::Unreachable,
@@ -290,9 +314,14 @@ impl Fault {
 pub fn consequence(fault: &Fault, place: Place) -> Consequence {
     let reason = fault.reason();
     match (&fault.kind, place) {
-        (Kind::GiveToken | Kind::AskFromElsewhere | Kind::TrustServer | Kind::SatisfyProxy, _) => {
-            Consequence::FailSync(reason)
-        }
+        (
+            Kind::GiveToken
+            | Kind::AskFromElsewhere
+            | Kind::RunAgainLater { .. }
+            | Kind::TrustServer
+            | Kind::SatisfyProxy,
+            _,
+        ) => Consequence::FailSync(reason),
         (Kind::UpgradePlan, Place::Root) => Consequence::SkipStream(reason),
         (Kind::UpgradePlan | Kind::GrantAccess | Kind::LeaveOut, Place::Slice | Place::Detail)
         | (Kind::TryStorageAgain, Place::Detail) => Consequence::SkipSlice(reason),
@@ -351,6 +380,7 @@ impl Reason {
             Self::SyncTokenExpired => "the sync token is too old",
             Self::LegalReasons => "Asana may not serve it for legal reasons",
             Self::RateLimited => "Asana kept rejecting requests as too many",
+            Self::QuotaGone => "Asana's quota is used up for longer than a sync waits",
             Self::ServerFailing => "Asana's server kept failing",
             Self::StorageFailing => "the storage behind it kept failing",
             Self::Unreachable => "Asana could not be reached",

@@ -8,7 +8,7 @@ mod page;
 mod retry;
 mod token;
 
-pub use client::{Client, Counts, DEFAULT_BASE_URL, Notice, Request, Settings, Timeouts};
+pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings, Timeouts, Turn};
 pub use fault::{Asked, Class, Consequence, Fault, Kind, Place, Reason, Retry, consequence};
 pub use limiter::{
     Congestion, FREE_PER_MINUTE, Limiter, Limits, MOST_IN_FLIGHT, PAID_PER_MINUTE, Pace, Permit, Quota,

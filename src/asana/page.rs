@@ -10,7 +10,7 @@ use memchr::memchr2;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::client::{Client, Garbage, Notice, Request, Tries};
+use super::client::{Body, Client, Garbage, Notice, Request, Tries, Turn};
 use super::fault::{Fault, Kind};
 use crate::stream::Paging;
 
@@ -24,22 +24,18 @@ const PAGES_BEFORE_LARGER: u32 = 20;
 const FRUITLESS_RESTARTS: u32 = 3;
 
 /// Rows as Asana sent them, except that a line break between tokens is a space, so that each is one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Page {
     text: String,
     rows: Vec<Range<usize>>,
     next_offset: Option<String>,
+    turn: Option<Turn>,
 }
 
 impl Page {
     /// The rows, each one JSON object on one line.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &str> {
         self.rows.iter().map(|range| &self.text[range.clone()])
-    }
-
-    /// How much memory the page takes.
-    pub fn bytes(&self) -> usize {
-        self.text.len()
     }
 
     pub fn len(&self) -> usize {
@@ -50,8 +46,13 @@ impl Page {
         self.rows.is_empty()
     }
 
+    /// What to keep for as long as anything made from the rows is in memory.
+    pub fn into_turn(self) -> Option<Turn> {
+        self.turn
+    }
+
     /// Reads the answer to a request for at most `limit` rows, if it named a limit.
-    fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
+    pub fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
         let text = utf8(body)?;
         let expected = "a list of records under `data`";
         let read = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
@@ -65,7 +66,7 @@ impl Page {
             }
         });
         match read {
-            Ok((rows, next_offset)) => Ok(Self { text: on_one_line(text), rows, next_offset }),
+            Ok((rows, next_offset)) => Ok(Self { text: on_one_line(text), rows, next_offset, turn: None }),
             Err(expected) => Err(Garbage { expected, body: text }),
         }
     }
@@ -146,7 +147,9 @@ impl Pages {
         }
         let can_shrink = limit.is_some_and(|limit| limit / 2 >= SMALLEST_PAGE);
         let tries = if can_shrink { Tries::Few } else { Tries::All };
-        match self.client.fetch(&request, tries, |body| Page::parse(body, limit)).await {
+        let read =
+            |Body { bytes, turn }| Page::parse(bytes, limit).map(|page| Page { turn: Some(turn), ..page });
+        match self.client.fetch(&request, tries, read).await {
             Ok(page) => {
                 self.pages_since_smaller += 1;
                 if self.pages_since_smaller >= PAGES_BEFORE_LARGER {
@@ -198,8 +201,8 @@ impl Pages {
 ///
 /// Whatever keeps it from coming.
 pub async fn get_one(client: &Client, request: &Request) -> Result<String, Fault> {
-    let read = |body| {
-        let text = utf8(body)?;
+    let read = |body: Body| {
+        let text = utf8(body.bytes)?;
         let expected = "an object under `data`";
         let object = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
         let object = object.and_then(|envelope: OneEnvelope<'_>| {

@@ -24,7 +24,8 @@ pub struct Patience {
     pub attempts: u32,
     /// For how long such failures are retried, from the first one on.
     pub failing_for: Duration,
-    /// For how long a request is retried that is rejected with a wait, however many times.
+    /// For how long a request is retried that is rejected with a wait, however many times; a wait that is longer
+    /// is not begun.
     pub rejected_for: Duration,
 }
 
@@ -44,6 +45,16 @@ impl Default for Patience {
 }
 
 impl Patience {
+    /// For somebody who waits at a form: Airbyte's platform gives a check nine minutes, people give it less.
+    pub fn brief() -> Self {
+        Self {
+            attempts: 3,
+            failing_for: Duration::from_secs(15),
+            rejected_for: Duration::from_secs(30),
+            ..Self::default()
+        }
+    }
+
     /// The same with no more than so many attempts at a failing request.
     pub fn at_most(&self, attempts: u32) -> Self {
         Self { attempts: self.attempts.min(attempts), ..self.clone() }

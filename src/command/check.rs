@@ -7,7 +7,7 @@ use airbyte_protocol::message::{CheckStatus, ConnectionStatus};
 use serde::Deserialize;
 
 use super::{Ending, Trouble, block_on, connect, settings};
-use crate::asana::{self, Request};
+use crate::asana::{self, Patience, Request, Timeouts};
 use crate::config::Settings;
 use crate::emit;
 use crate::error::{Class, Failure};
@@ -44,7 +44,7 @@ pub(super) fn run(config: &Path) -> Result<Ending, Trouble> {
 }
 
 fn ask(settings: &Settings) -> Result<String, Failure> {
-    let (client, _notices) = connect(settings)?;
+    let (client, _notices) = connect(settings, Patience::brief(), Timeouts::brief())?;
     let request = Request::new("/users/me", "/users/me").query("opt_fields", "name,email,workspaces.name");
     let answer = block_on(asana::get_one(&client, &request))?.map_err(|fault| Failure::of(&fault))?;
     let me: Me = serde_json::from_str(&answer)

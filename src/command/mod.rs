@@ -145,7 +145,11 @@ fn file(path: &Path, what: &str) -> Result<String, Failure> {
 }
 
 /// A client for the config's account, and its signs of life.
-fn connect(settings: &Settings) -> Result<(Client, UnboundedReceiver<Notice>), Failure> {
+fn connect(
+    settings: &Settings,
+    patience: Patience,
+    timeouts: Timeouts,
+) -> Result<(Client, UnboundedReceiver<Notice>), Failure> {
     // The operator's seam for tests; never the config's, which a user of a shared platform may write.
     let base_url = std::env::var("ASANA_BASE_URL").unwrap_or_else(|_| DEFAULT_BASE_URL.to_owned());
     let (notices, receiver) = mpsc::unbounded_channel();
@@ -153,8 +157,8 @@ fn connect(settings: &Settings) -> Result<(Client, UnboundedReceiver<Notice>), F
         base_url,
         token: TokenSource::Static(settings.token.clone()),
         limits: settings.limits,
-        patience: Patience::default(),
-        timeouts: Timeouts::default(),
+        patience,
+        timeouts,
         notices,
     })
     .map_err(Failure::config)?;

@@ -9,7 +9,7 @@ use airbyte_protocol::state as state_file;
 use serde_json::Value;
 
 use super::{Ending, Trouble, block_on, connect, file, log, settings, tell_failure};
-use crate::asana::Secret;
+use crate::asana::{Patience, Secret, Timeouts};
 use crate::emit;
 use crate::error::Failure;
 use crate::plan::{Plan, UnknownStream};
@@ -20,7 +20,7 @@ pub(super) fn run(config: &Path, catalog: &Path, state: Option<&Path>) -> Result
     let settings = settings(config)?;
     let (plan, unknown) = Plan::new(&configured_catalog(catalog)?);
     let states = states(&plan, state, &settings.token)?;
-    let (client, notices) = connect(&settings)?;
+    let (client, notices) = connect(&settings, Patience::default(), Timeouts::default())?;
     let stdout = emit::stdout()?;
     let (outcome, written) = block_on(read::sync(&plan, &settings, client, notices, states, stdout))?;
     written.map_err(|_| Failure::bug("the writer of stdout broke down"))??;

@@ -1,9 +1,15 @@
 //! Walks the plan: every listing fetched once, slice by slice, records and checkpoints as events. Knows no
 //! particular stream, no protocol JSON, no status codes and no token.
 
+mod checkpoint;
+mod coverage;
+mod judge;
+mod open;
 mod report;
-mod row;
+pub mod row;
 mod slices;
+mod take;
+mod tell;
 mod type_check;
 mod visit;
 mod walk;

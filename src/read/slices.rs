@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::moment::Moment;
 use crate::plan::StreamId;
 use crate::window::Window;
 
@@ -87,8 +86,6 @@ pub struct SliceId(u32);
 #[derive(Debug)]
 pub struct Slice {
     pub key: Rc<str>,
-    /// When its first request was sent, at the latest.
-    pub started: Moment,
     /// What each stream reads of it.
     pub windows: Vec<Window>,
     outstanding: Outstanding,
@@ -135,18 +132,12 @@ pub struct Slices {
 }
 
 impl Slices {
-    pub fn start(
-        &mut self,
-        key: Rc<str>,
-        started: Moment,
-        windows: Vec<Window>,
-        streams: StreamSet,
-    ) -> SliceId {
+    pub fn start(&mut self, key: Rc<str>, windows: Vec<Window>, streams: StreamSet) -> SliceId {
         let id = SliceId(self.next);
         self.next += 1;
         let outstanding = Outstanding::new(windows.len());
         let lacking = StreamSet::default();
-        self.live.insert(id, Slice { key, started, windows, outstanding, unsettled: streams, lacking });
+        self.live.insert(id, Slice { key, windows, outstanding, unsettled: streams, lacking });
         id
     }
 
@@ -189,7 +180,7 @@ mod tests {
     fn slice() -> (Slices, SliceId) {
         let mut slices = Slices::default();
         let all = [PARENT, CHILD, OTHER].into_iter().collect();
-        let id = slices.start("1".into(), Moment::from_unix_milliseconds(0), vec![Window::Whole; 3], all);
+        let id = slices.start("1".into(), vec![Window::Whole; 3], all);
         (slices, id)
     }
 

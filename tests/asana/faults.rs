@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use source_asana::asana::Consequence::{FailSlice, FailStream, FailSync, SkipSlice, SkipStream};
 use source_asana::asana::{Asked, Class, Consequence, Fault, Kind, Place, Retry, consequence};
+use source_asana::moment::Moment;
 
 const PLACES: [Place; 3] = [Place::Root, Place::Slice, Place::Detail];
 
@@ -41,6 +42,7 @@ fn each_row_of_the_table() {
     let slow = Kind::SlowDown { retry_after: Some(Duration::from_secs(7)) };
     let start_again = Kind::StartAgain { sync: Some("fresh".to_owned()) };
     let page = "<html><body>Access denied by policy</body></html>";
+    let now = Moment::parse("2024-01-01T00:00:00Z").unwrap();
     let rows = [
         (
             said(400, "offset: Your pagination token has expired."),
@@ -118,6 +120,13 @@ fn each_row_of_the_table() {
         (fault(429, "", Some("7")), slow, Retry::After(Duration::from_secs(7)), transient, fails_slice),
         (fault(429, "", None), Kind::SlowDown { retry_after: None }, backoff, transient, fails_slice),
         (fault(429, "", Some("soon")), Kind::SlowDown { retry_after: None }, backoff, transient, fails_slice),
+        (
+            fault(429, "", Some("7200")).beyond_patience(Duration::from_secs(3600), now),
+            Kind::RunAgainLater { after: now.plus(Duration::from_secs(7200)) },
+            Retry::Never,
+            transient,
+            fails_sync,
+        ),
         (said(434, "deprecated"), Kind::CorrectRequest, Retry::Never, person, fails_slice),
         (said(451, "Embargoed"), Kind::AskFromElsewhere, Retry::Never, person, fails_sync),
         (
@@ -186,6 +195,23 @@ fn a_fault_says_what_was_asked_what_asana_said_and_what_to_do() {
     assert!(text.contains("Server Error (6 sad squid)"), "{text}");
     let text = fault(502, "<html>\n\t<h1>Bad gateway</h1>\u{7}", None).to_string();
     assert!(text.contains("expected Asana's list of errors, got: <html> <h1>Bad gateway</h1>"), "{text}");
+}
+
+#[test]
+fn a_wait_that_is_too_long_says_when_to_run_again() {
+    let now = Moment::parse("2024-01-01T00:00:00Z").unwrap();
+    let text = fault(429, "", Some("10800")).beyond_patience(Duration::from_secs(3600), now).to_string();
+    assert_eq!(
+        text,
+        "GET /projects/12/sections answered 429: no request is answered before 2024-01-01T03:00:00.000Z, and a sync \
+         waits no more than 60 min (the answer has no body). Run the sync again after that time: it goes on from \
+         the state that it has printed."
+    );
+    let for_ever =
+        fault(429, "", Some(&u64::MAX.to_string())).beyond_patience(Duration::from_secs(3600), now);
+    assert!(for_ever.to_string().contains("9999-12-31"), "{for_ever}");
+    let other = said(503, "down");
+    assert_eq!(other.clone().beyond_patience(Duration::from_secs(3600), now), other);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Single requests against servers that misbehave: over real sockets, with waits of milliseconds.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use source_asana::asana::{
@@ -216,10 +216,51 @@ async fn a_rejection_pauses_the_limiter_for_as_long_as_it_says() {
 }
 
 #[tokio::test]
-async fn a_wait_beyond_patience_is_not_waited_for() {
-    let (fault, requests) = fault_of(Reply::error(429, "slow down").header("Retry-After", "3600")).await;
-    assert_eq!(fault.kind, Kind::SlowDown { retry_after: Some(Duration::from_secs(3600)) });
-    assert_eq!(requests, 1);
+async fn a_wait_beyond_patience_is_not_waited_for_and_says_when_to_run_again() {
+    let before = SystemTime::now();
+    let reply = Reply::error(429, "You have made too many requests.").header("Retry-After", "10800");
+    let server = Server::start(move |_, _| reply.clone()).await;
+    let (client, mut told) = client(server.base_url());
+    let fault = get_one(&client, &task()).await.unwrap_err();
+    assert_eq!(server.received().len(), 1);
+    let Kind::RunAgainLater { after } = fault.kind else { panic!("{fault}") };
+    let in_three_hours = |now: SystemTime| {
+        let since_1970 =
+            now.duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(3 * 60 * 60);
+        u64::try_from(since_1970.as_millis()).unwrap()
+    };
+    assert!(
+        (in_three_hours(before)..=in_three_hours(SystemTime::now())).contains(&after.unix_milliseconds())
+    );
+    assert_eq!(
+        fault.to_string(),
+        format!(
+            "GET /tasks/12 answered 429: no request is answered before {after}, and a sync waits no more than 1 \
+             min (You have made too many requests). Run the sync again after that time: it goes on from the \
+             state that it has printed."
+        )
+    );
+    assert_eq!(notices(&mut told), [], "nobody waits");
+}
+
+/// Somebody else's request that gets through tells that it is not the whole token that waits.
+#[tokio::test]
+async fn a_request_that_is_rejected_while_others_are_answered_fails_alone() {
+    let server = Server::start(|_, received| match received.target.ends_with("/tasks/12") {
+        true => Reply::error(429, "slow down").header("Retry-After", "1"),
+        false => good(),
+    })
+    .await;
+    let (mut settings, _told) = settings(server.base_url());
+    settings.patience.rejected_for = Duration::from_millis(1500);
+    settings.limits.in_flight = 1;
+    let client = Client::new(settings).unwrap();
+    let (task, rejected) = (task(), Kind::SlowDown { retry_after: Some(Duration::from_secs(1)) });
+    let other = Request::new("/tasks/{gid}", "/tasks/13");
+    let (alone, answered) = tokio::join!(get_one(&client, &task), get_one(&client, &other));
+    answered.unwrap();
+    assert_eq!(alone.unwrap_err().kind, rejected);
+    assert_eq!(server.received().len(), 3, "{:?}", server.targets());
 }
 
 #[tokio::test]

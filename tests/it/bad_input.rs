@@ -107,6 +107,21 @@ fn an_unknown_stream_is_an_error_and_the_others_are_read() {
 }
 
 #[test]
+fn a_catalog_of_unknown_streams_alone_is_an_error_for_each_and_an_empty_one_is_none() {
+    let connector = Connector::new("http://127.0.0.1:9");
+    let stream = |name: &str| {
+        json!({"stream": {"name": name, "json_schema": {}}, "sync_mode": "INVALID",
+        "destination_sync_mode": "INVALID"})
+    };
+    let run = connector.read(&json!({"streams": [stream("Task"), stream("events")]}), None);
+    assert_eq!(run.exit_code, Some(1));
+    let streams: Vec<_> =
+        run.errors().iter().map(|error| error["stream_descriptor"]["name"].clone()).collect();
+    assert_eq!(streams, ["Task", "events"]);
+    connector.read(&json!({"streams": []}), None).expect_success();
+}
+
+#[test]
 fn a_workspace_that_the_token_does_not_see_stops_the_sync() {
     let simulator = simulator();
     let run = Connector::new(&simulator.base_url())

@@ -456,6 +456,96 @@ fn a_stream_that_was_refused_from_the_start_stays_a_skip() {
     trial.read_from(Some(&second.state())).expect_success();
 }
 
+// 412 ---------------------------------------------------------------------------------------------------------
+
+/// No listing has a precondition, so an answer that one failed is no word on what there is.
+#[test]
+fn a_failed_precondition_is_not_the_end_of_a_listing() {
+    let trial = Trial::tiny([FaultRule::new(SECTIONS, answer(412)).nth(1)]);
+    let run = trial.read();
+    trial.assert_not_repeated(412);
+    let transient = ["transient_error"];
+    let incomplete = ["sections"];
+    trial.assert(
+        &run,
+        &Expected { incomplete: &incomplete, failure_types: &transient, ..Expected::default() },
+    );
+}
+
+// 429 ---------------------------------------------------------------------------------------------------------
+
+fn rejection(retry_after: Option<u64>) -> Fault {
+    Fault::Status { status: 429, retry_after }
+}
+
+/// One second is waited for in truth, by all requests of the token and not by this one alone.
+#[test]
+fn a_rejection_with_a_wait_is_waited_for_and_leaves_no_trace() {
+    let trial = Trial::tiny([FaultRule::new(STORIES, rejection(Some(1))).nth(3).label("rejected")]);
+    let run = trial.read();
+    assert_eq!(trial.simulator.faults().struck("rejected"), 1);
+    assert_eq!(trial.repetitions(429), 1);
+    trial.assert(&run, &Expected::default());
+}
+
+#[test]
+fn a_rejection_without_a_wait_is_tried_again_and_leaves_no_trace() {
+    let trial = Trial::tiny([FaultRule::new(SECTIONS, rejection(None)).nth(2).label("rejected")]);
+    let run = trial.read();
+    assert_eq!(trial.simulator.faults().struck("rejected"), 1);
+    assert_eq!(trial.repetitions(429), 1);
+    trial.assert(&run, &Expected::default());
+}
+
+/// More rejections in a row than any request has attempts: with a wait they are bounded by time alone.
+#[test]
+fn a_storm_of_rejections_is_outlasted() {
+    let trial = Trial::tiny([FaultRule::new("*", rejection(Some(0))).times(40).label("storm")]);
+    trial
+        .simulator
+        .faults()
+        .add(FaultRule::new(STORIES, rejection(Some(0))).probability(0.2, 1).label("gusts"));
+    let run = trial.read();
+    assert_eq!(trial.simulator.faults().struck("storm"), 40);
+    assert!(trial.simulator.faults().struck("gusts") > 0);
+    trial.assert(&run, &Expected::default());
+}
+
+/// Three hours are Airbyte's patience with a silent source, so the sync ends and says when to run again. Nothing
+/// waits: the test would not end otherwise.
+#[test]
+fn a_wait_of_hours_ends_the_sync_as_transient_with_its_state_and_the_time_to_run_again() {
+    let trial = Trial::tiny([FaultRule::new(STORIES, rejection(Some(3 * 60 * 60))).nth(5)]);
+    let run = trial.read();
+    let message = run.errors()[0]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("no request is answered before 2"), "{message}");
+    assert!(message.contains("Run the sync again after that time"), "{message}");
+    assert!(run.of_type("TRACE").all(|trace| trace["trace"]["stream_status"].get("reasons").is_none()));
+    let incomplete: Vec<&'static str> =
+        STREAMS.iter().copied().filter(|stream| run.statuses(stream).last() == Some(&"INCOMPLETE")).collect();
+    assert!(incomplete.contains(&"stories") && !incomplete.contains(&"workspaces"), "{incomplete:?}");
+    for stream in &incomplete {
+        let states = run.of_type("STATE");
+        let of_stream =
+            states.filter(|state| state["state"]["stream"]["stream_descriptor"]["name"] == **stream);
+        assert!(of_stream.count() > 0, "{stream}: no state");
+    }
+    let transient = ["transient_error"];
+    trial.assert(
+        &run,
+        &Expected { incomplete: &incomplete, failure_types: &transient, ..Expected::default() },
+    );
+}
+
+#[test]
+fn a_check_does_not_wait_for_hours_either() {
+    let trial = Trial::tiny([FaultRule::new("*", rejection(Some(3 * 60 * 60)))]);
+    let run = Connector::new(&trial.simulator.base_url()).check();
+    assert_eq!(run.exit_code, Some(1));
+    assert_eq!(failure_type(&run.errors()[0]), "transient_error");
+    assert_eq!(trial.simulator.requests().len(), 1);
+}
+
 // 451, 5xx, broken connections and bodies -----------------------------------------------------------------------
 
 #[test]
@@ -605,9 +695,13 @@ fn a_record_whose_gid_is_no_text_fails_its_listing() {
 #[test]
 fn an_empty_page_with_a_next_page_is_not_the_end() {
     let trial = Trial::of(&Scale::small());
-    trial.simulator.faults().add(FaultRule::new(STORIES, Fault::EmptyPage).times(3).label("empty"));
+    for (endpoint, label) in [(STORIES, "stories"), ("/tasks", "tasks"), ("/users", "users")] {
+        trial.simulator.faults().add(FaultRule::new(endpoint, Fault::EmptyPage).times(1).label(label));
+    }
     let run = trial.read();
-    assert_eq!(trial.simulator.faults().struck("empty"), 3);
+    for label in ["stories", "tasks", "users"] {
+        assert_eq!(trial.simulator.faults().struck(label), 1, "{label}");
+    }
     trial.assert(&run, &Expected::default());
 }
 

@@ -39,6 +39,11 @@ impl Connector {
         Self { folder: TempDir::new().unwrap(), base_url: base_url.to_owned(), config }
     }
 
+    /// A connector with this config alone.
+    pub fn with_config(base_url: &str, config: Value) -> Self {
+        Self { folder: TempDir::new().unwrap(), base_url: base_url.to_owned(), config }
+    }
+
     /// The same with other fields of the config.
     pub fn config(mut self, fields: Value) -> Self {
         let own = self.config.as_object_mut().unwrap();

@@ -11,4 +11,6 @@ mod bad_input;
 mod check;
 mod conformance;
 mod faults;
+mod official;
 mod read_full;
+mod selection;

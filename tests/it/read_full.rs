@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use asana_simulator::{Options, RequestFloor, RequestRecord, Scale, Simulator, Token, World};
+use asana_simulator::{Kind, Options, RequestFloor, RequestRecord, Scale, Simulator, Token, World};
 use serde_json::Value;
 
 use crate::harness::{Connector, Run, TOKEN, catalog_of, discovered, whole_catalog};
+use crate::in_process::InProcess;
 use crate::truth;
 
 fn simulator(scale: &Scale) -> Simulator {
@@ -53,6 +54,62 @@ fn a_small_world_is_read_whole_and_each_object_once() {
     let run =
         Connector::new(&simulator.base_url()).read(&whole_catalog("full_refresh"), None).expect_success();
     assert_each_once(&run, &simulator);
+}
+
+/// Answers wait for their turn in memory while the output is behind.
+#[test]
+fn a_reader_that_is_slower_than_asana_gets_everything() {
+    let simulator = simulator(&Scale::small());
+    let run =
+        InProcess::new(&simulator.base_url()).read_slowly(&whole_catalog("full_refresh")).expect_success();
+    assert_each_once(&run, &simulator);
+}
+
+/// A task in two projects, of which one still lacks its subtasks and the other its stories: whichever is read first,
+/// the task is known when the other one comes.
+#[test]
+fn what_slices_lack_of_a_task_they_share_is_read_whichever_comes_first() {
+    let simulator = simulator(&Scale::small());
+    let catalog = catalog_of(&["tasks", "subtasks", "stories"], "full_refresh");
+    let connector = Connector::new(&simulator.base_url());
+    let whole = connector.read(&catalog, None).expect_success().state();
+    let (task, projects) = simulator.world(|world| {
+        let shared = world.visible(Kind::Task, simulator.viewer(TOKEN).unwrap()).find_map(|task| {
+            let projects = world.projects_of_task(task);
+            let has_both =
+                !world.subtasks_of_task(task).is_empty() && !world.stories_of_task(task).is_empty();
+            let is_subtask = world.parent_of_task(task).is_some();
+            (projects.len() > 1 && has_both && !is_subtask).then_some((task, projects))
+        });
+        shared.expect("a task in two projects that has subtasks and stories")
+    });
+    for [of_subtasks, of_stories] in [[0, 1], [1, 0]] {
+        let state = without_slice(&whole, "subtasks", &projects[of_subtasks].to_string());
+        let state = without_slice(&state, "stories", &projects[of_stories].to_string());
+        let run = connector.read(&catalog, Some(&state)).expect_success();
+        let mut delivered = delivered(&run);
+        let mut found = |stream: &str| delivered.remove(stream).unwrap_or_default();
+        let (subtasks, stories) = (found("subtasks"), found("stories"));
+        simulator.world(|world| {
+            assert!(world.subtasks_of_task(task).iter().all(|gid| subtasks.contains_key(&gid.to_string())));
+            assert!(world.stories_of_task(task).iter().all(|gid| stories.contains_key(&gid.to_string())));
+        });
+    }
+}
+
+/// The state of a pass that has not read one slice of a stream.
+fn without_slice(state: &Value, stream: &str, slice: &str) -> Value {
+    let mut state = state.clone();
+    for entry in state.as_array_mut().unwrap() {
+        let entry = &mut entry["stream"];
+        entry["stream_state"]["complete"] = false.into();
+        if entry["stream_descriptor"]["name"] == stream {
+            for slices in entry["stream_state"]["slices"].as_object_mut().unwrap().values_mut() {
+                slices.as_array_mut().unwrap().retain(|key| key != slice);
+            }
+        }
+    }
+    state
 }
 
 #[test]

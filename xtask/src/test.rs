@@ -14,25 +14,47 @@ pub fn run() -> Result<(), String> {
     } else {
         skipped.push("formatting: rustfmt is not installed (`rustup component add rustfmt`)");
     }
+    if has_subcommand("clippy") {
+        step("lints");
+        run_cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"], "lints")?;
+    } else {
+        skipped.push("lints: clippy is not installed (`rustup component add clippy`)");
+    }
     step("tests");
     run_cargo(&["test", "--workspace", "--quiet"], "tests")?;
     if root().join("fuzz/Cargo.toml").exists() {
         step("fuzz targets compile");
-        run_cargo(&["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml"], "compiling the fuzz targets")?;
+        let arguments = ["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"];
+        run_cargo(&arguments, "compiling the fuzz targets")?;
     }
-    if has_subcommand("deny") {
-        step("licences and sources of dependencies");
-        run_cargo(&["deny", "--all-features", "check", "licenses", "bans", "sources"], "cargo deny")?;
-    } else {
-        skipped.push(
-            "licences and sources of dependencies: cargo-deny is not installed (`cargo install cargo-deny`)",
-        );
-    }
+    dependencies(&mut skipped)?;
     acceptance_tests(&mut skipped)?;
     for reason in &skipped {
         say(&format!("SKIPPED {reason}"));
     }
     say(&format!("\nAll passed, {} skipped.", skipped.len()));
+    Ok(())
+}
+
+/// Licences and sources of everything, duplicates of what ships, and advisories where their database is in reach.
+fn dependencies(skipped: &mut Vec<&str>) -> Result<(), String> {
+    if !has_subcommand("deny") {
+        skipped.push(
+            "licences, sources and advisories of dependencies: cargo-deny is not installed (`cargo install cargo-deny`)",
+        );
+        return Ok(());
+    }
+    step("licences, sources and duplicates of dependencies");
+    run_cargo(&["deny", "--workspace", "check", "licenses", "sources"], "cargo deny")?;
+    run_cargo(&["deny", "check", "bans"], "cargo deny")?;
+    let mut fetch = cargo();
+    fetch.args(["deny", "fetch", "db"]);
+    if succeeds(fetch) {
+        step("advisories about dependencies");
+        run_cargo(&["deny", "check", "advisories"], "cargo deny")?;
+    } else {
+        skipped.push("advisories about dependencies: their database cannot be fetched from here");
+    }
     Ok(())
 }
 

@@ -1,0 +1,32 @@
+//! Any answer that is no success: a fault with a message that is short and has no secret. Knows no network.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use source_asana::asana::{Asked, Fault, Place, Secret, consequence};
+
+const TOKEN: &str = "2/1204/567:0123456789abcdef0123456789abcdef";
+
+/// Some more than the longest message, path and advice together.
+const LONGEST: usize = 2000;
+
+fuzz_target!(|input: (u16, Option<&str>, &[u8])| {
+    let (status, retry_after, body) = input;
+    let asked = Asked { endpoint: "/tasks".into(), path: "/tasks".to_owned() };
+    let said_after = [body, TOKEN.as_bytes()].concat();
+    let secret = Secret::new(TOKEN);
+    for body in [body, &said_after] {
+        let body = secret.redact(&String::from_utf8_lossy(body));
+        let fault = Fault::of_answer(status, body.as_bytes(), retry_after, &asked);
+        let fault = fault.shown(|text| secret.redact(text));
+        let text = format!("{fault} {fault:?}");
+        assert!(!fault.message.is_empty());
+        assert!(fault.to_string().chars().count() <= LONGEST, "{fault}");
+        assert!(!text.contains("0123456789abcdef0123456789abcdef"), "{text}");
+        for place in [Place::Root, Place::Slice, Place::Detail] {
+            consequence(&fault, place);
+        }
+        fault.retry();
+        fault.class();
+    }
+});

@@ -1,0 +1,45 @@
+//! Any body of a listing: garbage, or rows that are one JSON object on one line each, and that come out as they
+//! came in. Knows no stream.
+
+#![no_main]
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use source_asana::asana::Page;
+use source_asana::gid::Gid;
+use source_asana::read::row::{self, Probe};
+
+fuzz_target!(|body: &[u8]| {
+    let Ok(page) = Page::parse(Bytes::copy_from_slice(body), Some(100)) else { return };
+    // What is a page for the connector is JSON for everybody.
+    let whole: Value = serde_json::from_slice(body).expect("a page is JSON");
+    let rows = whole["data"].as_array().expect("a page has rows");
+    assert_eq!(page.rows().len(), rows.len());
+    for (row, value) in page.rows().zip(rows) {
+        assert!(!row.contains(['\n', '\r']));
+        assert_eq!(&serde_json::from_str::<Value>(row).expect("a row is JSON"), value);
+        let probe = Probe::read(row, &["modified_at", "parent"]).expect("a row is an object");
+        row::moment(probe.field(0));
+        row::reference(probe.field(1));
+        let gid = probe.gid.unwrap_or_else(|| Gid::new("1"));
+        let chosen = BTreeSet::from(["gid".to_owned(), "name".to_owned()]);
+        for (chosen, parent) in [(None, None), (Some(&chosen), None), (Some(&chosen), Some(("parent_gid", &gid)))] {
+            let mut output = Vec::new();
+            row::shape(row, chosen, parent, &mut output).expect("a row is an object");
+            let record: Value = serde_json::from_slice(&output).expect("a record is JSON");
+            for (column, value) in record.as_object().expect("a record is an object") {
+                match column.as_str() {
+                    "parent_gid" if parent.is_some() => assert_eq!(*value, gid.to_string()),
+                    column => assert_eq!(*value, rows_value(row, column)),
+                }
+            }
+        }
+    }
+});
+
+fn rows_value(row: &str, column: &str) -> Value {
+    serde_json::from_str::<Value>(row).expect("a row is JSON")[column].clone()
+}

@@ -1,0 +1,152 @@
+//! What a page's rows turn into: records, and listings below them. Knows no HTTP, no checkpoints and no particular
+//! stream.
+
+use std::sync::Arc;
+
+use airbyte_protocol::message::Level;
+
+use crate::asana::Page;
+use crate::emit::{Batch, Event};
+use crate::error::Failure;
+use crate::gid::Gid;
+use crate::moment::Moment;
+use crate::plan::{PlannedListing, StreamId};
+use crate::read::open::windows_below;
+use crate::read::row::{self, Probe};
+use crate::read::slices::{SliceId, StreamSet};
+use crate::read::visit::{Job, Visit};
+use crate::read::walk::Walk;
+use crate::stream::{Cursor, News};
+use crate::window::Window;
+
+impl Walk<'_> {
+    pub(super) fn take_page(&mut self, visit: &mut Visit, page: Page) -> Result<(), Failure> {
+        let listing = self.plan.listing(visit.listing);
+        let mut batches: Vec<(StreamId, Batch)> = Vec::new();
+        for (index, row) in page.rows().enumerate() {
+            let probe =
+                Probe::read(row, &self.probes[visit.listing.0]).map_err(|_| nonsense(listing.path))?;
+            let gid = probe.gid.clone().ok_or_else(|| nonsense(listing.path))?;
+            let field = |name: &str| {
+                let index = self.probes[visit.listing.0].iter().position(|probed| *probed == name);
+                index.and_then(|index| probe.field(index))
+            };
+            let node_parent = listing
+                .tree
+                .and_then(|tree| row::reference(field(tree.parent)).map(|gid| (tree.stream, gid)));
+            if node_parent.is_none() && !listing.rows.holds(listing.rows.field().and_then(field)) {
+                continue;
+            }
+            let (stream, parent) = match node_parent {
+                Some((stream, parent)) => (stream, parent),
+                None => (listing.stream, visit.parent.clone()),
+            };
+            let planned = self.plan.stream(stream);
+            if planned.depth == 0 && !self.workspaces.is_empty() && !self.workspaces.contains(&gid) {
+                continue;
+            }
+            let time = match planned.stream.cursor {
+                Cursor::Moves { field: name, .. } | Cursor::Fixed { field: name, .. } => {
+                    row::moment(field(name))
+                }
+                Cursor::None | Cursor::Parents { .. } => None,
+            };
+            if let Some(selection) = &planned.selection
+                && self.slices.get(visit.slice).windows[stream.0].admits(time)
+                && (!planned.repeats() || self.coverage.emit(stream, &gid))
+            {
+                if index as u64 == visit.pages % page.len().max(1) as u64 {
+                    for text in self.type_check.look(stream, planned.stream, row)? {
+                        self.outbox.push_back(Event::Log { level: Level::Warn, text });
+                    }
+                }
+                let at = batches.iter().position(|(id, _)| *id == stream).unwrap_or_else(|| {
+                    let batch =
+                        Batch { stream: planned.stream.name, text: Vec::new(), ends: Vec::new(), turn: None };
+                    batches.push((stream, batch));
+                    batches.len() - 1
+                });
+                let batch = &mut batches[at].1;
+                let is_exact =
+                    listing.asked.as_ref().is_some_and(|asked| asked.is_subset(&selection.columns));
+                let chosen = (!is_exact).then_some(&selection.columns);
+                let added = planned.parent_column.as_deref().map(|column| (column, &parent));
+                row::shape(row, chosen, added, &mut batch.text).map_err(|_| nonsense(listing.path))?;
+                batch.ends.push(batch.text.len());
+            }
+            let (children, lacking) = self.children_below(visit.slice, stream, &gid, time, &field);
+            if planned.repeats() {
+                let windows = windows_below(planned.depth, &self.broadest, &self.slices, visit.slice);
+                self.coverage.cover(stream, &gid, lacking, windows);
+            }
+            if children != 0 {
+                self.add_job(visit, stream, gid, children);
+            }
+        }
+        let turn = page.into_turn().map(Arc::new);
+        for (id, batch) in batches {
+            let batch = Batch { turn: turn.clone(), ..batch };
+            self.start_stream(id);
+            self.progress[id.0].account.records += batch.ends.len() as u64;
+            self.outbox.push_back(Event::Records(batch));
+        }
+        Ok(())
+    }
+
+    /// Which listings below a record are worth a request: a bit for each child listing of its stream. What another
+    /// slice reads there already is not; gives the streams of which it does not read enough.
+    fn children_below<'row>(
+        &self,
+        slice: SliceId,
+        stream: StreamId,
+        gid: &Gid,
+        time: Option<Moment>,
+        field: &impl Fn(&str) -> Option<&'row str>,
+    ) -> (u32, StreamSet) {
+        let planned = self.plan.stream(stream);
+        let windows = windows_below(planned.depth, &self.broadest, &self.slices, slice);
+        let below = planned.children.iter().fold(StreamSet::default(), |below, child| {
+            below.union(self.below[self.plan.listing(*child).stream.0])
+        });
+        let lacking =
+            if planned.repeats() { self.coverage.lacking(stream, gid, below, windows) } else { below };
+        let has_news = |listing: &PlannedListing, id: StreamId| match listing.news {
+            News::MovesParent => windows[id.0].admits(time),
+            News::Untold => windows[id.0] != Window::Done,
+        };
+        let mut bits = 0;
+        for (index, child) in planned.children.iter().enumerate() {
+            let listing = self.plan.listing(*child);
+            let wanted = if listing.is_per_workspace() { below } else { lacking };
+            let is_due =
+                self.below[listing.stream.0].iter().any(|id| wanted.contains(id) && has_news(listing, id));
+            if is_due && listing.when.holds(listing.when.field().and_then(field)) {
+                bits |= 1 << index;
+            }
+        }
+        (bits, lacking)
+    }
+
+    pub(super) fn add_job(&mut self, visit: &mut Visit, stream: StreamId, gid: Gid, children: u32) {
+        let planned = self.plan.stream(stream);
+        let slice = (planned.depth >= 2).then_some(visit.slice);
+        for (index, child) in planned.children.iter().enumerate() {
+            if children & (1 << index) != 0 {
+                let child = self.plan.listing(*child).stream;
+                self.outstanding.add(child);
+                if let Some(slice) = slice {
+                    self.slices.get_mut(slice).add(child);
+                }
+            }
+        }
+        let workspace = if planned.depth == 0 { gid.clone() } else { visit.workspace.clone() };
+        visit.children.push(Job { stream, parent: gid, workspace, slice, children });
+    }
+}
+
+fn nonsense(path: &str) -> Failure {
+    Failure::transient(format!(
+        "GET {path} answered a row that is no record with a gid, as Asana's are; try again later, and report this if \
+         it stays"
+    ))
+}
