@@ -62,6 +62,9 @@ impl Connector {
     }
 }
 
+/// So many tasks are renamed between the two syncs, as many others completed, and so on.
+const TASKS_OF_EACH_CHANGE: usize = 6;
+
 const SIMULATED_TOKEN: &str = "simulated-token";
 
 pub fn run(options: &Options) -> Result<(), String> {
@@ -84,14 +87,12 @@ pub fn run(options: &Options) -> Result<(), String> {
     shown
 }
 
+/// All at once, since features of shared dependencies, built for one package alone, differ from those built for all.
 fn build() -> Result<(), String> {
     say("Building connector and destination; the first time takes some minutes.");
     let mut build = cargo();
-    build.args(["build", "--quiet", "--package", "source-asana", "--bin", "source-asana"]);
-    run_command(build, "building the connector")?;
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--package", "destination-iceberg"]);
-    run_command(build, "building the destination")
+    build.args(["build", "--quiet", "--workspace", "--bins"]);
+    run_command(build, "building connector and destination")
 }
 
 fn show(account: &Account, connector: &Connector, folder: &Path) -> Result<(), String> {
@@ -138,8 +139,13 @@ fn change(editor: &mut Editor<'_>) -> Result<String, EditError> {
     projects.sort_by_key(|project| std::cmp::Reverse(editor.world().tasks_of_project(*project).len()));
     let Some(project) = projects.first().copied() else { return Ok("nothing has changed".to_owned()) };
     let tasks = editor.world().tasks_of_project(project);
-    let part = |share: usize| &tasks[tasks.len() * share / 4..tasks.len() * (share + 1) / 4];
-    let (renamed, completed, commented, deleted) = (part(0), part(1), part(2), part(3));
+    let mut rest = &tasks[..];
+    let mut take = || {
+        let (some, others) = rest.split_at(rest.len().min(TASKS_OF_EACH_CHANGE));
+        rest = others;
+        some
+    };
+    let (renamed, completed, commented, deleted) = (take(), take(), take(), take());
     for task in renamed {
         editor.rename_task(*task, "Renamed since the first sync")?;
     }

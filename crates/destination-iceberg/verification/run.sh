@@ -26,7 +26,7 @@ case "$verb" in
         exec "$python" "$here/benchmark.py" "$root/target/release/destination-iceberg" "${@:2}"
         ;;
     *)
-        (cd "$root" && cargo build --quiet --bins --package source-asana --package asana-simulator --package destination-iceberg)
+        (cd "$root" && cargo build --quiet --workspace --bins)
         exec "$python" "$here/verify.py" "$root/target/debug" "$verb"
         ;;
 esac
