@@ -1,25 +1,31 @@
-//! `cargo xtask demo`: `check`, `discover` and `read` of all streams with the real binary, and what came of it.
-//! Knows nothing of how the connector works.
+//! `cargo xtask demo`: `check`, `discover` and two syncs of all streams into Iceberg tables, with the real binaries,
+//! and what other engines find in the tables. Knows nothing of how connector and destination work.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+mod pipe;
+mod tables;
+
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, SystemTime};
 
-use asana_simulator::{Options as SimulatorOptions, RequestFloor, Scale, Simulator, Token, World};
+use asana_simulator::{
+    EditError, Editor, Gid, Kind, Options as SimulatorOptions, RequestFloor, Scale, Simulator, Token, World,
+};
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::shell::{cargo, root, run as run_command, say};
+use pipe::Sync;
+use tables::{Changes, Warehouse};
 
 #[derive(Args)]
 pub struct Options {
     /// How large the simulated account is: tiny, small or medium (15,000 tasks).
     #[arg(long, default_value = "small")]
     scale: String,
-    /// Where the records go.
+    /// Where the records and the tables go.
     #[arg(long, default_value = "demo-output")]
     output: PathBuf,
 }
@@ -30,26 +36,41 @@ enum Account {
     Real,
 }
 
-/// What came of one stream.
-#[derive(Default)]
-struct Tally {
-    records: u64,
-    bytes: u64,
-    started: Option<u64>,
-    ended: Option<u64>,
-    status: String,
+/// A command of the connector's, to be run on the account.
+struct Connector {
+    base_url: Option<String>,
+    config: String,
 }
+
+impl Connector {
+    fn command(&self, verb: &str) -> Command {
+        let mut command = Command::new(root().join("target/debug/source-asana"));
+        command.args([verb, "--config", &self.config]).stdin(Stdio::null());
+        if let Some(base_url) = &self.base_url {
+            command.env("ASANA_BASE_URL", base_url);
+        }
+        command
+    }
+
+    fn read(&self, catalog: &Path, state: Option<&Path>) -> Command {
+        let mut command = self.command("read");
+        command.arg("--catalog").arg(catalog);
+        if let Some(state) = state {
+            command.arg("--state").arg(state);
+        }
+        command
+    }
+}
+
+/// So many tasks are renamed between the two syncs, as many others completed, and so on.
+const TASKS_OF_EACH_CHANGE: usize = 6;
 
 const SIMULATED_TOKEN: &str = "simulated-token";
 
 pub fn run(options: &Options) -> Result<(), String> {
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--package", "source-asana", "--bin", "source-asana"]);
-    run_command(build, "building the connector")?;
-    let connector = root().join("target/debug/source-asana");
+    build()?;
     let folder = root().join(&options.output);
     fs::create_dir_all(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
-
     let (account, config) = account(options)?;
     let config_file = folder.join("config.json");
     write_private(&config_file, &config.to_string())?;
@@ -57,46 +78,96 @@ pub fn run(options: &Options) -> Result<(), String> {
         Account::Simulated(simulator) => Some(simulator.base_url()),
         Account::Real => None,
     };
-    let command = |arguments: &[&str]| {
-        let mut command = Command::new(&connector);
-        command.args(arguments).stdin(Stdio::null());
-        if let Some(base_url) = &base_url {
-            command.env("ASANA_BASE_URL", base_url);
-        }
-        command
-    };
-    let config_path = config_file.to_string_lossy().into_owned();
+    let connector = Connector { base_url, config: config_file.to_string_lossy().into_owned() };
+    let shown = show(&account, &connector, &folder);
+    let removed = fs::remove_file(&config_file);
+    removed.map_err(|error| {
+        format!("{}, which holds the token, cannot be removed: {error}", config_file.display())
+    })?;
+    shown
+}
 
+/// All at once, since features of shared dependencies, built for one package alone, differ from those built for all.
+fn build() -> Result<(), String> {
+    say("Building connector and destination; the first time takes some minutes.");
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--workspace", "--bins"]);
+    run_command(build, "building connector and destination")
+}
+
+fn show(account: &Account, connector: &Connector, folder: &Path) -> Result<(), String> {
     say("check");
-    let answer = output(command(&["check", "--config", &config_path]), "check")?;
+    let answer = output(connector.command("check"), "check")?;
     say(&format!("  {}", summary_of_check(&answer)));
     say("discover");
-    let catalog = output(command(&["discover", "--config", &config_path]), "discover")?;
+    let catalog = output(connector.command("discover"), "discover")?;
     let streams = message(&catalog, "CATALOG").map(|message| message["catalog"]["streams"].clone());
     say(&format!("  {} streams", streams.as_ref().and_then(Value::as_array).map_or(0, Vec::len)));
 
-    let catalog_path = root().join("catalogs/full_refresh.json").to_string_lossy().into_owned();
-    let records_file = folder.join("messages.jsonl");
-    say("read");
-    let started = Instant::now();
-    let mut read = command(&["read", "--config", &config_path, "--catalog", &catalog_path]);
-    let Reading { tallies, logs, is_success } = read_messages(&mut read, &records_file)?;
-    let seconds = started.elapsed().as_secs_f64();
-    let removed = fs::remove_file(&config_file);
-    removed.map_err(|error| format!("{config_path}, which holds the token, cannot be removed: {error}"))?;
-
-    print_table(&tallies, &logs);
-    let records: u64 = tallies.values().map(|tally| tally.records).sum();
-    say(&format!("\n{records} records of {} streams in {seconds:.1} s", tallies.len()));
-    if let Account::Simulated(simulator) = &account {
+    say("read | write");
+    let catalog = root().join("catalogs/incremental.json");
+    let warehouse = Warehouse::anew(folder)?;
+    let messages = folder.join("messages.jsonl");
+    let first = Sync::run(connector.read(&catalog, None), warehouse.write(&catalog), &messages)?;
+    first.print();
+    if let Account::Simulated(simulator) = account {
         print_requests(simulator);
     }
-    say(&format!("Every message lies in {}, one JSON object a line.", records_file.display()));
-    if is_success {
-        Ok(())
-    } else {
-        Err("The read did not come to its end: see the messages above.".to_owned())
+    say(&format!("Every message lies in {}, one JSON object a line.", messages.display()));
+    warehouse.print(Changes::None)?;
+
+    // A real account is nobody's to change, and without changes there is little to see.
+    let Account::Simulated(simulator) = account else { return Ok(()) };
+    simulator.clear_requests();
+    simulator.advance(Duration::from_secs(3600));
+    let changed = simulator.edit(|editor| change(editor)).map_err(|error| error.to_string())?;
+    say(&format!("\nAn hour later, {changed}. read | write again, from the states that write gave out"));
+    let states = folder.join("states.json");
+    first.keep_states(&states)?;
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let messages = folder.join("messages-of-the-second-sync.jsonl");
+    let second = Sync::run(connector.read(&catalog, Some(&states)), warehouse.write(&catalog), &messages)?;
+    second.print();
+    say(&format!("{} requests, against those of a full read above", simulator.requests().len()));
+    warehouse.print(Changes::Since(since))
+}
+
+/// What a team does in an hour: renames, completions, comments, new tasks and deleted ones.
+fn change(editor: &mut Editor<'_>) -> Result<String, EditError> {
+    let mut projects: Vec<Gid> =
+        editor.world().visible(Kind::Project, editor.world().main_viewer()).collect();
+    projects.sort_by_key(|project| std::cmp::Reverse(editor.world().tasks_of_project(*project).len()));
+    let Some(project) = projects.first().copied() else { return Ok("nothing has changed".to_owned()) };
+    let tasks = editor.world().tasks_of_project(project);
+    let mut rest = &tasks[..];
+    let mut take = || {
+        let (some, others) = rest.split_at(rest.len().min(TASKS_OF_EACH_CHANGE));
+        rest = others;
+        some
+    };
+    let (renamed, completed, commented, deleted) = (take(), take(), take(), take());
+    for task in renamed {
+        editor.rename_task(*task, "Renamed since the first sync")?;
     }
+    for task in completed {
+        editor.complete_task(*task)?;
+    }
+    for task in commented {
+        editor.comment(*task, "Written since the first sync")?;
+    }
+    for task in deleted {
+        editor.delete_task(*task)?;
+    }
+    if let Some(workspace) = editor.world().workspace_of(project) {
+        editor.create_task(workspace, "Made since the first sync", &[project])?;
+    }
+    Ok(format!(
+        "{} tasks are renamed, {} completed, {} commented, {} deleted, and one is new",
+        renamed.len(),
+        completed.len(),
+        commented.len(),
+        deleted.len()
+    ))
 }
 
 fn account(options: &Options) -> Result<(Account, Value), String> {
@@ -148,86 +219,6 @@ fn summary_of_check(lines: &str) -> String {
     }
 }
 
-/// What a read said.
-struct Reading {
-    tallies: BTreeMap<String, Tally>,
-    logs: Vec<String>,
-    is_success: bool,
-}
-
-/// Runs the read, keeps its lines in a file, and counts what they say.
-fn read_messages(read: &mut Command, file: &Path) -> Result<Reading, String> {
-    let mut child =
-        read.stdout(Stdio::piped()).spawn().map_err(|error| format!("read cannot be started: {error}"))?;
-    let stdout = child.stdout.take().ok_or("read has no output")?;
-    let kept =
-        File::create(file).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
-    let mut kept = BufWriter::new(kept);
-    let (mut tallies, mut logs) = (BTreeMap::<String, Tally>::new(), Vec::new());
-    for line in BufReader::new(stdout).lines() {
-        let line = line.map_err(|error| format!("read broke off: {error}"))?;
-        writeln!(kept, "{line}").map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
-        let message: Value = serde_json::from_str(&line)
-            .map_err(|_| format!("read printed something that is no message: {line}"))?;
-        count(&message, line.len() as u64, &mut tallies, &mut logs);
-    }
-    let status = child.wait().map_err(|error| format!("read cannot be waited for: {error}"))?;
-    Ok(Reading { tallies, logs, is_success: status.success() })
-}
-
-fn count(message: &Value, bytes: u64, tallies: &mut BTreeMap<String, Tally>, logs: &mut Vec<String>) {
-    match message["type"].as_str() {
-        Some("RECORD") => {
-            let tally = tallies.entry(text(&message["record"]["stream"])).or_default();
-            tally.records += 1;
-            tally.bytes += bytes;
-        }
-        Some("TRACE") if message["trace"]["type"] == "STREAM_STATUS" => {
-            let status = &message["trace"]["stream_status"];
-            let tally = tallies.entry(text(&status["stream_descriptor"]["name"])).or_default();
-            let at = message["trace"]["emitted_at"].as_u64();
-            tally.started = tally.started.or(at);
-            tally.ended = at;
-            tally.status = text(&status["status"]);
-        }
-        Some("TRACE") => say(&format!("  {}", text(&message["trace"]["error"]["message"]))),
-        Some("LOG") => {
-            let log = text(&message["log"]["message"]);
-            if message["log"]["level"] != "INFO" {
-                say(&format!("  {log}"));
-            }
-            logs.push(log);
-        }
-        _ => {}
-    }
-}
-
-fn print_table(tallies: &BTreeMap<String, Tally>, logs: &[String]) {
-    say(&format!("\n{:<24}{:>9}{:>11}{:>9}{:>9}  status", "stream", "records", "requests", "kB", "seconds"));
-    for (stream, tally) in tallies {
-        let seconds = match (tally.started, tally.ended) {
-            (Some(started), Some(ended)) => ended.saturating_sub(started) as f64 / 1000.0,
-            _ => 0.0,
-        };
-        let requests = requests(stream, logs).unwrap_or_else(|| "-".to_owned());
-        say(&format!(
-            "{stream:<24}{:>9}{requests:>11}{:>9}{seconds:>9.1}  {}",
-            tally.records,
-            tally.bytes / 1000,
-            tally.status.to_lowercase()
-        ));
-    }
-}
-
-/// The requests that the connector's own summary line of the stream names: `tags: 12 records in 3 requests`.
-fn requests(stream: &str, logs: &[String]) -> Option<String> {
-    let line = logs
-        .iter()
-        .rev()
-        .find(|log| log.starts_with(&format!("{stream}: ")) && log.contains(" records in "))?;
-    line.split(" records in ").nth(1)?.split(' ').next().map(str::to_owned)
-}
-
 fn print_requests(simulator: &Simulator) {
     let sent = simulator.requests().len() as u64;
     let floor = simulator.world(|world| {
@@ -242,6 +233,6 @@ fn print_requests(simulator: &Simulator) {
     }
 }
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }

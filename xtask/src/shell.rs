@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The workspace's folder, from which every command runs.
 pub fn root() -> PathBuf {
@@ -27,6 +27,18 @@ pub fn run(mut command: Command, what: &str) -> Result<(), String> {
         Ok(status) => Err(format!("{what} failed ({status})")),
         Err(error) => Err(format!("{what} cannot be started: {error}")),
     }
+}
+
+/// Whether there is a python3 that can make environments.
+pub fn has_python() -> bool {
+    let mut command = Command::new("python3");
+    command.args(["-c", "import venv, ensurepip"]);
+    succeeds(command)
+}
+
+/// Whether a command can be run and succeeds; what it prints is dropped.
+pub fn succeeds(mut command: Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// Prints a line for a person. A terminal that is gone is no failure.

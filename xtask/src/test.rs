@@ -2,9 +2,9 @@
 //! machine cannot do is said aloud. Knows no test.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::shell::{cargo, root, run as run_command, say};
+use crate::shell::{cargo, has_python, root, run as run_command, say, succeeds};
 
 pub fn run() -> Result<(), String> {
     let mut skipped = Vec::new();
@@ -104,16 +104,6 @@ fn can_unshare() -> bool {
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--", "true"]);
     succeeds(command)
-}
-
-fn has_python() -> bool {
-    let mut command = Command::new("python3");
-    command.args(["-c", "import venv, ensurepip"]);
-    succeeds(command)
-}
-
-fn succeeds(mut command: Command) -> bool {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 fn step(what: &str) {

@@ -5,9 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use asana_simulator::{
-    Account, Clock, Control, DEFAULT_TOKEN, Limits, Options, Plan, Scale, Simulator, Timestamp, Token, World,
+    Account, App, Clock, Control, DEFAULT_TOKEN, Limits, Options, Plan, Refresh, Scale, Simulator, Timestamp,
+    Token, World,
 };
 use clap::{Parser, ValueEnum};
+
+/// Asana's.
+const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// A deterministic Asana on 127.0.0.1.
 #[derive(Debug, Parser)]
@@ -30,6 +34,18 @@ struct Arguments {
     /// The token is a service account's.
     #[arg(long)]
     service_account: bool,
+    /// The ID of an app that gets tokens for the same account by OAuth.
+    #[arg(long, requires_all = ["client_secret", "refresh_token"])]
+    client_id: Option<String>,
+    /// The app's secret.
+    #[arg(long, requires = "client_id", default_value = "")]
+    client_secret: String,
+    /// The refresh token that the app has of the account's user.
+    #[arg(long, requires = "client_id", default_value = "")]
+    refresh_token: String,
+    /// A refresh token is good once, and its answer names the next.
+    #[arg(long, requires = "client_id")]
+    replace_refresh_token: bool,
     /// Requests that the token may send in a minute; without it, any number.
     #[arg(long)]
     requests_per_minute: Option<u32>,
@@ -83,8 +99,18 @@ fn serve(arguments: Arguments) -> std::io::Result<()> {
         PlanName::Enterprise => Plan::Enterprise,
     };
     let account = if arguments.service_account { Account::Service } else { Account::Person };
+    let token = Token { text: arguments.token, user: None, account, plan };
+    let app = arguments.client_id.map(|client_id| App {
+        client_id,
+        client_secret: arguments.client_secret,
+        refresh_token: arguments.refresh_token,
+        refresh: if arguments.replace_refresh_token { Refresh::Replaced } else { Refresh::Kept },
+        lifetime: ACCESS_TOKEN_LIFETIME,
+        token: token.clone(),
+    });
     let options = Options {
-        tokens: vec![Token { text: arguments.token, user: None, account, plan }],
+        tokens: vec![token],
+        app,
         clock: arguments.start.map(Clock::running),
         limits: Limits {
             requests_per_minute: arguments.requests_per_minute,

@@ -7,41 +7,28 @@ import json
 import logging
 import os
 import pathlib
-import signal
+import random
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 
-from tables import Warehouse, compare
+from tables import AIRBYTE, Warehouse, compare, compare_cells, compare_with_world, \
+    without_what_hung_on
+from world import TOKEN, World
 
 BINARIES = pathlib.Path(sys.argv[1]).resolve()
 SCALE = sys.argv[2]
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-TOKEN = "token-of-the-verification"
+CRASHES = 8
+# Maintenance that leaves nothing for later.
+ALL_OF_IT = ["--small-file-percent=100", "--expire-after-hours=0", "--keep-snapshots=1", "--remove-orphans-after-hours=0"]
 
 
 def say(text):
     print(text, flush=True)
-
-
-def start_simulator():
-    simulator = subprocess.Popen(
-        [BINARIES / "asana-simulator", "--scale", SCALE, "--token", TOKEN, "--service-account", "--plan",
-         "enterprise", "--control"], stdout=subprocess.PIPE, text=True)
-    return simulator, simulator.stdout.readline().strip()
-
-
-def control(base, method, path, body=None):
-    base = base.split("/api/")[0]
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{base}/control{path}", data, method=method,
-                                     headers={"Authorization": f"Bearer {TOKEN}"})
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
 
 
 def write_json(path, value):
@@ -49,25 +36,153 @@ def write_json(path, value):
     return path
 
 
-def dedup_catalog():
-    """Every stream, to be read in full and upserted by its key."""
-    catalog = json.loads((ROOT / "catalogs/full_refresh.json").read_text())
-    for stream in catalog["streams"]:
-        stream["destination_sync_mode"] = "append_dedup"
-        stream["primary_key"] = stream["stream"]["source_defined_primary_key"]
-    return catalog
+def lines_of(path):
+    """Split at line feeds alone: other line separators are part of values."""
+    with path.open(newline="\n") as source:
+        yield from (json.loads(line) for line in source)
 
 
-def read_source(folder, base, catalog):
-    """The source's lines, as it printed them."""
-    config = write_json(folder / "source.json",
-                        {"token": TOKEN, "rate_limit": {"mode": "fixed", "requests_per_minute": 1000000}})
-    catalog = write_json(folder / "source-catalog.json", catalog)
-    lines = folder / "messages.jsonl"
-    with lines.open("wb") as sink:
-        subprocess.run([BINARIES / "source-asana", "read", "--config", config, "--catalog", catalog], check=True,
-                       stdout=sink, env={**os.environ, "ASANA_BASE_URL": base})
-    return lines
+class Pipe:
+    """The connector into the destination: `source-asana read | destination-iceberg write`, from state to state."""
+
+    def __init__(self, folder, world, catalog, **config):
+        self.folder = folder
+        self.database = folder / "warehouse/catalog.db"
+        self.catalog = json.loads((ROOT / f"catalogs/{catalog}.json").read_text())
+        self.states = {}
+        self.messages, self.answers = folder / "messages.jsonl", folder / "answers.jsonl"
+        self.environment = {**os.environ, "ASANA_BASE_URL": world.base}
+        catalog = write_json(folder / "catalog.json", self.catalog)
+        source = write_json(folder / "source.json",
+                            {"token": TOKEN, "rate_limit": {"mode": "fixed", "requests_per_minute": 1000000}})
+        self.destination_config = write_json(
+            folder / "destination.json", {"catalog": {"type": "embedded", "warehouse": str(folder / "warehouse")}, **config})
+        self.read = [BINARIES / "source-asana", "read", "--config", source, "--catalog", catalog]
+        self.write = [BINARIES / "destination-iceberg", "write", "--config", self.destination_config, "--catalog", catalog]
+
+    def sync(self, kill=None, after=None):
+        """Runs both, and kills "source", "destination" or "both" so many seconds later. Returns whether they ended."""
+        read = self.read
+        if self.states:
+            read = [*read, "--state", write_json(self.folder / "states.json", list(self.states.values()))]
+        with self.answers.open("wb") as answers:
+            source = subprocess.Popen(read, stdout=subprocess.PIPE, env=self.environment, stderr=subprocess.DEVNULL)
+            # Kept on the way, to be compared with the tables.
+            tee = subprocess.Popen(["tee", self.messages], stdin=source.stdout, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+            destination = subprocess.Popen(self.write, stdin=tee.stdout, stdout=answers, stderr=subprocess.DEVNULL)
+            source.stdout.close()
+            tee.stdout.close()
+            if kill:
+                time.sleep(after)
+                for name, process in (("source", source), ("destination", destination)):
+                    if kill in (name, "both"):
+                        process.kill()
+            ended = [process.wait() for process in (source, tee, destination)] == [0, 0, 0]
+        states = 0
+        for line in self.answers.read_bytes().split(b"\n")[:-1]:
+            message = json.loads(line)
+            if message["type"] == "STATE":
+                self.states[message["state"]["stream"]["stream_descriptor"]["name"]] = message["state"]
+                states += 1
+        assert ended or kill, self.answers.read_text()[-3000:]
+        return ended, states
+
+    def records(self):
+        """The records of the last sync, the last of each key, by stream; and how many deletions came."""
+        keys = {stream["stream"]["name"]: stream_key(stream) for stream in self.catalog["streams"]}
+        records, count, deletions = {name: {} for name in keys}, 0, 0
+        for message in lines_of(self.messages):
+            if message["type"] != "RECORD":
+                continue
+            name, data = message["record"]["stream"], message["record"]["data"]
+            key = tuple(data[part] for part in keys[name])
+            count += 1
+            if data.get("_ab_cdc_deleted_at"):
+                deletions += 1
+                records[name].pop(key, None)
+            else:
+                records[name][key] = data
+        return records, count, deletions
+
+    def check(self, world, records=None):
+        """The tables against the world, and against the records of the last sync, by both readers."""
+        warehouse = Warehouse(self.database)
+        workspaces = {workspace["gid"] for workspace in world.records("workspaces", ["gid"])}
+        cells = rows = 0
+        for stream in self.catalog["streams"]:
+            name, key = stream["stream"]["name"], stream_key(stream)
+            properties = stream["stream"]["json_schema"]["properties"]
+            must, may = world.truth(name, properties)
+            for arrow in warehouse.readings(name).values():
+                assert AIRBYTE | set(properties) == set(arrow.column_names), f"{name}: other columns"
+                if name in ("stories", "attachments"):
+                    arrow = without_what_hung_on(arrow, world.deleted_tasks)
+                cells += compare_with_world(name, arrow, properties, key, must, may, workspaces)
+                if records:
+                    compare_cells(name, arrow, properties, key, records[name])
+                rows += arrow.num_rows
+            assert warehouse.equality_deletes(name) == 0
+        say(f"  {len(self.catalog['streams'])} tables, {rows // 2} rows and {cells // 2} cells equal to the world, "
+            "by both readers; no equality delete")
+
+
+def stream_key(stream):
+    return [path[0] for path in stream["primary_key"] or stream["stream"]["source_defined_primary_key"]]
+
+
+def verify_syncs(folder, scale, rounds):
+    """Syncs with changes of the world between them, then maintenance, which must change nothing."""
+    with World(BINARIES, scale) as world:
+        pipe = Pipe(folder, world, "incremental")
+        for round_ in range(1, rounds + 1):
+            started = time.time()
+            _, states = pipe.sync()
+            seconds = time.time() - started
+            records, count, deletions = pipe.records()
+            say(f"sync {round_} of the {scale} world: {count} records, {deletions} of them deletions, {states} states, "
+                f"{seconds:.1f} s")
+            pipe.check(world, records)
+            if round_ < rounds:
+                world.change(round_)
+        if rounds > 1:
+            subprocess.run([BINARIES / "destination-iceberg", "maintain", "--config", pipe.destination_config, *ALL_OF_IT],
+                           check=True, stdout=subprocess.DEVNULL)
+            say("after maintain:")
+            pipe.check(world, records)
+
+
+def verify_crashes(folder, scale):
+    """kill -9 of either end or both at random points, and on from the last states that came out.
+
+    First of a full read, whose world stands still, until it is whole; then of incremental syncs of a world that moves.
+    """
+    dice = random.Random(1)
+    with World(BINARIES, scale) as world:
+        started = time.time()
+        Pipe(fresh(folder / "unharmed"), world, "incremental", commit_interval_seconds=0).sync()
+        seconds = time.time() - started
+        pipe = Pipe(folder, world, "incremental", commit_interval_seconds=0)
+        for kind in ("full", "incremental"):
+            broken = states = 0
+            for attempt in range(CRASHES):
+                if kind == "incremental" and attempt % 2 == 0:
+                    world.change(attempt // 2)
+                end = dice.choice(["source", "destination", "both"])
+                ended, some = pipe.sync(kill=end, after=dice.random() * seconds)
+                broken, states = broken + (not ended), states + some
+            started = time.time()
+            pipe.sync()
+            seconds = time.time() - started
+            say(f"{broken} of {CRASHES} {kind} syncs of the {scale} world killed, {states} states came out of them; "
+                "then one that was not:")
+            pipe.check(world)
+            assert broken >= CRASHES // 3, "the kills came too late to prove anything"
+
+
+def fresh(folder):
+    folder.mkdir()
+    return folder
 
 
 def write_destination(folder, config, catalog, lines):
@@ -77,131 +192,7 @@ def write_destination(folder, config, catalog, lines):
         done = subprocess.run([BINARIES / "destination-iceberg", "write", "--config", config, "--catalog", catalog],
                               stdin=source, stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def records_of(lines):
-    records = {}
-    with lines.open() as source:
-        for line in source:
-            message = json.loads(line)
-            if message["type"] == "RECORD":
-                records.setdefault(message["record"]["stream"], []).append(message["record"]["data"])
-    return records
-
-
-def with_tombstones(lines, catalog, before):
-    """Adds the deletions of what the stream had and has no more, before the stream's end."""
-    now = records_of(lines)
-    keys = {stream["stream"]["name"]: [path[0] for path in stream["primary_key"]] for stream in catalog["streams"]}
-    target = lines.with_suffix(".tombstones")
-    count = 0
-    with lines.open() as source, target.open("w") as sink:
-        for line in source:
-            message = json.loads(line)
-            status = message.get("trace", {}).get("stream_status", {})
-            if status.get("status") == "COMPLETE":
-                name = status["stream_descriptor"]["name"]
-                key_of = lambda record: tuple(record[part] for part in keys[name])
-                there = {key_of(record) for record in now.get(name, [])}
-                for record in before.get(name, []):
-                    if key_of(record) not in there:
-                        data = {part: record[part] for part in keys[name]}
-                        data["_ab_cdc_deleted_at"] = "2030-01-01T00:00:00Z"
-                        count += 1
-                        sink.write(json.dumps({"type": "RECORD", "record": {
-                            "stream": name, "data": data, "emitted_at": int(time.time() * 1000)}}) + "\n")
-            sink.write(line)
-    return target, now, count
-
-
-def check_tables(warehouse, catalog, records, base):
-    cells = rows = 0
-    for stream in catalog["streams"]:
-        name = stream["stream"]["name"]
-        key = [path[0] for path in stream["primary_key"]]
-        properties = stream["stream"]["json_schema"]["properties"]
-        for arrow in warehouse.readings(name).values():
-            cells += compare(name, arrow, properties, key, records.get(name, []))
-            rows += arrow.num_rows
-        assert warehouse.equality_deletes(name) == 0
-    world = {task["gid"]: task for task in
-             control(base, "GET", "/truth/tasks?opt_fields=gid,parent.gid,projects.gid,assignee.gid")["data"]}
-    in_tables = {record["gid"] for name in ("tasks", "subtasks") for record in records[name]}
-    assert in_tables <= set(world), f"{len(in_tables - set(world))} tasks are not in the world"
-    # No listing of Asana's shows a task that is in no project and nobody's, nor what hangs below it.
-    unlisted = {gid for gid, task in world.items() if not (task["projects"] or task["assignee"] or task["parent"])}
-    while more := {gid for gid, task in world.items()
-                   if gid not in unlisted and task["parent"] and task["parent"]["gid"] in unlisted}:
-        unlisted |= more
-    missing = set(world) - in_tables
-    assert missing <= unlisted, f"{len(missing - unlisted)} tasks are missing"
-    say(f"  {len(catalog['streams'])} tables, {rows} rows and {cells} cells equal, by both readers; "
-        f"all {len(in_tables)} tasks that the world lists; no equality delete")
-
-
-def edit_world(base, records, round_):
-    tasks = records["tasks"]
-    pick = lambda start, count: [task["gid"] for task in tasks[start:start + count]]
-    edits = [{"kind": "rename_task", "task": gid, "name": f"renamed in {round_} 🎉"} for gid in pick(10 * round_, 10)]
-    edits += [{"kind": "complete_task", "task": gid} for gid in pick(30 + 5 * round_, 5)]
-    edits += [{"kind": "delete_task", "task": gid} for gid in pick(60 + 4 * round_, 4)]
-    edits += [{"kind": "comment", "task": gid, "text": "a comment"} for gid in pick(10 * round_, 3)]
-    edits += [{"kind": "create_task", "workspace": records["workspaces"][0]["gid"], "name": "made", "projects": []}]
-    edits += [{"kind": "rename_tag", "tag": tag["gid"], "name": f"tag {round_}"} for tag in records["tags"][:2]]
-    refused = 0
-    for edit in edits:
-        try:
-            control(base, "POST", "/edits", edit)
-        except urllib.error.HTTPError:
-            # A task that went with its parent.
-            refused += 1
-    assert refused < len(edits) / 2, "the world takes no edits"
-    control(base, "POST", "/clock", {"advance_seconds": 3600})
-
-
-def verify_pipe(folder):
-    simulator, base = start_simulator()
-    try:
-        catalog = dedup_catalog()
-        config = {"catalog": {"type": "embedded", "warehouse": str(folder / "warehouse")}}
-        before = {}
-        for round_ in (1, 2, 3):
-            started = time.time()
-            lines, records, deletions = with_tombstones(read_source(folder, base, catalog), catalog, before)
-            read_in = time.time() - started
-            started = time.time()
-            messages = write_destination(folder, config, catalog, lines)
-            states = sum(message["type"] == "STATE" for message in messages)
-            count = sum(map(len, records.values()))
-            say(f"sync {round_}: {count} records read in {read_in:.0f} s, with {deletions} deletions written in "
-                f"{time.time() - started:.0f} s, {states} states")
-            check_tables(Warehouse(folder / "warehouse/catalog.db"), catalog, records, base)
-            before = records
-            edit_world(base, records, round_)
-        # Overwriting twice leaves what the second read saw.
-        for stream in catalog["streams"]:
-            stream["destination_sync_mode"] = "overwrite"
-        config["catalog"]["warehouse"] = str(folder / "overwritten")
-        for _ in range(2):
-            lines = read_source(folder, base, catalog)
-            write_destination(folder, config, catalog, lines)
-        say("overwrite:")
-        check_tables(Warehouse(folder / "overwritten/catalog.db"), catalog, records_of(lines), base)
-        maintain = [BINARIES / "destination-iceberg", "maintain", "--config", folder / "destination.json"]
-        config["catalog"]["warehouse"] = str(folder / "warehouse")
-        write_json(folder / "destination.json", config)
-        before = {name: Warehouse(folder / "warehouse/catalog.db").table(name).scan().to_arrow().num_rows
-                  for name in ("tasks", "stories", "users")}
-        subprocess.run([*maintain, "--small-file-percent=100", "--expire-after-hours=0", "--keep-snapshots=1",
-                        "--remove-orphans-after-hours=0"], check=True, stdout=subprocess.DEVNULL)
-        for name, rows in before.items():
-            for reader, arrow in Warehouse(folder / "warehouse/catalog.db").readings(name).items():
-                assert arrow.num_rows == rows, f"{name} by {reader} after maintain"
-        say("maintain: the same rows, by both readers")
-    finally:
-        simulator.send_signal(signal.SIGTERM)
-        simulator.wait()
+    return [json.loads(line) for line in done.stdout.split("\n") if line]
 
 
 def item(stream, data):
@@ -303,20 +294,23 @@ def verify_s3(folder):
         for arrow in Warehouse(folder / "s3.db", properties_of_readers, setup).readings("items").values():
             compare("items", arrow, properties, ["gid"], expected)
         if step == "written":
-            subprocess.run([BINARIES / "destination-iceberg", "maintain", "--config", config_file,
-                            "--small-file-percent=100", "--expire-after-hours=0", "--keep-snapshots=1",
-                            "--remove-orphans-after-hours=0"], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([BINARIES / "destination-iceberg", "maintain", "--config", config_file, *ALL_OF_IT],
+                           check=True, stdout=subprocess.DEVNULL)
     server.stop()
     say("S3: check, upserts and maintain, equal by both readers")
 
 
 def main():
+    """Everything on the given world; without one, all of it on the small world and one sync of the medium one."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         verify_nested(folder)
         verify_hostile(folder)
         verify_s3(folder)
-        verify_pipe(folder)
+        verify_crashes(fresh(folder / "crashes"), SCALE)
+        verify_syncs(fresh(folder / "syncs"), SCALE, 3)
+        if SCALE == "small":
+            verify_syncs(fresh(folder / "medium"), "medium", 1)
     say("Everything is equal.")
 
 

@@ -1,0 +1,73 @@
+//! The tables at the end of the pipe: where they lie, and what readers that are not ours find in them. Knows no
+//! message.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::shell::{has_python, root, run as run_command, say};
+
+/// A warehouse in a folder, made anew, and the destination that writes it.
+pub struct Warehouse {
+    folder: PathBuf,
+    config_file: PathBuf,
+}
+
+/// Since when the readers are to tell what changed.
+#[derive(Debug, Clone, Copy)]
+pub enum Changes {
+    /// The tables are new.
+    None,
+    /// Milliseconds since 1970.
+    Since(u128),
+}
+
+impl Warehouse {
+    /// A warehouse below this folder; what an earlier demo left there is removed.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written.
+    pub fn anew(below: &Path) -> Result<Self, String> {
+        let folder = below.join("warehouse");
+        if folder.exists() {
+            fs::remove_dir_all(&folder)
+                .map_err(|error| format!("{} cannot be removed: {error}", folder.display()))?;
+        }
+        let config_file = below.join("destination.json");
+        let config = json!({"catalog": {"type": "embedded", "warehouse": folder}});
+        fs::write(&config_file, config.to_string())
+            .map_err(|error| format!("{} cannot be written: {error}", config_file.display()))?;
+        Ok(Self { folder, config_file })
+    }
+
+    /// The destination, to be fed with what the configured catalog names.
+    pub fn write(&self, catalog: &Path) -> Command {
+        let mut command = Command::new(root().join("target/debug/destination-iceberg"));
+        command.arg("write").arg("--config").arg(&self.config_file).arg("--catalog").arg(catalog);
+        command.stdin(std::process::Stdio::piped());
+        command
+    }
+
+    /// Prints the rows of each table, as DuckDB and PyIceberg count them.
+    ///
+    /// # Errors
+    ///
+    /// When the readers fail or disagree.
+    pub fn print(&self, changes: Changes) -> Result<(), String> {
+        say(&format!("\nThe tables in {}, read by DuckDB and PyIceberg:", self.folder.display()));
+        if !has_python() {
+            say("SKIPPED: there is no python3 with venv on this machine, and so neither of the two.");
+            return Ok(());
+        }
+        let mut readers = Command::new("bash");
+        readers.arg(root().join("crates/destination-iceberg/verification/run.sh"));
+        readers.arg("rows").arg(&self.folder);
+        if let Changes::Since(milliseconds) = changes {
+            readers.arg(milliseconds.to_string());
+        }
+        run_command(readers, "reading the tables back")
+    }
+}
