@@ -120,7 +120,7 @@ fn show(account: &Account, connector: &Connector, folder: &Path) -> Result<(), S
     let Account::Simulated(simulator) = account else { return Ok(()) };
     simulator.clear_requests();
     simulator.advance(Duration::from_secs(3600));
-    let changed = simulator.edit(|editor| change(editor)).map_err(|error| error.to_string())?;
+    let changed = simulator.edit(change).map_err(|error| error.to_string())?;
     say(&format!("\nAn hour later, {changed}. read | write again, from the states that write gave out"));
     let states = folder.join("states.json");
     first.keep_states(&states)?;
