@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::connection::{Broken, Timeouts, body_of, chain, fault_of, http_client};
 use super::fault::{Asked, Fault, Kind, Retry, beginning};
-use super::limiter::{Congestion, Limiter, Limits, MOST_IN_FLIGHT, Permit, Quota};
+use super::limiter::{Congestion, Limiter, Limits, Permit, Quota};
 use super::oauth::Exchange;
 use super::retry::{Patience, Wait, with_patience};
 use super::token::{Renewal, Secret, Secrets, TokenSource};
@@ -22,26 +23,15 @@ use crate::moment::Moment;
 
 /// Where Asana's API is.
 pub const DEFAULT_BASE_URL: &str = "https://app.asana.com/api/1.0";
-/// No answer of Asana's comes near: a page is at most 100 records. An end for what answers without one.
-const LARGEST_BODY: usize = 256 * 1024 * 1024;
-/// Hardly a page is larger, in bytes.
-const LARGE_BODY: usize = 1024 * 1024;
 /// So many bodies are in memory at a time, from their first byte until what they hold is written out, which is what
 /// bounds memory: a body of a hundred full records has half a megabyte. The others wait in the sockets' buffers, so a
 /// slow server is still asked for all that the limits allow.
 const BODIES_AT_ONCE: usize = 6;
-/// What a server may send of a body that nobody reads yet, in bytes.
-const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
-/// The same for all requests of a connection together. More than every request under way can fill, or bodies that
-/// wait for their turn would hold up those whose turn it is.
-const HTTP2_CONNECTION_WINDOW: u32 = 2 * MOST_IN_FLIGHT as u32 * HTTP2_STREAM_WINDOW;
 /// Attempts at a request while nothing at all gets through, so that an outage ends the sync and not each of its
 /// thousand slices in turn.
 const ATTEMPTS_IN_OUTAGE: u32 = 2;
 /// Attempts at a page that can also be asked for in smaller pieces.
 const FEW_ATTEMPTS: u32 = 3;
-/// How hyper-util says that a proxy answered a tunnel's CONNECT with 407; the type of that error is private.
-const TUNNEL_REFUSED: &str = "proxy authorization required";
 /// How many different announcements of changes are told.
 const MOST_CHANGES: usize = 100;
 /// What may stand in a query or a path as it is. Commas and colons do not need escapes there, and `opt_fields`
@@ -83,40 +73,6 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Where signs of life go. A receiver that is gone is no fault.
     pub notices: UnboundedSender<Notice>,
-}
-
-/// How long to wait for what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until there is a connection, the proxy's and TLS included.
-    pub connect: Duration,
-    /// Until the headers, and from then on between any two pieces of the body.
-    pub idle: Duration,
-    /// From the headers to the body's last byte.
-    pub body: Duration,
-}
-
-impl Default for Timeouts {
-    /// Asana itself gives up on a request after about a minute, with 504: waiting longer than that for a first
-    /// byte is of no use.
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(30),
-            idle: Duration::from_secs(90),
-            body: Duration::from_secs(300),
-        }
-    }
-}
-
-impl Timeouts {
-    /// For somebody who waits at a form and asks for little.
-    pub fn brief() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            idle: Duration::from_secs(15),
-            body: Duration::from_secs(20),
-        }
-    }
 }
 
 /// A sign of life: something that takes time or that a person should know.
@@ -239,7 +195,7 @@ impl Client {
     /// certificate authorities that cannot be read, or a proxy's address that is none.
     pub fn new(settings: Settings) -> Result<Self, String> {
         settings.token.learn_by(&settings.secrets);
-        let http = http_client(settings.timeouts)
+        let http = http_client(settings.timeouts, BODIES_AT_ONCE)
             .map_err(|error| settings.secrets.redact(&format!("cannot set up HTTPS: {}", chain(&error))))?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -449,34 +405,6 @@ impl Shared {
     }
 }
 
-fn http_client(timeouts: Timeouts) -> reqwest::Result<reqwest::Client> {
-    // An error says that a provider is installed already, which is as good.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let builder = || {
-        reqwest::Client::builder()
-            .user_agent(concat!("source-asana/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(timeouts.connect)
-            .read_timeout(timeouts.idle)
-            // Asana's API does not redirect, so whatever does is not Asana and must not see the token.
-            .redirect(reqwest::redirect::Policy::none())
-            // A connection that has carried a large page keeps a buffer of that size.
-            .pool_max_idle_per_host(BODIES_AT_ONCE)
-            .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
-            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
-            .retry(reqwest::retry::never())
-    };
-    builder().build().or_else(|error| {
-        // An image without certificate authorities: Mozilla's, as of the build, are better than none. They
-        // are not added to those that the operator chose.
-        if std::env::var_os("SSL_CERT_FILE").is_some() || std::env::var_os("SSL_CERT_DIR").is_some() {
-            return Err(error);
-        }
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-        let roots = roots.map(|root| reqwest::Certificate::from_der(root)).collect::<Result<Vec<_>, _>>()?;
-        builder().tls_certs_only(roots).build()
-    })
-}
-
 /// Names and values as HTML forms send them.
 pub(super) fn form(fields: &[(&str, &str)]) -> String {
     let pairs =
@@ -493,78 +421,6 @@ fn authorization(token: &Secret, asked: &Asked) -> Result<HeaderValue, Fault> {
         .map_err(|_| unusable("the token has a character that no token has, such as a line break"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// Why a body did not arrive.
-enum Broken {
-    Connection(reqwest::Error),
-    TooLarge,
-    TooSlow,
-}
-
-impl Broken {
-    fn fault(self, asked: &Asked) -> Fault {
-        match self {
-            Self::Connection(error) => fault_of(error, asked),
-            Self::TooSlow => Fault::new(Kind::Reconnect, None, "the answer did not end in time", asked),
-            Self::TooLarge => {
-                let message = format!("expected a page, got more than {LARGEST_BODY} bytes");
-                Fault::new(Kind::DistrustAnswer, None, message, asked)
-            }
-        }
-    }
-}
-
-async fn body_of(mut answer: reqwest::Response) -> Result<Bytes, Broken> {
-    // A length that is told is believed as far as a page is ever long.
-    let told = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    let mut body = BytesMut::with_capacity(told.min(LARGE_BODY));
-    while let Some(piece) = answer.chunk().await.map_err(Broken::Connection)? {
-        if body.len() + piece.len() > LARGEST_BODY {
-            return Err(Broken::TooLarge);
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body.freeze())
-}
-
-/// The fault of a request that got no answer, or not all of it.
-pub(super) fn fault_of(error: reqwest::Error, asked: &Asked) -> Fault {
-    let error = error.without_url();
-    let message = chain(&error);
-    let kind = if is_untrusted(&error) {
-        Kind::TrustServer
-    } else if message.contains(TUNNEL_REFUSED) {
-        Kind::SatisfyProxy
-    } else {
-        Kind::Reconnect
-    };
-    Fault::new(kind, None, message, asked)
-}
-
-/// Whether the server's certificate is what is wrong. A connection that fails by it looks like any other.
-fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return matches!(tls, rustls::Error::InvalidCertificate(_));
-    }
-    // What an I/O error holds is not its source: that is the source of what it holds.
-    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    held.is_some_and(|held| is_untrusted(held)) || error.source().is_some_and(is_untrusted)
-}
-
-/// An error with all its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = error.source();
-    }
-    text
 }
 
 fn present() -> Moment {

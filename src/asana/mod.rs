@@ -2,6 +2,7 @@
 //! codes and the token are named nowhere else.
 
 mod client;
+mod connection;
 mod encoded;
 mod events;
 mod fault;
@@ -14,7 +15,8 @@ mod search;
 mod surrogate;
 mod token;
 
-pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings, Timeouts, Turn};
+pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings, Turn};
+pub use connection::Timeouts;
 pub use events::{Gap, Happening, Happenings, happenings};
 pub use fault::{Asked, Class, Consequence, Fault, Kind, Place, Reason, Retry, consequence};
 pub use limiter::{

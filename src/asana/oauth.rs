@@ -10,7 +10,8 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use super::client::{Notice, fault_of, form};
+use super::client::{Notice, form};
+use super::connection::fault_of;
 use super::fault::{Asked, Fault, Kind};
 use super::token::{Renewal, Secret, Secrets};
 
