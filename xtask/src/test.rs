@@ -1,7 +1,6 @@
 //! `cargo xtask test`: everything that has to pass, in the order in which failures are cheapest to find. What this
 //! machine cannot do is said aloud. Knows no test.
 
-use std::path::Path;
 use std::process::Command;
 
 use crate::shell::{cargo, has_python, root, run as run_command, say, succeeds};
@@ -22,18 +21,22 @@ pub fn run() -> Result<(), String> {
     }
     step("tests");
     run_cargo(&["test", "--workspace", "--quiet"], "tests")?;
-    if root().join("fuzz/Cargo.toml").exists() {
-        step("fuzz targets compile");
-        let arguments = ["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"];
-        run_cargo(&arguments, "compiling the fuzz targets")?;
-    }
+    step("fuzz targets compile");
+    let arguments = ["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"];
+    run_cargo(&arguments, "compiling the fuzz targets")?;
     if !can_unshare() {
         skipped.push(
             "signals to the first process of a container: `unshare --pid --fork` is not permitted here",
         );
     }
     dependencies(&mut skipped)?;
-    acceptance_tests(&mut skipped)?;
+    if has_python() {
+        acceptance_tests()?;
+        step("tables, read by other engines");
+        run_command(script("crates/destination-iceberg/verification/run.sh"), "reading the tables")?;
+    } else {
+        skipped.push("acceptance tests, and tables read by other engines: there is no python3 with venv");
+    }
     for reason in &skipped {
         say(&format!("SKIPPED {reason}"));
     }
@@ -63,27 +66,19 @@ fn dependencies(skipped: &mut Vec<&str>) -> Result<(), String> {
     Ok(())
 }
 
-fn acceptance_tests(skipped: &mut Vec<&str>) -> Result<(), String> {
-    let script = root().join("acceptance-tests/run.sh");
-    if !script.exists() {
-        return Ok(());
-    }
-    if !has_python() {
-        skipped.push("acceptance tests: there is no python3 with venv");
-        return Ok(());
-    }
+fn acceptance_tests() -> Result<(), String> {
     step("acceptance tests");
     run_cargo(&["build", "--quiet", "--bin", "source-asana"], "building the connector")?;
     run_cargo(
         &["build", "--quiet", "--package", "asana-simulator", "--bin", "asana-simulator"],
         "building the simulator",
     )?;
-    run_command(script_command(&script), "acceptance tests")
+    run_command(script("acceptance-tests/run.sh"), "acceptance tests")
 }
 
-fn script_command(script: &Path) -> Command {
+fn script(path: &str) -> Command {
     let mut command = Command::new("bash");
-    command.arg(script).current_dir(root());
+    command.arg(root().join(path)).current_dir(root());
     command
 }
 
