@@ -29,7 +29,7 @@ const CONNECTOR: &str = env!("CARGO_BIN_EXE_source-asana");
 const NAIVE: &str = "naive";
 const TASKS_OF_PROJECT: usize = PAGES_OF_PROJECT * ROWS;
 /// As good as no limit.
-const UNLIMITED: u32 = 10_000_000;
+const UNLIMITED: u32 = 1_000_000;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = env::args_os().skip(1);
