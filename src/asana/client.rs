@@ -1,4 +1,6 @@
 //! One request: token, pacing, send, classify, retry. Knows no stream, not what records mean, and no Airbyte.
+//!
+//! Long because what surrounds one attempt (token, permit, turn, counts, notices) is one story with one order.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};

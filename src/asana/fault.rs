@@ -1,5 +1,7 @@
 //! What went wrong with a request and what follows from it: one table from status and body to a kind that is
 //! named by what to do, and one from kind and place to a consequence. Knows no network and no Airbyte.
+//!
+//! Long because both tables are only to be trusted side by side with the kinds and reasons that they name.
 
 use std::borrow::Cow;
 use std::fmt;

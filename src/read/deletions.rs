@@ -14,6 +14,7 @@ use crate::error::Failure;
 use crate::gid::Gid;
 use crate::moment::Moment;
 use crate::plan::{Mode, StreamId};
+use crate::read::judge::failure_of;
 use crate::read::report::grouped;
 use crate::read::slices::{SliceId, StreamSet};
 use crate::read::visit::{Job, Preparation, Visit};
@@ -180,7 +181,7 @@ impl Walk<'_> {
                     self.log(Level::Info, format!("no deletions can be told from {of}, because {why}"));
                 }
             }
-            Consequence::FailSync(reason) => self.stop(fault, reason),
+            Consequence::FailSync(reason) => self.stopped = Some(failure_of(fault, reason.text())),
             Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
                 for (id, _) in &self.plan.feeds[visit.feed].told {
                     let name = self.plan.stream(*id).stream.name;
@@ -272,7 +273,7 @@ impl Walk<'_> {
                     self.tell_deleted(stream, &gid, now);
                 }
                 Consequence::SkipSlice(_) => {}
-                Consequence::FailSync(reason) => self.stop(fault, reason),
+                Consequence::FailSync(reason) => self.stopped = Some(failure_of(fault, reason.text())),
                 Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
                     is_unknown = true;
                 }
@@ -312,12 +313,6 @@ impl Walk<'_> {
         self.progress[id.0].account.records += 1;
         self.progress[id.0].account.deletions += 1;
         self.outbox.push_back(Event::Records(Batch { stream: stream.name, text, ends, turn: None }));
-    }
-
-    fn stop(&mut self, fault: &Fault, reason: Reason) {
-        let failure = Failure::of(fault);
-        let message = format!("{}. {}", reason.text(), failure.message);
-        self.stopped = Some(Failure { message, ..failure });
     }
 }
 

@@ -183,7 +183,8 @@ impl Walk<'_> {
     }
 }
 
-fn failure_of(fault: &Fault, reason: &str) -> Failure {
+/// The failure that a fault is, with the reason for what follows from it.
+pub(super) fn failure_of(fault: &Fault, reason: &str) -> Failure {
     let failure = Failure::of(fault);
     Failure { message: format!("{reason}. {}", failure.message), ..failure }
 }

@@ -1,6 +1,8 @@
 //! One JSON value to one cell: what fits is stored, what does not becomes null and is told. Pure; knows no table.
 //!
 //! Only the text of a value is looked at, so a record is never turned into a tree.
+//!
+//! Long because there is a rule for each type of column, and each is short.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -3,6 +3,8 @@
 //! Facts are those of the Iceberg project's REST catalog specification: the prefix that `config` gives, 409 for a
 //! lost race, 5xx for a commit of which nobody knows whether it happened, credentials that are vended with a
 //! table when the request asks for them.
+//!
+//! Long because a request, its retries, its token and what its failures mean to a commit decide one another.
 
 use std::collections::HashMap;
 use std::sync::Arc;
