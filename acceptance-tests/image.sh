@@ -19,6 +19,8 @@ image=source-asana:$(sed -n 's/^LABEL io.airbyte.version=//p' "$root/Dockerfile"
 runtime_base=localhost/debian:$suite
 builder_base=localhost/rust:$suite
 docker=${REAL_DOCKER:-docker}
+# What the bases and the layers take while they are made, toolchain and compiled dependencies among them.
+gigabytes=7
 mkdir -p "$work"
 
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
@@ -39,10 +41,12 @@ bootstrap() { # directory, further packages
     rm -rf "$1"/usr/share/doc/* "$1"/usr/share/man/* "$1"/usr/share/locale/*
 }
 
+# Makes an image of a directory, which is gone afterwards: the file system is there once.
 import() { # directory, image name, PATH, further variables
     local container
     container=$(buildah from scratch)
     buildah copy --quiet "$container" "$1" / >/dev/null
+    rm -rf "$1"
     buildah config --env PATH="$3" ${4:+--env "$4"} --cmd sh "$container"
     buildah commit --quiet --rm "$container" "$2" >/dev/null
 }
@@ -63,17 +67,15 @@ make_builder_base() {
     local sysroot
     sysroot=$(cd "$root" && rustc --print sysroot)
     bootstrap "$work/builder-base" ca-certificates,gcc,libc6-dev
-    mkdir -p "$work/builder-base/usr/local/rust/lib/rustlib"
-    cp -a "$sysroot/bin" "$work/builder-base/usr/local/rust/"
-    cp -a "$sysroot"/lib/*.so* "$work/builder-base/usr/local/rust/lib/"
-    local target
+    local toolchain=$work/builder-base/usr/local/rust target
     target=$(rustc -vV | sed -n 's/^host: //p')
-    cp -a "$sysroot/lib/rustlib/$target" "$work/builder-base/usr/local/rust/lib/rustlib/"
-    rm -rf "$work/builder-base/usr/local/rust/bin/"{rust-analyzer,cargo-clippy,clippy-driver,rustdoc,rust-gdb*,rust-lldb}
+    mkdir -p "$toolchain"/{bin,lib/rustlib}
+    cp -a "$sysroot"/bin/{cargo,rustc} "$toolchain/bin/"
+    cp -a "$sysroot"/lib/*.so* "$toolchain/lib/"
+    cp -a "$sysroot/lib/rustlib/$target" "$toolchain/lib/rustlib/"
     # The build trusts the certificate authorities that this machine trusts; they do not reach the image.
     cp -L /etc/ssl/certs/ca-certificates.crt "$work/builder-base/etc/ssl/certs/ca-certificates.crt"
     import "$work/builder-base" "$builder_base" "/usr/local/rust/bin:$system_path" CARGO_HOME=/cargo
-    rm -rf "$work/builder-base"
 }
 
 has_engine() { "$docker" info >/dev/null 2>&1; }
@@ -98,6 +100,8 @@ build() {
         command -v "$program" >/dev/null || cannot "no Docker engine runs here, and $program is not installed"
     done
     unshare --mount --pid --fork true 2>/dev/null || cannot "no Docker engine runs here, and root may not make namespaces"
+    local free=$(($(df --output=avail --block-size=1M "$work" | tail -1) / 1000))
+    have_image "$builder_base" || [ "$free" -ge $gigabytes ] || cannot "the image takes up to $gigabytes GB in $work, and $free GB are free"
     make_runtime_base
     make_builder_base
     say "image: building the Dockerfile with $(command buildah --version)"
