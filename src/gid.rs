@@ -23,6 +23,14 @@ impl Gid {
         }
         Self::Text(text.into())
     }
+
+    /// The number that it is, if it is one.
+    pub fn number(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Gid {

@@ -46,7 +46,16 @@ pub struct PlannedFeed {
     pub of: StreamId,
     pub path: &'static str,
     /// Which streams' records are gone by which events.
-    pub told: Vec<(StreamId, Told)>,
+    pub told: Vec<PlannedTold>,
+}
+
+/// A stream whose deletions some events tell of.
+#[derive(Debug)]
+pub struct PlannedTold {
+    pub stream: StreamId,
+    pub told: Told,
+    /// What its records hang on, if the same events tell of that: they are gone with it, though no event names them.
+    pub above: Vec<Told>,
 }
 
 #[derive(Debug)]
@@ -97,6 +106,8 @@ pub struct PlannedListing {
     pub tree: Option<TreeRows>,
     /// The top-level fields that are asked for; `None` for all that the endpoint sends.
     pub asked: Option<BTreeSet<String>>,
+    /// Whether the state keeps which gids it held, so that what is not in it any more is noticed.
+    pub is_kept: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -176,6 +187,9 @@ impl Plan {
         plan.add_unlisted(&needed);
         plan.add_feeds();
         for index in 0..plan.listings.len() {
+            plan.listings[index].is_kept = plan.keeps(&plan.listings[index]);
+        }
+        for index in 0..plan.listings.len() {
             let (opt_fields, asked) = plan.fields_of(&plan.listings[index]);
             plan.listings[index].opt_fields = opt_fields;
             plan.listings[index].asked = asked;
@@ -212,6 +226,7 @@ impl Plan {
                 since,
                 tree,
                 asked: None,
+                is_kept: false,
             });
         };
         match &stream.listing {
@@ -270,24 +285,40 @@ impl Plan {
             since: None,
             tree,
             asked: None,
+            is_kept: false,
         });
         ListingId(self.listings.len() - 1)
     }
 
     fn add_feeds(&mut self) {
         for (index, planned) in self.streams.iter().enumerate() {
-            let Deletions::Events { feed, told } = planned.stream.deletions else { continue };
+            let Deletions::Events { feed, told, .. } = planned.stream.deletions else { continue };
             let Feed { of, path } = *feed;
             if !planned.tells_deletions {
                 continue;
             }
+            let told = PlannedTold { stream: StreamId(index), told, above: told_above(planned.stream, path) };
             match self.feeds.iter_mut().find(|planned| planned.path == path) {
-                Some(planned) => planned.told.push((StreamId(index), told)),
-                None => self.feeds.push(PlannedFeed {
-                    of: StreamId(index_of(of)),
-                    path,
-                    told: vec![(StreamId(index), told)],
-                }),
+                Some(planned) => planned.told.push(told),
+                None => {
+                    self.feeds.push(PlannedFeed { of: StreamId(index_of(of)), path, told: vec![told] });
+                }
+            }
+        }
+    }
+
+    /// What a listing held is kept where its absence is how a deletion shows; and where events tell of deletions, for
+    /// the listings of what the events are about: of what went before they began, and with what, they do not tell.
+    fn keeps(&self, listing: &PlannedListing) -> bool {
+        let planned = self.stream(listing.stream);
+        let is_incremental =
+            planned.selection.as_ref().is_some_and(|selection| selection.mode == Mode::Incremental);
+        match (planned.stream.deletions, listing.parent.map(|parent| self.stream(parent).stream)) {
+            (Deletions::Untold, _) | (_, None) => false,
+            (Deletions::Absence { .. }, Some(_)) => is_incremental,
+            (Deletions::Events { feed, .. }, Some(parent)) => {
+                let is_in_feed = std::ptr::eq(parent, feed.of) || told_of(parent, feed.path).is_some();
+                planned.tells_deletions && is_in_feed
             }
         }
     }
@@ -421,6 +452,23 @@ fn needed_streams(selections: &[Option<Selection>]) -> Vec<bool> {
         }
     }
     needed
+}
+
+/// By which events of a feed the stream's records are gone.
+pub fn told_of(stream: &Stream, path: &str) -> Option<Told> {
+    match stream.deletions {
+        Deletions::Events { feed, told, .. } if feed.path == path => Some(told),
+        Deletions::Events { .. } | Deletions::Untold | Deletions::Absence { .. } => None,
+    }
+}
+
+/// By which events of a feed the records are gone that a stream's hang on. A tree's nodes do not count: one that is
+/// moved to another parent stays.
+fn told_above(stream: &Stream, path: &str) -> Vec<Told> {
+    match &stream.listing {
+        Listing::Each(listings) => listings.iter().filter_map(|each| told_of(each.parent, path)).collect(),
+        Listing::Root(_) | Listing::Tree(_) => Vec::new(),
+    }
 }
 
 fn index_of(stream: &'static Stream) -> usize {

@@ -7,10 +7,19 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::gid::Gid;
+use crate::listed::Listed;
 use crate::moment::Moment;
 
 /// The form that this version writes. Older ones must parse for ever.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+
+/// So large may a state become by what listings held, in bytes of JSON. A platform keeps and passes on every one.
+const MOST_BYTES: usize = 900_000;
+
+/// What a slice's cursor takes of that, and its token.
+const CURSOR_BYTES: usize = 22;
+const TOKEN_BYTES: usize = 58;
 
 /// How far one stream has been read. A slice that is missing has never been read whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,8 +29,8 @@ pub struct StreamState {
     is_complete: bool,
     /// From slice to where its events go on.
     tokens: BTreeMap<String, String>,
-    /// From slice to the records that its last listing held, for streams whose deletions show by absence.
-    known: BTreeMap<String, BTreeSet<String>>,
+    /// What each parent's last listing held, for streams that tell of deletions.
+    listed: Listed,
     /// Slices that an earlier pass could read and this one has not reached: if they are refused now, that is news.
     before: BTreeSet<String>,
 }
@@ -37,8 +46,11 @@ struct Written {
     /// From slice to its sync token of Asana's events.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tokens: BTreeMap<String, String>,
-    /// From slice to the gids that its listing held.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// From parent to the gids that its listing held.
+    #[serde(default, skip_serializing_if = "Listed::is_empty")]
+    listed: Listed,
+    /// The same in the words of version 1.
+    #[serde(default, skip_serializing)]
     known: BTreeMap<String, BTreeSet<String>>,
     /// Slices that an earlier pass could read and this one has not reached.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -88,11 +100,15 @@ impl StreamState {
                 .ok_or_else(|| Unusable::Broken("a cursor is not a time".to_owned()))?;
             cursors.extend(slices.into_iter().map(|slice| (slice, moment)));
         }
+        let mut listed = written.listed;
+        for (parent, gids) in written.known {
+            listed.set(&Gid::new(&parent), gids.iter().map(|gid| Gid::new(gid)).collect());
+        }
         Ok(Self {
             cursors,
             is_complete: written.complete,
             tokens: written.tokens,
-            known: written.known,
+            listed,
             before: written.before,
         })
     }
@@ -107,7 +123,8 @@ impl StreamState {
             complete: self.is_complete,
             slices,
             tokens: self.tokens.clone(),
-            known: self.known.clone(),
+            listed: self.listed.clone(),
+            known: BTreeMap::new(),
             before: self.before.clone(),
             written_at: now.to_string(),
         };
@@ -156,13 +173,31 @@ impl StreamState {
         self.tokens.insert(slice.to_owned(), token);
     }
 
-    /// The gids that the slice's last listing held, as far as they were not found to be deleted.
-    pub fn known(&self, slice: &str) -> Option<&BTreeSet<String>> {
-        self.known.get(slice)
+    /// What each parent's last listing held, as far as it was not found to be deleted.
+    pub fn listed(&self) -> &Listed {
+        &self.listed
     }
 
-    pub fn set_known(&mut self, slice: &str, known: BTreeSet<String>) {
-        self.known.insert(slice.to_owned(), known);
+    pub fn listed_mut(&mut self) -> &mut Listed {
+        &mut self.listed
+    }
+
+    /// Forgets what the listings of the oldest parents held, as far as the state would be too large with it. Returns how
+    /// many parents that are.
+    pub fn stay_small(&mut self) -> u64 {
+        let others = self.cursors.len() * CURSOR_BYTES + self.tokens.len() * TOKEN_BYTES;
+        self.listed.trim(MOST_BYTES.saturating_sub(others))
+    }
+
+    /// The same without what the listings held.
+    pub fn without_listed(&self) -> Self {
+        Self {
+            cursors: self.cursors.clone(),
+            is_complete: self.is_complete,
+            tokens: self.tokens.clone(),
+            listed: Listed::default(),
+            before: self.before.clone(),
+        }
     }
 
     /// A new pass begins; what the last one left stays until it is overtaken.
@@ -184,11 +219,10 @@ impl StreamState {
     }
 
     /// The pass came to its end. Slices that it did not meet are forgotten, so that one which comes back is
-    /// read whole.
+    /// read whole; what their listings held is not, so that it is then known what went meanwhile.
     pub fn complete(&mut self, was_met: impl Fn(&str) -> bool) {
         self.cursors.retain(|slice, _| was_met(slice));
         self.tokens.retain(|slice, _| was_met(slice));
-        self.known.retain(|slice, _| was_met(slice));
         self.before.retain(|slice| was_met(slice));
         self.is_complete = true;
     }
@@ -211,11 +245,15 @@ mod tests {
             is_complete: bool,
             tokens in proptest::collection::btree_map("[0-9]{1,19}", "[0-9a-f]{32}", 0..10),
             known in proptest::collection::btree_map(
-                "[0-9]{1,19}", proptest::collection::btree_set("[0-9]{1,19}", 0..5), 0..5),
+                0..1_u64 << 63, proptest::collection::btree_set(0..1_u64 << 63, 0..5), 0..5),
             before in proptest::collection::btree_set("[0-9]{1,19}", 0..5),
         ) {
             let cursors = cursors.into_iter().map(|(slice, milliseconds)| (slice, at(milliseconds))).collect();
-            let state = StreamState { cursors, is_complete, tokens, known, before };
+            let mut listed = Listed::default();
+            for (parent, gids) in known {
+                listed.set(&Gid::Number(parent), gids.into_iter().map(Gid::Number).collect());
+            }
+            let state = StreamState { cursors, is_complete, tokens, listed, before };
             prop_assert_eq!(StreamState::parse(&state.to_json(at(5))).unwrap(), state);
         }
 
@@ -235,14 +273,17 @@ mod tests {
     }
 
     #[test]
-    fn version_one_looks_like_this_for_ever() {
+    fn version_two_looks_like_this_for_ever() {
         let mut state = StreamState::default();
         state.advance("1201", at(1_767_225_600_000));
         state.advance("1202/1301", at(1_767_225_600_000));
+        state.set_token("1201", "0123".to_owned());
+        state.listed_mut().set(&Gid::new("1201"), [Gid::new("1300")].into_iter().collect());
         assert_eq!(
             state.to_json(at(1_767_225_660_000)),
-            json!({"version": 1, "complete": false,
+            json!({"version": 2, "complete": false,
                 "slices": {"2026-01-01T00:00:00.000Z": ["1201", "1202/1301"]},
+                "tokens": {"1201": "0123"}, "listed": {"1201": "2r"},
                 "written_at": "2026-01-01T00:01:00.000Z"})
         );
     }
@@ -263,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_newer_or_broken_state_is_not_read_as_none() {
-        assert_eq!(StreamState::parse(&json!({"version": 2, "anything": 1})), Err(Unusable::Newer(2)));
+        assert_eq!(StreamState::parse(&json!({"version": 3, "anything": 1})), Err(Unusable::Newer(3)));
         for broken in [
             json!({"version": 1}),
             json!({"version": 1, "complete": true, "slices": {"soon": ["1"]}, "written_at": ""}),
@@ -282,6 +323,25 @@ mod tests {
         }
         let size = state.to_json(at(0)).to_string().len();
         assert!(size < 800_000, "{size} bytes");
+        // And whatever hangs on their tasks: what does not fit is forgotten, the oldest first.
+        let gid = |number: u64| Gid::Number(1_211_234_567_890_123 + number * 987_654_321);
+        for task in 0..20_000 {
+            state.listed_mut().set(&gid(20 * task), (20 * task + 1..20 * task + 7).map(gid).collect());
+            state.stay_small();
+        }
+        let size = state.to_json(at(0)).to_string().len();
+        assert!((750_000..950_000).contains(&size), "{size} bytes");
+        assert_eq!(state.listed().count(&gid(0)), None);
+        assert_eq!(state.listed().count(&gid(20 * 19_999)), Some(6));
+    }
+
+    #[test]
+    fn what_a_listing_held_is_also_read_as_version_one_has_it() {
+        let state = json!({"version": 1, "complete": true, "slices": {}, "written_at": "",
+            "known": {"1201": ["1301", "1302"]}});
+        let state = StreamState::parse(&state).unwrap();
+        assert_eq!(state.listed().count(&Gid::new("1201")), Some(2));
+        assert_eq!(state.to_json(at(0))["listed"], json!({"1201": "2s.1"}));
     }
 
     #[test]

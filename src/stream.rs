@@ -94,8 +94,18 @@ pub enum Deletions {
     /// By its absence from its listing, which is always read whole, and then by asking for the object itself:
     /// `path` names one, with `{gid}` for its own.
     Absence { path: &'static str },
-    /// By events of a record above it.
-    Events { feed: &'static Feed, told: Told },
+    /// By events of a record above it; and by absence, as above, where its listing happens to be read whole.
+    Events { feed: &'static Feed, told: Told, path: &'static str },
+}
+
+impl Deletions {
+    /// The path of one object, with `{gid}` for its own.
+    pub fn path(self) -> Option<&'static str> {
+        match self {
+            Self::Untold => None,
+            Self::Absence { path } | Self::Events { path, .. } => Some(path),
+        }
+    }
 }
 
 /// The events of a stream's records. They tell of everything in the record, to any depth. Each stream that hears of
@@ -109,7 +119,7 @@ pub struct Feed {
 }
 
 /// Which events say that a record is gone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
     /// The kind of resource that the events name.
     pub resource: &'static str,

@@ -116,9 +116,8 @@ class Changes:
     def __init__(self):
         # Gids of what was made or changed.
         self.moved: set[str] = set()
-        # Gids of what was deleted by itself, of which the sync has to tell, and of what was deleted with it.
+        # Gids of what was deleted, by itself or with what it hung on: the sync has to tell of all.
         self.deleted: set[str] = set()
-        self.gone_too: set[str] = set()
 
     def edit(self, kind: str, **arguments) -> str:
         gid = control("/edits", {"kind": kind, **arguments})["gid"]
@@ -134,7 +133,7 @@ class Changes:
         renamed, completed, commented, deleted = tasks[:4]
         below = [record for record in truth("stories") + truth("attachments")
                  if (record.get("target") or record.get("parent"))["gid"] == deleted["gid"]]
-        self.gone_too |= {record["gid"] for record in below}
+        self.deleted |= {record["gid"] for record in below}
         project = renamed["projects"][0]["gid"]
         workspace = renamed["workspace"]["gid"]
         self.moved |= {task["gid"] for task in (renamed, completed, commented)}
@@ -167,9 +166,9 @@ def differences(cache, stream: dict, changes: Changes | None = None) -> list[str
     found += [f"row {key} is missing" for key in expected.keys() - rows.keys()]
     for key in rows.keys() - expected.keys():
         is_told = rows[key].get(DELETED_AT) is not None
-        if is_whole or not (changes.deleted | changes.gone_too) & set(key):
+        if is_whole or not changes.deleted & set(key):
             found.append(f"row {key} is of nothing")
-        elif changes.deleted & set(key) and not is_told:
+        elif not is_told:
             found.append(f"row {key} is not told to be deleted")
     for key in expected.keys() & rows.keys():
         if not is_whole and not changes.moved & set(key):

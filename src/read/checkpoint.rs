@@ -3,13 +3,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use airbyte_protocol::message::Level;
 use tokio::time::Instant;
 
 use crate::asana::Reason;
 use crate::emit::Event;
 use crate::error::Failure;
 use crate::plan::{Mode, PlannedStream, StreamId};
-use crate::read::report::Account;
+use crate::read::report::{Account, grouped};
 use crate::read::slices::{Purpose, SliceId};
 use crate::read::visit::Visit;
 use crate::read::walk::Walk;
@@ -39,6 +40,8 @@ pub(super) struct Progress {
     pub(super) has_emitted: bool,
     /// Listings in a row that could not be read, for reasons that time may heal.
     pub(super) failing: u64,
+    /// Parents of which the state could not keep what their listing held.
+    pub(super) forgotten: u64,
 }
 
 impl Walk<'_> {
@@ -153,6 +156,15 @@ impl Walk<'_> {
             .state
             .complete(|slice| !is_gapless || met.get(slice).is_some_and(|streams| streams.contains(id)));
         progress.is_finished = true;
+        let forgotten = std::mem::take(&mut progress.forgotten);
+        if forgotten > 0 {
+            let text = format!(
+                "{name}: the state has no room for what is on the {} oldest of their parents. If one of those is \
+                 deleted, what was on it is not told as deleted",
+                grouped(forgotten)
+            );
+            self.log(Level::Info, text);
+        }
         self.checkpoint(id);
         self.outbox.push_back(Event::Complete { stream: name });
     }
@@ -174,7 +186,7 @@ pub(super) fn access_key(workspace: &str, stream: &str) -> String {
 
 impl Progress {
     pub(super) fn new(planned: &PlannedStream, state: StreamState) -> Self {
-        let previous = state.clone();
+        let previous = state.without_listed();
         let mut state = state;
         match planned.selection.as_ref().map(|selection| selection.mode) {
             // A pass that came to its end is not gone on with: a full refresh starts over.
@@ -193,6 +205,7 @@ impl Progress {
             swept: Vec::new(),
             has_emitted: false,
             failing: 0,
+            forgotten: 0,
         }
     }
 

@@ -1,35 +1,30 @@
-//! Records that are gone: told by events, or absent from a listing that is always read whole. Knows no HTTP, no
-//! status codes and no particular stream.
+//! Records that are gone: told by events, or gone with what they hung on. Knows no HTTP, no status codes and no
+//! particular stream.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::collections::BTreeMap;
 
 use airbyte_protocol::message::Level;
 use serde_json::json;
 
-use crate::asana::{self, Client, Consequence, Fault, Gap, Happenings, Place, Reason, Request};
+use crate::asana::{self, Client, Consequence, Fault, Gap, Happening, Happenings, Place, Request};
 use crate::config::TellDeletions;
 use crate::emit::{Batch, Event};
 use crate::error::Failure;
 use crate::gid::Gid;
 use crate::moment::Moment;
-use crate::plan::{Mode, StreamId};
+use crate::plan::{PlannedTold, StreamId};
 use crate::read::judge::failure_of;
-use crate::read::report::grouped;
-use crate::read::slices::{SliceId, StreamSet};
-use crate::read::visit::{Job, Preparation, Visit};
+use crate::read::slices::StreamSet;
+use crate::read::visit::{self, Job, Preparation};
 use crate::read::walk::{Ready, Walk};
 use crate::schema::DELETED_AT;
-use crate::stream::Deletions;
-
-/// So many records may be missing from a listing at once, whatever their share.
-const FEW_MISSING: usize = 10;
-
-/// Beyond a few, a larger share than one in this many is no sum of deletions but something that went wrong.
-const MISSING_SHARE: usize = 10;
+use crate::stream::{Listing, Told};
 
 /// The action by which events cancel a deletion.
 const UNDELETED: &str = "undeleted";
+
+/// The actions after which a record is not where it was: it may be gone, or only elsewhere.
+const LEFT: [&str; 2] = ["deleted", "removed"];
 
 /// So many listings without events are told one by one.
 const TOLD: u64 = 3;
@@ -72,24 +67,8 @@ impl FeedVisit {
     }
 }
 
-/// A record that its listing does not show any more, asked for by itself.
-#[derive(Debug)]
-pub struct Confirmation {
-    pub stream: StreamId,
-    pub gid: String,
-    pub slice: SliceId,
-}
-
-/// What a listing showed, until the records that it did not show are asked for.
-#[derive(Debug)]
-pub struct Absence {
-    known: BTreeSet<String>,
-    /// Records that are still to be asked for.
-    left: usize,
-}
-
 impl Walk<'_> {
-    fn tells_deletions(&self, id: StreamId) -> bool {
+    pub(super) fn tells_deletions(&self, id: StreamId) -> bool {
         self.settings.deletions == TellDeletions::Yes && self.plan.stream(id).tells_deletions
     }
 
@@ -102,9 +81,9 @@ impl Walk<'_> {
         let key = job.parent.to_string();
         // Nearly always all streams are at the same place; one that was reset or is new is at none.
         let mut places: BTreeMap<String, StreamSet> = BTreeMap::new();
-        for (id, _) in &self.plan.feeds[feed].told {
-            if let Some(token) = self.progress[id.0].state.token(&key) {
-                places.entry(token.to_owned()).or_default().insert(*id);
+        for PlannedTold { stream, .. } in &self.plan.feeds[feed].told {
+            if let Some(token) = self.progress[stream.0].state.token(&key) {
+                places.entry(token.to_owned()).or_default().insert(*stream);
             }
         }
         self.ready.push(Ready::Feed(FeedVisit { job, feed, places }));
@@ -112,7 +91,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn feed_request(&self, visit: &FeedVisit) -> Request {
-        request(self.plan.feeds[visit.feed].path, &visit.job.parent.to_string())
+        visit::request_of_one(self.plan.feeds[visit.feed].path, &visit.job.parent)
     }
 
     /// Tells what the events say is gone, keeps where they go on, and opens what waited for them.
@@ -128,46 +107,50 @@ impl Walk<'_> {
         let key = visit.job.parent.to_string();
         let mut token = String::new();
         for Heard { streams, happenings } in heard {
-            self.take_happenings(visit.feed, &key, streams, &happenings);
+            let plan = self.plan;
+            for told in plan.feeds[visit.feed].told.iter().filter(|told| streams.contains(told.stream)) {
+                self.take_happenings(told, &visit.job.parent, &happenings);
+            }
             token = happenings.token;
         }
         // All have heard everything up to the last answer.
-        for (id, _) in &self.plan.feeds[visit.feed].told {
-            self.progress[id.0].state.set_token(&key, token.clone());
-            self.progress[id.0].is_dirty = true;
+        for PlannedTold { stream, .. } in &self.plan.feeds[visit.feed].told {
+            self.progress[stream.0].state.set_token(&key, token.clone());
+            self.progress[stream.0].is_dirty = true;
         }
     }
 
-    fn take_happenings(&mut self, feed: usize, key: &str, streams: StreamSet, happenings: &Happenings) {
-        // An object's last word counts among those that concern its being there.
-        let mut gone: BTreeMap<(&str, &Gid), Option<Moment>> = BTreeMap::new();
-        let plan = self.plan;
-        let told = plan.feeds[feed].told.iter().filter(|(id, _)| streams.contains(*id));
-        for event in &happenings.events {
-            let is_deletion = told.clone().any(|(_, told)| {
-                told.resource == event.resource && told.actions.contains(&event.action.as_str())
-            });
-            if is_deletion {
-                let at = event.at.unwrap_or_else(|| (self.clock)());
-                gone.insert((&event.resource, &event.gid), Some(at));
-            } else if event.action == UNDELETED {
-                gone.insert((&event.resource, &event.gid), None);
+    /// What one stream hears in the events of the record `of`.
+    fn take_happenings(&mut self, planned: &PlannedTold, of: &Gid, happenings: &Happenings) {
+        let PlannedTold { stream, told, above } = planned;
+        let mut is_restored = false;
+        for (gid, word) in last_words(happenings, told) {
+            match word {
+                LastWord::Gone(at) => self.tell_deleted(*stream, gid, at.unwrap_or_else(|| (self.clock)())),
+                LastWord::There => is_restored = true,
             }
         }
-        for (id, told) in told {
-            let of_stream = gone.iter().filter(|((resource, _), _)| *resource == told.resource);
-            let mut is_restored = false;
-            for ((_, gid), at) in of_stream {
-                match at {
-                    Some(at) => self.tell_deleted(*id, &gid.to_string(), *at),
-                    None => is_restored = true,
+        for (parent, word) in above.iter().flat_map(|told| last_words(happenings, told)) {
+            match word {
+                LastWord::Gone(at) => {
+                    self.tell_deleted_below(*stream, parent, at.unwrap_or_else(|| (self.clock)()));
                 }
+                LastWord::There => is_restored = true,
             }
-            let is_filtered = plan.stream(*id).stream.cursor.parameter().is_some();
-            if is_restored || (happenings.gap == Gap::Before && is_filtered) {
-                // What came back may show none but its old times.
-                self.progress[id.0].state.forget(key);
-            }
+        }
+        let left =
+            |event: &&Happening| event.resource == told.resource && LEFT.contains(&event.action.as_str());
+        for event in happenings.events.iter().filter(left) {
+            self.progress[stream.0].state.listed_mut().remove(of, &event.gid);
+        }
+        // What is below unmoved parents, or unmoved itself, is listed again only if nothing is known of the slice. What
+        // hangs on a task needs no such thing: Asana documents that it moves the task when it goes.
+        let planned = self.plan.stream(*stream);
+        let is_listed_in_part =
+            planned.stream.cursor.parameter().is_some() || matches!(planned.stream.listing, Listing::Tree(_));
+        if is_restored || (happenings.gap == Gap::Before && is_listed_in_part) {
+            // What came back may show none but its old times.
+            self.progress[stream.0].state.forget(&of.to_string());
         }
     }
 
@@ -183,128 +166,37 @@ impl Walk<'_> {
             }
             Consequence::FailSync(reason) => self.stopped = Some(failure_of(fault, reason.text())),
             Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
-                for (id, _) in &self.plan.feeds[visit.feed].told {
-                    let name = self.plan.stream(*id).stream.name;
+                for PlannedTold { stream, .. } in &self.plan.feeds[visit.feed].told {
+                    let name = self.plan.stream(*stream).stream.name;
                     let Failure { class, message, .. } = Failure::of(fault);
                     let message =
                         format!("{name}: deletions in {} are not told. {message}", visit.job.parent);
                     let failure = Failure { class, message, stream: None }.of_stream(name);
-                    self.progress[id.0].account.fail(failure);
+                    self.progress[stream.0].account.fail(failure);
                 }
             }
         }
     }
 
-    /// Whether the rows of a listing have to be kept in mind, for what is new among them and for what is missing.
-    pub(super) fn keeps_in_mind(&self, id: StreamId) -> bool {
-        let planned = self.plan.stream(id);
-        let is_incremental =
-            planned.selection.as_ref().is_some_and(|selection| selection.mode == Mode::Incremental);
-        is_incremental && matches!(planned.stream.deletions, Deletions::Absence { .. })
-    }
-
-    /// Whether a listing shows what the events said is gone: they know sooner.
     pub(super) fn was_told_deleted(&self, id: StreamId, gid: &Gid) -> bool {
-        !self.deleted.is_empty() && self.deleted.contains(&(id, gid.to_string()))
+        !self.deleted.is_empty() && self.deleted.contains(&(id, gid.clone()))
     }
 
-    /// Whether a record was not listed at the last sync: one that became visible may have none but old times.
-    pub(super) fn is_new(&self, id: StreamId, slice: SliceId, gid: &Gid) -> bool {
-        let known = self.progress[id.0].state.known(&self.slices.get(slice).key);
-        self.keeps_in_mind(id) && known.is_some_and(|known| !known.contains(&gid.to_string()))
-    }
-
-    /// A listing came to its end without a fault: what an earlier one showed and this one does not is asked for.
-    pub(super) fn notice_absence(&mut self, visit: &mut Visit) {
-        let id = self.plan.listing(visit.listing).stream;
-        if !self.keeps_in_mind(id) {
-            return;
+    /// Tells that everything is deleted that was listed below a record.
+    pub(super) fn tell_deleted_below(&mut self, id: StreamId, parent: &Gid, at: Moment) {
+        for gid in self.progress[id.0].state.listed_mut().take(parent) {
+            self.tell_deleted(id, &gid, at);
         }
-        let mut listed = std::mem::take(&mut visit.listed);
-        let key = Rc::clone(&self.slices.get(visit.slice).key);
-        let known = self.progress[id.0].state.known(&key).cloned().unwrap_or_default();
-        let missing: Vec<String> = match self.tells_deletions(id) {
-            true => known.difference(&listed).cloned().collect(),
-            false => Vec::new(),
-        };
-        if missing.len() > FEW_MISSING && missing.len() * MISSING_SHARE > known.len() {
-            let text = format!(
-                "{}: {} of {} records are not listed any more. That is too many to be taken for deletions, so none \
-                 of them is told as deleted; if they are, reset the stream",
-                self.plan.stream(id).stream.name,
-                grouped(missing.len() as u64),
-                grouped(known.len() as u64)
-            );
-            self.log(Level::Warn, text);
-            listed.extend(known);
-            self.progress[id.0].state.set_known(&key, listed);
-            return;
-        }
-        if missing.is_empty() {
-            self.progress[id.0].state.set_known(&key, listed);
-            return;
-        }
-        self.absences.insert((id, visit.slice), Absence { known: listed, left: missing.len() });
-        for gid in missing {
-            self.outstanding.add(id);
-            self.slices.get_mut(visit.slice).add(id);
-            self.ready.push(Ready::Confirmation(Confirmation { stream: id, gid, slice: visit.slice }));
-        }
-    }
-
-    /// The request for a missing record.
-    pub(super) fn confirmation_request(&self, confirmation: &Confirmation) -> Request {
-        let path = match self.plan.stream(confirmation.stream).stream.deletions {
-            Deletions::Absence { path } => path,
-            Deletions::Untold | Deletions::Events { .. } => unreachable!("only absent records are confirmed"),
-        };
-        request(path, &confirmation.gid).query("opt_fields", "gid")
-    }
-
-    /// A missing record is gone only if Asana says that there is none. One that may not be seen any more, or that
-    /// is there and not listed, is not, and is not looked for again.
-    pub(super) fn take_confirmation(&mut self, confirmation: Confirmation, result: Result<String, Fault>) {
-        let Confirmation { stream, gid, slice } = confirmation;
-        let mut is_unknown = false;
-        if let Err(fault) = &result {
-            match asana::consequence(fault, Place::Detail) {
-                Consequence::SkipSlice(Reason::NotFound) => {
-                    let now = (self.clock)();
-                    self.tell_deleted(stream, &gid, now);
-                }
-                Consequence::SkipSlice(_) => {}
-                Consequence::FailSync(reason) => self.stopped = Some(failure_of(fault, reason.text())),
-                Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
-                    is_unknown = true;
-                }
-            }
-        }
-        if let Some(absence) = self.absences.get_mut(&(stream, slice)) {
-            if is_unknown {
-                // The next sync asks again.
-                absence.known.insert(gid);
-            }
-            absence.left -= 1;
-            if absence.left == 0
-                && let Some(absence) = self.absences.remove(&(stream, slice))
-            {
-                let key = Rc::clone(&self.slices.get(slice).key);
-                self.progress[stream.0].state.set_known(&key, absence.known);
-            }
-        }
-        self.outstanding.remove(stream);
-        self.slices.get_mut(slice).remove(stream);
-        self.settle(slice);
     }
 
     /// Emits a record that is nothing but its key, its cursor and the time at which it was deleted.
-    fn tell_deleted(&mut self, id: StreamId, gid: &str, at: Moment) {
-        if !self.tells_deletions(id) || !self.deleted.insert((id, gid.to_owned())) {
+    pub(super) fn tell_deleted(&mut self, id: StreamId, gid: &Gid, at: Moment) {
+        if !self.tells_deletions(id) || !self.deleted.insert((id, gid.clone())) {
             return;
         }
         let stream = self.plan.stream(id).stream;
         let mut record = serde_json::Map::new();
-        record.extend(stream.primary_key.iter().map(|column| ((*column).to_owned(), json!(gid))));
+        record.extend(stream.primary_key.iter().map(|column| ((*column).to_owned(), json!(gid.to_string()))));
         record.extend(stream.cursor.field().map(|field| (field.to_owned(), json!(at.to_string()))));
         record.insert(DELETED_AT.to_owned(), json!(at.to_string()));
         let text = serde_json::Value::Object(record).to_string().into_bytes();
@@ -316,12 +208,58 @@ impl Walk<'_> {
     }
 }
 
-/// The request for a path of one object.
-fn request(path: &'static str, gid: &str) -> Request {
-    let (endpoint, query) = path.split_once('?').unwrap_or((path, ""));
-    let mut request = Request::new(endpoint, endpoint.replace("{gid}", gid));
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        request = request.query(name, value.replace("{gid}", gid));
+/// What events said last of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastWord {
+    /// It was deleted, and when, as far as that is known.
+    Gone(Option<Moment>),
+    /// It is there again.
+    There,
+}
+
+/// The last word on each object that `told` is about.
+fn last_words<'happenings>(
+    happenings: &'happenings Happenings,
+    told: &Told,
+) -> BTreeMap<&'happenings Gid, LastWord> {
+    let mut last = BTreeMap::new();
+    for event in happenings.events.iter().filter(|event| event.resource == told.resource) {
+        if told.actions.contains(&event.action.as_str()) {
+            last.insert(&event.gid, LastWord::Gone(event.at));
+        } else if event.action == UNDELETED {
+            last.insert(&event.gid, LastWord::There);
+        }
     }
-    request
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_counts_and_other_actions_are_none() {
+        let event = |gid, resource: &str, action: &str, second| Happening {
+            gid: Gid::Number(gid),
+            resource: resource.to_owned(),
+            action: action.to_owned(),
+            at: Some(Moment::from_unix_milliseconds(second)),
+        };
+        let events = vec![
+            event(1, "task", "deleted", 1),
+            event(2, "task", "deleted", 2),
+            event(2, "task", "undeleted", 3),
+            event(3, "task", "undeleted", 4),
+            event(3, "task", "deleted", 5),
+            event(4, "task", "removed", 6),
+            event(5, "story", "deleted", 7),
+            event(1, "task", "changed", 8),
+        ];
+        let happenings = Happenings { events, ..Happenings::default() };
+        let words = last_words(&happenings, &Told { resource: "task", actions: &["deleted"] });
+        let gone = |second| LastWord::Gone(Some(Moment::from_unix_milliseconds(second)));
+        let expected = [(1, gone(1)), (2, LastWord::There), (3, gone(5))];
+        let words: Vec<_> = words.into_iter().map(|(gid, word)| (gid.clone(), word)).collect();
+        assert_eq!(words, expected.map(|(gid, word)| (Gid::Number(gid), word)));
+    }
 }

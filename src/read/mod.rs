@@ -1,6 +1,7 @@
 //! Walks the plan: every listing fetched once, slice by slice, records and checkpoints as events. Knows no
 //! particular stream, no protocol JSON, no status codes and no token.
 
+mod absence;
 mod checkpoint;
 mod coverage;
 mod deletions;

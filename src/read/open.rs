@@ -1,10 +1,10 @@
 //! From a record to the listings below it: the slice they are read in, and how far back each is read. Knows no
 //! HTTP and no particular stream.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::gid::Gid;
+use crate::listed::Gids;
 use crate::plan::{ListingId, Plan, StreamId};
 use crate::read::checkpoint::access_key;
 use crate::read::slices::{Purpose, SliceId, Slices, Start, StreamSet};
@@ -51,7 +51,7 @@ impl Walk<'_> {
                 slice,
                 pages: 0,
                 children: Vec::new(),
-                listed: BTreeSet::new(),
+                listed: Gids::default(),
             }));
         }
         if self.plan.stream(job.stream).depth == 0 {
@@ -75,7 +75,7 @@ impl Walk<'_> {
                 slice,
                 pages: 0,
                 children: Vec::new(),
-                listed: BTreeSet::new(),
+                listed: Gids::default(),
             }));
         }
     }

@@ -7,7 +7,6 @@
 //! before: a sync that goes on after a break finds slices that the broken one did not reach, whose cursors are
 //! as old as the sweep's.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use airbyte_protocol::message::Level;
@@ -15,6 +14,7 @@ use airbyte_protocol::message::Level;
 use crate::asana::{self, Consequence, Fault, Place};
 use crate::config::ArchivedProjects;
 use crate::gid::Gid;
+use crate::listed::Gids;
 use crate::plan::{ListingId, Mode, StreamId};
 use crate::read::slices::{Purpose, SliceId, Start, StreamSet};
 use crate::read::visit::{Job, Preparation, Visit};
@@ -57,7 +57,7 @@ impl Walk<'_> {
             slice,
             pages: 0,
             children: Vec::new(),
-            listed: BTreeSet::new(),
+            listed: Gids::default(),
         }));
         self.held.insert(slice, job);
         None

@@ -41,6 +41,10 @@ impl Walk<'_> {
                 Some((stream, parent)) => (stream, parent),
                 None => (listing.stream, visit.parent.clone()),
             };
+            // The events know sooner than a listing.
+            if self.was_told_deleted(stream, &gid) {
+                continue;
+            }
             let planned = self.plan.stream(stream);
             if planned.depth == 0 && !self.workspaces.is_empty() && !self.workspaces.contains(&gid) {
                 continue;
@@ -52,9 +56,8 @@ impl Walk<'_> {
                 Cursor::None | Cursor::Parents { .. } => None,
             };
             if let Some(selection) = &planned.selection
-                && !self.was_told_deleted(stream, &gid)
                 && (self.slices.get(visit.slice).windows[stream.0].admits(time)
-                    || self.is_new(stream, visit.slice, &gid))
+                    || self.is_new(stream, &visit.parent, &gid))
                 && (!planned.repeats() || self.coverage.emit(stream, &gid))
             {
                 if index as u64 == visit.pages % page.len().max(1) as u64 {
@@ -76,8 +79,8 @@ impl Walk<'_> {
                 row::shape(row, chosen, added, &mut batch.text).map_err(|_| nonsense(listing.path))?;
                 batch.ends.push(batch.text.len());
             }
-            if self.keeps_in_mind(stream) {
-                visit.listed.insert(gid.to_string());
+            if listing.is_kept && stream == listing.stream {
+                visit.listed.push(&gid);
             }
             let (children, lacking) = self.children_below(visit.slice, stream, &gid, time, &field);
             if planned.repeats() {
@@ -135,7 +138,17 @@ impl Walk<'_> {
             let is_due = self.below[listing.stream.0]
                 .iter()
                 .any(|id| wanted.contains(id) && !left_to_sweep.contains(id) && has_news(listing, id));
-            if is_due && listing.when.holds(listing.when.field().and_then(field)) {
+            // A listing that held something is made once more, to see what became of it.
+            let is_worth_it = || {
+                listing.when.holds(listing.when.field().and_then(field))
+                    || (listing.is_kept
+                        && self.progress[listing.stream.0]
+                            .state
+                            .listed()
+                            .count(gid)
+                            .is_some_and(|held| held > 0))
+            };
+            if is_due && is_worth_it() {
                 bits |= 1 << index;
             }
         }

@@ -1,10 +1,9 @@
 //! One listing for one parent: its request, and what its rows turn into. Knows no HTTP and no clock.
 
-use std::collections::BTreeSet;
-
 use crate::asana::{Client, Fault, Page, Pages, Request, Search};
 use crate::config::ArchivedProjects;
 use crate::gid::Gid;
+use crate::listed;
 use crate::moment::Moment;
 use crate::plan::{ListingId, PlannedListing, StreamId};
 use crate::read::slices::SliceId;
@@ -22,8 +21,8 @@ pub struct Visit {
     /// What its rows ask to be listed next; it is visited when the listing is through, because an offset does
     /// not live long enough to wait for children.
     pub children: Vec<Job>,
-    /// The gids of its rows, where their absence from the next listing is to be noticed.
-    pub listed: BTreeSet<String>,
+    /// The gids of its rows, where the state keeps them.
+    pub listed: listed::Gids,
 }
 
 /// Where a listing's rows come from.
@@ -91,14 +90,9 @@ pub fn request(
     archived: ArchivedProjects,
     since: Option<Moment>,
 ) -> Request {
-    let (path, query) = listing.path.split_once('?').unwrap_or((listing.path, ""));
-    let fill = |text: &str| {
+    let mut request = filled(listing.path, |text| {
         text.replace("{gid}", &parent.to_string()).replace("{workspace}", &workspace.to_string())
-    };
-    let mut request = Request::new(path, fill(path));
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        request = request.query(name, fill(value));
-    }
+    });
     if let (Some(parameter), Some(since)) = (listing.since, since) {
         request = request.query(parameter, since.to_string());
     }
@@ -109,4 +103,18 @@ pub fn request(
         Some(opt_fields) => request.query("opt_fields", opt_fields.clone()),
         None => request,
     }
+}
+
+/// The request for a path that names one object.
+pub fn request_of_one(path: &'static str, gid: &Gid) -> Request {
+    filled(path, |text| text.replace("{gid}", &gid.to_string()))
+}
+
+fn filled(path: &'static str, fill: impl Fn(&str) -> String) -> Request {
+    let (endpoint, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut request = Request::new(endpoint, fill(endpoint));
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        request = request.query(name, fill(value));
+    }
+    request
 }

@@ -5,7 +5,7 @@
 //! locked. Depth first: what a listing showed is visited before the next listing of the level above, so that
 //! slices end soon after they begin and little waits in memory.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,11 +20,13 @@ use crate::config::Settings;
 use crate::emit::Event;
 use crate::error::Failure;
 use crate::gid::Gid;
+use crate::listed::Gids;
 use crate::moment::Moment;
 use crate::plan::{Plan, StreamId};
+use crate::read::absence::{self, Absence, Confirmation, Listed};
 use crate::read::checkpoint::Progress;
 use crate::read::coverage::Coverage;
-use crate::read::deletions::{Absence, Confirmation, FeedVisit, Heard};
+use crate::read::deletions::{FeedVisit, Heard};
 use crate::read::open::minds_start_date;
 use crate::read::slices::{Outstanding, SliceId, Slices, StreamSet};
 use crate::read::sweep::Found;
@@ -84,9 +86,9 @@ pub struct Walk<'a> {
     /// The sweeps that found everything: their workspace, and how far back they went for each stream.
     pub(super) sweeps: HashMap<Gid, Vec<Window>>,
     /// Records that were told as deleted.
-    pub(super) deleted: HashSet<(StreamId, String)>,
+    pub(super) deleted: HashSet<(StreamId, Gid)>,
     /// Listings whose missing records are being asked for.
-    pub(super) absences: HashMap<(StreamId, SliceId), Absence>,
+    pub(super) absences: HashMap<absence::Place, Absence>,
     /// How many records have no events.
     pub(super) without_events: u64,
     pub(super) probes: Vec<Vec<&'static str>>,
@@ -229,7 +231,7 @@ impl<'a> Walk<'a> {
             slice,
             pages: 0,
             children: Vec::new(),
-            listed: BTreeSet::new(),
+            listed: Gids::default(),
         }));
     }
 
@@ -313,6 +315,7 @@ impl<'a> Walk<'a> {
             Ok(Some(page)) => {
                 visit.pages += 1;
                 if let Err(failure) = self.take_page(&mut visit, page) {
+                    self.keep_listed(&mut visit, Listed::InPart);
                     self.jobs.extend(visit.children.drain(..).rev());
                     self.fail(&visit, failure);
                     self.end_sweep(visit.slice, Found::Not);
@@ -326,13 +329,14 @@ impl<'a> Walk<'a> {
                     self.stopped = Some(missing);
                     return None;
                 }
-                self.notice_absence(&mut visit);
+                self.keep_listed(&mut visit, Listed::ToTheEnd);
                 // The last child is visited first; turned, they come in the order of the listing.
                 self.jobs.extend(visit.children.drain(..).rev());
                 self.end_sweep(visit.slice, Found::Everything);
             }
             Err(fault) => {
                 // Children that were met are still read: their records were emitted.
+                self.keep_listed(&mut visit, Listed::InPart);
                 self.jobs.extend(visit.children.drain(..).rev());
                 self.judge(&visit, &fault);
                 if self.stopped.is_some() {

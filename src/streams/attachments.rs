@@ -20,6 +20,7 @@ pub static STREAM: Stream = Stream::of::<Attachment>(
 .deletions(Deletions::Events {
     feed: &tasks::EVENTS,
     told: Told { resource: "attachment", actions: &["deleted"] },
+    path: "/attachments/{gid}",
 })
 .scope("attachments:read");
 

@@ -16,6 +16,7 @@ pub static STREAM: Stream = Stream::of::<Section>(
 .deletions(Deletions::Events {
     feed: &tasks::EVENTS,
     told: Told { resource: "section", actions: &["deleted"] },
+    path: "/sections/{gid}",
 });
 
 /// A subdivision of a project that groups tasks.

@@ -23,6 +23,7 @@ pub static STREAM: Stream = Stream::of::<Story>(
 .deletions(Deletions::Events {
     feed: &tasks::EVENTS,
     told: Told { resource: "story", actions: &["deleted", "removed"] },
+    path: "/stories/{gid}",
 })
 .scope("stories:read");
 

@@ -32,8 +32,11 @@ pub static STREAM: Stream = Stream::of::<Task>(
 pub static EVENTS: Feed = Feed { of: &projects::STREAM, path: "/events?resource={gid}" };
 
 // An event on a deleted task does not say whether it was below another, so both streams tell of it.
-pub const DELETIONS: Deletions =
-    Deletions::Events { feed: &EVENTS, told: Told { resource: "task", actions: &["deleted"] } };
+pub const DELETIONS: Deletions = Deletions::Events {
+    feed: &EVENTS,
+    told: Told { resource: "task", actions: &["deleted"] },
+    path: "/tasks/{gid}",
+};
 
 /// A unit of work that is below no other: `parent` is null. A task that has a parent is in the stream `subtasks`,
 /// even if it was put into a project of its own.

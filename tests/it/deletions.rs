@@ -1,6 +1,6 @@
 //! Records that are gone: told with their key and the time, and never where they may only be out of sight.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use asana_simulator::{Fault, FaultRule, Gid, Kind, Plan, Scale, World};
@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::harness::{Connector, Run, catalog_of, whole_catalog};
 use crate::in_process::InProcess;
-use crate::incremental::{Account, delivered_and_deleted};
+use crate::incremental::{Account, DELETED_AT, all_keys, delivered_and_deleted};
+use crate::resume::{cut, merged};
 
 fn account() -> Account {
     Account::new(&Scale::tiny(), Plan::Paid)
@@ -29,11 +30,145 @@ fn projects(world: &World) -> Vec<Gid> {
     projects
 }
 
-/// Streams that tell deletions, and how many of their records a run told as deleted.
+/// The streams that tell deletions.
+const TELLING: [&str; 7] = ["projects", "sections", "tags", "tasks", "subtasks", "stories", "attachments"];
+
+/// How many of their records a run told as deleted.
 fn all_deleted(run: &Run) -> Vec<(&'static str, usize)> {
-    let streams = ["projects", "sections", "tags", "tasks", "subtasks", "stories", "attachments"];
-    let counts = streams.map(|stream| (stream, deleted(run, stream).len()));
+    let counts = TELLING.map(|stream| (stream, deleted(run, stream).len()));
     counts.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+/// The keys that a destination holds which writes what is delivered and removes what is told as deleted.
+#[derive(Default)]
+struct Replica(BTreeMap<&'static str, BTreeSet<String>>);
+
+impl Replica {
+    fn write(&mut self, run: &Run) {
+        for stream in TELLING {
+            let held = self.0.entry(stream).or_default();
+            for record in run.records(stream) {
+                let gid = record["gid"].as_str().unwrap().to_owned();
+                match &record[DELETED_AT] {
+                    serde_json::Value::Null => held.insert(gid),
+                    _ => held.remove(&gid),
+                };
+            }
+        }
+    }
+
+    #[track_caller]
+    fn assert_is(&self, account: &Account, when: &str) {
+        for stream in TELLING {
+            let expected = all_keys(account, stream);
+            let stale: Vec<_> = self.0[stream].difference(&expected).collect();
+            assert!(stale.is_empty(), "{when}: {stream} that are gone and not told: {stale:?}");
+            let missing: Vec<_> = expected.difference(&self.0[stream]).collect();
+            // What nothing lists is found by the search of paid plans alone.
+            assert!(
+                account.plan == Plan::Free || missing.is_empty(),
+                "{when}: {stream} that are missing: {missing:?}"
+            );
+        }
+    }
+}
+
+/// Deletes some of everything in a project, the project that follows it, and a tag.
+fn delete_some_of_everything(account: &Account) {
+    account.simulator.edit(|edit| {
+        let chosen = projects(edit.world());
+        let (project, next) = (chosen[0], chosen[1]);
+        let tasks = edit.world().tasks_of_project(project);
+        let world = edit.world();
+        let parent = *tasks.iter().find(|task| !world.subtasks_of_task(**task).is_empty()).unwrap();
+        let (subtask, rest) =
+            (world.subtasks_of_task(parent)[0], tasks.iter().filter(|task| **task != parent));
+        let others: Vec<Gid> = rest.copied().collect();
+        // Two that go with all that they have, and one that is only elsewhere.
+        let ([gone, gone_too, moved], quiet) = others.split_first_chunk().unwrap();
+        let story = quiet.iter().find_map(|task| world.stories_of_task(*task).first().copied()).unwrap();
+        let file = quiet.iter().find_map(|task| world.attachments(*task).first().copied()).unwrap();
+        edit.delete_task(subtask).unwrap();
+        edit.delete_task(*gone).unwrap();
+        edit.delete_task(*gone_too).unwrap();
+        edit.delete_story(story).unwrap();
+        edit.delete_attachment(file).unwrap();
+        if !edit.world().projects_of_task(*moved).contains(&chosen[2]) {
+            edit.add_to_project(*moved, chosen[2]).unwrap();
+        }
+        edit.remove_from_project(*moved, project).unwrap();
+        let section = *edit.world().sections_of_project(project).last().unwrap();
+        edit.delete_section(section).unwrap();
+        edit.delete_project(next).unwrap();
+        let tag = edit.world().visible(Kind::Tag, edit.world().main_viewer()).next().unwrap();
+        edit.delete_tag(tag).unwrap();
+    });
+}
+
+/// By events, by absence after a day without events, with a project, and with nothing that tells but the task's time.
+#[test]
+fn what_is_left_of_a_destination_is_the_account() {
+    for plan in [Plan::Paid, Plan::Free] {
+        let account = Account::new(&Scale::small(), plan);
+        let mut replica = Replica::default();
+        let (first, _) = account.sync(None);
+        replica.write(&first);
+        replica.assert_is(&account, "at first");
+        delete_some_of_everything(&account);
+        let (second, _) = account.sync(Some(&first.state()));
+        replica.write(&second);
+        replica.assert_is(&account, "by events");
+        account.simulator.advance(Duration::from_secs(60 * 60));
+        delete_some_of_everything(&account);
+        account.simulator.advance(Duration::from_secs(25 * 60 * 60));
+        let (third, _) = account.sync(Some(&second.state()));
+        replica.write(&third);
+        replica.assert_is(&account, "a day later");
+        // Tasks in no project have no events.
+        account.simulator.edit(|edit| {
+            let world = edit.world();
+            let alone = |task: &Gid| {
+                world.projects_of_task(*task).is_empty()
+                    && world.assignee_of_task(*task).is_some()
+                    && world.parent_of_task(*task).is_none()
+            };
+            let tasks: Vec<Gid> = world.visible(Kind::Task, world.main_viewer()).filter(alone).collect();
+            let story = tasks.iter().find_map(|task| world.stories_of_task(*task).first().copied()).unwrap();
+            let file = tasks.iter().find_map(|task| world.attachments(*task).first().copied()).unwrap();
+            edit.delete_story(story).unwrap();
+            edit.delete_attachment(file).unwrap();
+        });
+        let (fourth, _) = account.sync(Some(&third.state()));
+        replica.write(&fourth);
+        replica.assert_is(&account, "without events");
+        assert_eq!(all_deleted(&fourth), [("stories", 1), ("attachments", 1)]);
+        let (fifth, _) = account.sync(Some(&fourth.state()));
+        assert_eq!(all_deleted(&fifth), [], "told once");
+    }
+}
+
+/// Wherever a sync that tells deletions is cut off, the next one leaves none untold.
+#[test]
+fn a_sync_that_is_cut_off_tells_the_rest_of_the_deletions_when_it_goes_on() {
+    for hours in [1, 25] {
+        let account = Account::new(&Scale::tiny(), Plan::Paid);
+        let mut reader = InProcess::new(&account.simulator.base_url());
+        reader.checkpoint_every = Some(Duration::ZERO);
+        let catalog = whole_catalog("incremental");
+        let first = reader.read(&catalog, None).expect_success();
+        delete_some_of_everything(&account);
+        account.simulator.advance(Duration::from_secs(hours * 60 * 60));
+        let second = reader.read(&catalog, Some(&first.state())).expect_success();
+        for percent in (0..100).step_by(4) {
+            let seen = cut(&second, f64::from(percent) / 100.0);
+            let mut replica = Replica::default();
+            replica.write(&first);
+            replica.write(&Run { messages: seen.to_vec(), exit_code: None });
+            let third = reader.read(&catalog, merged(Some(first.state()), seen).as_ref()).expect_success();
+            replica.write(&third);
+            replica.assert_is(&account, &format!("{hours} hours later, cut off after {percent} %"));
+        }
+    }
 }
 
 #[test]
@@ -45,7 +180,7 @@ fn what_is_deleted_is_told_with_its_key_its_time_and_nothing_else() {
     });
     let (first, _) = account.sync(None);
     assert_eq!(all_deleted(&first), []);
-    let (task, file, section, tag) = account.simulator.edit(|edit| {
+    let (task, hung_on_it, file, section, tag) = account.simulator.edit(|edit| {
         let project = projects(edit.world())[0];
         let tasks = edit.world().tasks_of_project(project);
         let section = *edit.world().sections_of_project(project).last().unwrap();
@@ -53,15 +188,23 @@ fn what_is_deleted_is_told_with_its_key_its_time_and_nothing_else() {
         edit.delete_story(story).unwrap();
         let file = edit.add_attachment(tasks[0], "short-lived.txt").unwrap();
         edit.delete_attachment(file).unwrap();
+        let mut hung_on_it = (vec![story], vec![file]);
+        let mut gone = vec![tasks[1]];
+        while let Some(task) = gone.pop() {
+            gone.extend(edit.world().subtasks_of_task(task));
+            hung_on_it.0.extend(edit.world().stories_of_task(task));
+            hung_on_it.1.extend(edit.world().attachments(task));
+        }
         edit.delete_task(tasks[1]).unwrap();
         edit.delete_section(section).unwrap();
         edit.delete_tag(tag).unwrap();
-        (tasks[1], file, section, tag)
+        (tasks[1], hung_on_it, file, section, tag)
     });
     let (second, _) = account.sync(Some(&first.state()));
     assert!(deleted(&second, "tasks").contains(&task.to_string()));
-    assert_eq!(deleted(&second, "stories"), set(&[story]));
-    assert_eq!(deleted(&second, "attachments"), set(&[file]));
+    assert!(hung_on_it.0.len() > 1 && hung_on_it.1.contains(&file), "{hung_on_it:?}");
+    assert_eq!(deleted(&second, "stories"), set(&hung_on_it.0));
+    assert_eq!(deleted(&second, "attachments"), set(&hung_on_it.1));
     assert_eq!(deleted(&second, "sections"), set(&[section]));
     assert_eq!(deleted(&second, "tags"), set(&[tag]));
     let told = second.records("tasks").into_iter().find(|record| record["gid"] == task.to_string()).unwrap();
@@ -180,6 +323,20 @@ fn a_listing_that_loses_most_of_its_records_at_once_tells_no_deletions() {
     // A reset is what the message advises.
     let (third, _) = account.sync(None);
     assert_eq!(delivered_and_deleted(&third, "tags").0.len(), tags.len() - 30);
+}
+
+#[test]
+fn of_a_deleted_project_with_very_many_tasks_not_each_is_asked_for() {
+    let scale = Scale { tasks: 800, largest_project: 700, stories: 1, longest_history: 2, ..Scale::tiny() };
+    let account = Account::new(&scale, Plan::Paid);
+    let (first, _) = account.sync(None);
+    let project = account.simulator.world(projects)[0];
+    account.simulator.edit(|edit| edit.delete_project(project)).unwrap();
+    let (second, requests) = account.sync(Some(&first.state()));
+    assert_eq!(deleted(&second, "projects"), set(&[project]));
+    assert_eq!(deleted(&second, "tasks"), BTreeSet::new());
+    assert!(second.logs().iter().any(|line| line.contains("too many to ask")), "{:#?}", second.logs());
+    assert!(requests.len() < 700, "{} requests", requests.len());
 }
 
 #[test]

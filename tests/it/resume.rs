@@ -26,13 +26,13 @@ fn reader(simulator: &Simulator) -> InProcess {
 }
 
 /// What a destination and a platform have of a run that was cut off behind this share of its lines.
-fn cut(run: &Run, share: f64) -> &[Value] {
+pub fn cut(run: &Run, share: f64) -> &[Value] {
     let lines = (run.messages.len() as f64 * share) as usize;
     &run.messages[..lines]
 }
 
 /// The state that a platform hands to the next run: the one it had, with every STATE that it has seen since.
-fn merged(state: Option<Value>, seen: &[Value]) -> Option<Value> {
+pub fn merged(state: Option<Value>, seen: &[Value]) -> Option<Value> {
     let name = |state: &Value| state["stream"]["stream_descriptor"]["name"].to_string();
     let states = [state.unwrap_or(Value::Array(Vec::new())), state_of(seen.iter())];
     let states = states.iter().flat_map(|states| states.as_array().unwrap());

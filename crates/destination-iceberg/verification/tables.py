@@ -120,12 +120,6 @@ def is_part(found, wanted):
     return found == wanted
 
 
-def without_what_hung_on(arrow, tasks):
-    """Asana tells that a task was deleted, and not what was on it: its comments and files stay until a refresh."""
-    column = next((name for name in ("task_gid", "parent_gid") if name in arrow.column_names), None)
-    return arrow.filter([gid not in tasks for gid in arrow[column].to_pylist()]) if column and tasks else arrow
-
-
 def compare_with_world(stream, arrow, properties, key, must, may, workspaces):
     """Every row and every cell against what the account holds. Returns the number of cells."""
     keys = keys_of(arrow, key)

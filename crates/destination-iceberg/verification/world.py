@@ -28,7 +28,6 @@ class World:
             [binaries / "asana-simulator", "--scale", scale, "--token", TOKEN, "--service-account", "--plan",
              "enterprise", "--control"], stdout=subprocess.PIPE, text=True)
         self.base = self.simulator.stdout.readline().strip()
-        self.deleted_tasks = set()
 
     def __enter__(self):
         return self
@@ -108,7 +107,6 @@ class World:
         self.control("POST", "/clock", {"advance_seconds": 1800})
         for edit in edits:
             self.control("POST", "/edits", edit)
-        self.deleted_tasks.update(deleted)
         self.control("POST", "/clock", {"advance_seconds": 1800})
 
     def workspace(self):
