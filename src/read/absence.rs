@@ -69,7 +69,9 @@ impl Walk<'_> {
     /// asked whether it is gone.
     pub(super) fn keep_listed(&mut self, visit: &mut Visit, read: Listed) {
         let listing = self.plan.listing(visit.listing);
-        if !listing.is_kept {
+        let is_always_whole =
+            matches!(self.plan.stream(listing.stream).stream.deletions, Deletions::Absence { .. });
+        if !listing.is_kept || !(is_always_whole || self.tells_deletions(listing.stream)) {
             return;
         }
         let (id, parent) = (listing.stream, visit.parent.clone());

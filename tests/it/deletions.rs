@@ -389,6 +389,14 @@ fn deletions_are_not_told_where_no_one_wants_them() {
     let second = connector.read(&catalog, Some(&first.state())).expect_success();
     assert_eq!(all_deleted(&second), []);
     assert!(account.simulator.requests().iter().all(|request| request.endpoint != "/events"));
+    let states = second.state();
+    let of_tasks = states.as_array().unwrap().iter().filter(|state| {
+        let stream = &state["stream"]["stream_descriptor"]["name"];
+        ["tasks", "subtasks", "stories", "attachments", "sections"].iter().any(|name| stream == name)
+    });
+    for state in of_tasks {
+        assert_eq!(state["stream"]["stream_state"].get("listed"), None, "nothing is kept for it: {state}");
+    }
     // By the columns: there would be nothing to tell it in.
     let mut catalog = catalog_of(&["tasks", "tags"], "incremental");
     for entry in catalog["streams"].as_array_mut().unwrap() {

@@ -28,6 +28,8 @@ class World:
             [binaries / "asana-simulator", "--scale", scale, "--token", TOKEN, "--service-account", "--plan",
              "enterprise", "--control"], stdout=subprocess.PIPE, text=True)
         self.base = self.simulator.stdout.readline().strip()
+        # Tasks on which something happened.
+        self.touched = set()
 
     def __enter__(self):
         return self
@@ -89,14 +91,15 @@ class World:
         """An hour passes in which tasks are written, completed, commented, made and deleted.
 
         Nothing is renamed, and nothing goes that others name: records that quote another are not modified with it, so
-        no incremental sync reads them again. What was made here is not deleted here: of a sync that was killed, rows
-        may be in the table that no state tells of, and then no later sync can know that they are gone.
+        no incremental sync reads them again. What was made here, or made something to happen on it, is not deleted
+        here: of a sync that was killed, rows may be in the table that no state tells of, and then no later sync can
+        know that they are gone.
         """
         tasks = self.records("tasks", ["gid", "name", "projects.gid", "parent.gid", "num_subtasks", "dependencies.gid",
                                        "dependents.gid"])
         listed = [task for task in tasks if task["projects"] and task["name"] != "made" and not (
             task["parent"] or task["num_subtasks"] or task["dependencies"] or task["dependents"])]
-        pool = [task["gid"] for task in listed[round_ % 5::5]]
+        pool = [task["gid"] for task in listed[round_ % 5::5] if task["gid"] not in self.touched]
         written, completed, commented, deleted = (pool[part::4][:10] for part in range(4))
         edits = [{"kind": "set_task_notes", "task": gid, "notes": f"written in {round_} 🎉"} for gid in written]
         edits += [{"kind": "complete_task", "task": gid} for gid in completed]
@@ -104,6 +107,7 @@ class World:
         edits += [{"kind": "delete_task", "task": gid} for gid in deleted]
         edits += [{"kind": "create_task", "workspace": self.workspace(), "name": "made",
                    "projects": [listed[0]["projects"][0]["gid"]]}]
+        self.touched.update(written, completed, commented)
         self.control("POST", "/clock", {"advance_seconds": 1800})
         for edit in edits:
             self.control("POST", "/edits", edit)
