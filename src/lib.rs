@@ -7,6 +7,7 @@ pub mod config;
 pub mod emit;
 pub mod error;
 pub mod gid;
+pub mod gid_marks;
 pub mod listed;
 pub mod moment;
 pub mod opt_fields;

@@ -4,7 +4,8 @@
 //! Slices differ in what they still lack, stream by stream, so that a record was seen does not tell that everything
 //! below it is read: the slice that showed it first may have wanted no more of it than what has changed.
 
-use crate::gid::{Gid, GidMarks};
+use crate::gid::Gid;
+use crate::gid_marks::GidMarks;
 use crate::plan::StreamId;
 use crate::read::slices::StreamSet;
 use crate::window::Window;
@@ -38,11 +39,7 @@ impl Coverage {
 
     /// Whether the record was not emitted yet; from now on it was.
     pub fn emit(&mut self, stream: StreamId, gid: &Gid) -> bool {
-        let is_first = self.marks[stream.0].of(gid) & EMITTED == 0;
-        if is_first {
-            self.marks[stream.0].set(gid, EMITTED);
-        }
-        is_first
+        self.marks[stream.0].set(gid, EMITTED) & EMITTED == 0
     }
 
     /// Those of the streams below a record for which no slice has read as much as `windows` ask for.
