@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::gid::Gid;
 
@@ -16,8 +16,8 @@ const PUNCTUATION: usize = 6;
 
 /// From a parent to the gids below it. Only gids that are numbers are kept, as all of Asana's are; of another the
 /// answers are those for a parent or gid that was never seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<u64, String>", into = "BTreeMap<u64, String>")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "BTreeMap<u64, String>")]
 pub struct Listed {
     held: BTreeMap<u64, Box<[u64]>>,
     /// What all of it takes in JSON.
@@ -174,9 +174,9 @@ impl TryFrom<BTreeMap<u64, String>> for Listed {
     }
 }
 
-impl From<Listed> for BTreeMap<u64, String> {
-    fn from(listed: Listed) -> Self {
-        listed.held.into_iter().map(|(parent, gids)| (parent, text(parent, &gids))).collect()
+impl Serialize for Listed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.held.iter().map(|(parent, gids)| (parent, text(*parent, gids))))
     }
 }
 

@@ -46,8 +46,8 @@ struct Written {
     /// From slice to its sync token of Asana's events.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     tokens: BTreeMap<String, String>,
-    /// From parent to the gids that its listing held.
-    #[serde(default, skip_serializing_if = "Listed::is_empty")]
+    /// From parent to the gids that its listing held; written beside the rest.
+    #[serde(default, skip_serializing)]
     listed: Listed,
     /// The same in the words of version 1.
     #[serde(default, skip_serializing)]
@@ -123,12 +123,17 @@ impl StreamState {
             complete: self.is_complete,
             slices,
             tokens: self.tokens.clone(),
-            listed: self.listed.clone(),
+            listed: Listed::default(),
             known: BTreeMap::new(),
             before: self.before.clone(),
             written_at: now.to_string(),
         };
-        serde_json::to_value(written).expect("a state is plain data")
+        let mut state = serde_json::to_value(written).expect("a state is plain data");
+        if !self.listed.is_empty() {
+            // By itself, since it can be large and need not be copied first.
+            state["listed"] = serde_json::to_value(&self.listed).expect("a state is plain data");
+        }
+        state
     }
 
     pub fn cursor(&self, slice: &str) -> Option<Moment> {
