@@ -178,6 +178,7 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether this sync has told that a record is gone. What a listing still shows of it is older than that.
     pub(super) fn was_told_deleted(&self, id: StreamId, gid: &Gid) -> bool {
         !self.deleted.is_empty() && self.deleted.contains(&(id, gid.clone()))
     }

@@ -325,6 +325,35 @@ fn a_listing_that_loses_most_of_its_records_at_once_tells_no_deletions() {
     assert_eq!(delivered_and_deleted(&third, "tags").0.len(), tags.len() - 30);
 }
 
+/// A state that is full forgets what hung on the oldest tasks, and says so.
+#[test]
+fn what_the_state_has_no_room_for_is_said() {
+    let account = account();
+    let (first, _) = account.sync(None);
+    let mut states = first.state();
+    let stories = states
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .find(|state| state["stream"]["stream_descriptor"]["name"] == "stories");
+    let listed = &mut stories.unwrap()["stream"]["stream_state"]["listed"];
+    for parent in 0..30_000_u64 {
+        listed[(1_100_000_000_000_000 + parent).to_string()] = json!("1f1koq131.zz");
+    }
+    let task = account.simulator.world(|world| world.tasks_of_project(projects(world)[0])[0]);
+    account.simulator.edit(|edit| edit.comment(task, "news")).unwrap();
+    let (second, _) = account.sync(Some(&states));
+    assert!(second.logs().iter().any(|line| line.contains("no room for what is on")), "{:#?}", second.logs());
+    let states = second.state();
+    let text = states.as_array().unwrap().iter().map(ToString::to_string).max_by_key(String::len).unwrap();
+    assert!((800_000..950_000).contains(&text.len()), "{} bytes", text.len());
+    // The newest are kept.
+    account.simulator.edit(|edit| edit.delete_task(task)).unwrap();
+    let (third, _) = account.sync(Some(&states));
+    assert!(!deleted(&third, "stories").is_empty());
+    assert!(!third.logs().iter().any(|line| line.contains("no room for what is on")), "{:#?}", third.logs());
+}
+
 #[test]
 fn of_a_deleted_project_with_very_many_tasks_not_each_is_asked_for() {
     let scale = Scale { tasks: 800, largest_project: 700, stories: 1, longest_history: 2, ..Scale::tiny() };
