@@ -173,7 +173,7 @@ impl Walk<'_> {
         if visit.listing != self.plan.root {
             return None;
         }
-        let listed: Vec<&Gid> = visit.children.iter().map(|job| &job.parent).collect();
+        let listed: Vec<&Gid> = visit.children.parents().collect();
         let is_only_stream = self.plan.stream(self.plan.listing(visit.listing).stream).children.is_empty();
         let missing = self.workspaces.iter().find(|gid| !listed.contains(gid) && !is_only_stream)?;
         Some(Failure::config(format!(

@@ -5,6 +5,7 @@ mod absence;
 mod checkpoint;
 mod coverage;
 mod deletions;
+mod jobs;
 mod judge;
 mod open;
 mod report;

@@ -7,8 +7,9 @@ use crate::gid::Gid;
 use crate::listed::Gids;
 use crate::plan::{ListingId, Plan, StreamId};
 use crate::read::checkpoint::access_key;
+use crate::read::jobs::{Job, Jobs, Preparation};
 use crate::read::slices::{Purpose, SliceId, Slices, Start, StreamSet};
-use crate::read::visit::{Job, Preparation, Visit};
+use crate::read::visit::Visit;
 use crate::read::walk::{Ready, Walk};
 use crate::stream::{Cursor, News};
 use crate::window::Window;
@@ -50,7 +51,7 @@ impl Walk<'_> {
                 workspace: job.workspace.clone(),
                 slice,
                 pages: 0,
-                children: Vec::new(),
+                children: Jobs::default(),
                 listed: Gids::default(),
             }));
         }
@@ -74,7 +75,7 @@ impl Walk<'_> {
                 workspace: workspace.clone(),
                 slice,
                 pages: 0,
-                children: Vec::new(),
+                children: Jobs::default(),
                 listed: Gids::default(),
             }));
         }

@@ -16,8 +16,9 @@ use crate::config::ArchivedProjects;
 use crate::gid::Gid;
 use crate::listed::Gids;
 use crate::plan::{ListingId, Mode, StreamId};
+use crate::read::jobs::{Job, Jobs, Preparation};
 use crate::read::slices::{Purpose, SliceId, Start, StreamSet};
-use crate::read::visit::{Job, Preparation, Visit};
+use crate::read::visit::Visit;
 use crate::read::walk::{Ready, Walk};
 use crate::window::Window;
 
@@ -56,7 +57,7 @@ impl Walk<'_> {
             workspace: job.parent.clone(),
             slice,
             pages: 0,
-            children: Vec::new(),
+            children: Jobs::default(),
             listed: Gids::default(),
         }));
         self.held.insert(slice, job);

@@ -5,7 +5,8 @@ use crate::config::ArchivedProjects;
 use crate::gid::Gid;
 use crate::listed;
 use crate::moment::Moment;
-use crate::plan::{ListingId, PlannedListing, StreamId};
+use crate::plan::{ListingId, PlannedListing};
+use crate::read::jobs::Jobs;
 use crate::read::slices::SliceId;
 use crate::stream::Paging;
 
@@ -20,7 +21,7 @@ pub struct Visit {
     pub pages: u64,
     /// What its rows ask to be listed next; it is visited when the listing is through, because an offset does
     /// not live long enough to wait for children.
-    pub children: Vec<Job>,
+    pub children: Jobs,
     /// The gids of its rows, where the state keeps them.
     pub listed: listed::Gids,
 }
@@ -59,27 +60,6 @@ impl Rows {
             Self::Search(search) => search.next().await,
         }
     }
-}
-
-/// What has to be asked before a job is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preparation {
-    Due,
-    Done,
-}
-
-/// The listings below one record, waiting for their turn. There can be as many as records, so it is small.
-#[derive(Debug)]
-pub struct Job {
-    /// The record's stream.
-    pub stream: StreamId,
-    pub parent: Gid,
-    pub workspace: Gid,
-    /// The slice that it belongs to; `None` where the record is a slice of its own.
-    pub slice: Option<SliceId>,
-    /// Which of the stream's child listings: a bit for each, by its place in `PlannedStream::children`.
-    pub children: u32,
-    pub preparation: Preparation,
 }
 
 /// The request for the first page of a listing, without `limit` and `offset`.

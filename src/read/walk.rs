@@ -6,6 +6,7 @@
 //! slices end soon after they begin and little waits in memory.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::mem::take;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,11 +28,12 @@ use crate::read::absence::{self, Absence, Confirmation, Listed};
 use crate::read::checkpoint::Progress;
 use crate::read::coverage::Coverage;
 use crate::read::deletions::{FeedVisit, Heard};
+use crate::read::jobs::{Job, Jobs};
 use crate::read::open::minds_start_date;
 use crate::read::slices::{Outstanding, SliceId, Slices, StreamSet};
 use crate::read::sweep::Found;
 use crate::read::type_check::TypeCheck;
-use crate::read::visit::{self, Job, Rows, Visit};
+use crate::read::visit::{self, Rows, Visit};
 use crate::state::StreamState;
 use crate::window::{self, Window};
 
@@ -66,7 +68,7 @@ pub struct Walk<'a> {
     pub(super) events: mpsc::Sender<Event>,
     pub(super) clock: fn() -> Moment,
     /// Jobs wait here and are taken from the end: depth first.
-    pub(super) jobs: Vec<Job>,
+    pub(super) jobs: Jobs,
     /// Listings of the job at hand.
     pub(super) ready: Vec<Ready>,
     /// Listings that have more pages. They go on before others begin.
@@ -136,7 +138,7 @@ impl<'a> Walk<'a> {
             client,
             events,
             clock,
-            jobs: Vec::new(),
+            jobs: Jobs::default(),
             ready: Vec::new(),
             begun: VecDeque::new(),
             outbox: VecDeque::new(),
@@ -230,7 +232,7 @@ impl<'a> Walk<'a> {
             workspace: nobody,
             slice,
             pages: 0,
-            children: Vec::new(),
+            children: Jobs::default(),
             listed: Gids::default(),
         }));
     }
@@ -316,7 +318,7 @@ impl<'a> Walk<'a> {
                 visit.pages += 1;
                 if let Err(failure) = self.take_page(&mut visit, page) {
                     self.keep_listed(&mut visit, Listed::InPart);
-                    self.jobs.extend(visit.children.drain(..).rev());
+                    self.jobs.push_in_order(take(&mut visit.children));
                     self.fail(&visit, failure);
                     self.end_sweep(visit.slice, Found::Not);
                     self.close(&visit);
@@ -331,13 +333,13 @@ impl<'a> Walk<'a> {
                 }
                 self.keep_listed(&mut visit, Listed::ToTheEnd);
                 // The last child is visited first; turned, they come in the order of the listing.
-                self.jobs.extend(visit.children.drain(..).rev());
+                self.jobs.push_in_order(take(&mut visit.children));
                 self.end_sweep(visit.slice, Found::Everything);
             }
             Err(fault) => {
                 // Children that were met are still read: their records were emitted.
                 self.keep_listed(&mut visit, Listed::InPart);
-                self.jobs.extend(visit.children.drain(..).rev());
+                self.jobs.push_in_order(take(&mut visit.children));
                 self.judge(&visit, &fault);
                 if self.stopped.is_some() {
                     // Nothing is settled by a sync that stops: what this listing would have shown is not known.
