@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use airbyte_protocol::Message;
 use airbyte_protocol::message::{Estimate, EstimateKind, Level, RateLimited, StatusReason, StreamStatus};
 use airbyte_protocol::record::{self, Envelope};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use crate::asana::{Secret, Secrets, Turn};
@@ -28,7 +28,7 @@ pub enum Event {
     Records(Batch),
     Checkpoint {
         stream: &'static str,
-        state: Value,
+        state: Box<RawValue>,
     },
     /// Everything of the stream was read; nothing follows for it.
     Complete {
@@ -75,6 +75,8 @@ pub const QUEUE: usize = 8;
 
 /// As much as is written at once; more saves nothing.
 const WRITE: usize = 64 * 1024;
+/// Room for that and for the line that goes beyond it.
+const ROOM: usize = 2 * WRITE;
 
 /// Writes events to `output` until there are no more.
 ///
@@ -87,7 +89,7 @@ pub fn run(
     config: &ConfigFile,
     output: impl Write,
 ) -> io::Result<()> {
-    let buffer = Vec::with_capacity(2 * WRITE);
+    let buffer = Vec::with_capacity(ROOM);
     Emitter { output, buffer, counts: Vec::new(), secrets, config }.drain(events)
 }
 
@@ -125,18 +127,17 @@ struct Emitter<'a, Output> {
 impl<Output: Write> Emitter<'_, Output> {
     fn drain(mut self, mut events: mpsc::Receiver<Event>) -> io::Result<()> {
         while let Some(event) = events.blocking_recv() {
-            self.take(event, now());
+            self.take(event, now())?;
             // What is buffered goes out when there is enough of it, and when nothing else is to be done.
             if self.buffer.len() >= WRITE || events.is_empty() {
-                self.output.write_all(&self.buffer)?;
-                self.buffer.clear();
+                write(&mut self.output, &mut self.buffer)?;
             }
         }
-        self.output.write_all(&self.buffer)?;
+        write(&mut self.output, &mut self.buffer)?;
         self.output.flush()
     }
 
-    fn take(&mut self, event: Event, now: u64) {
+    fn take(&mut self, event: Event, now: u64) -> io::Result<()> {
         match event {
             Event::Started { stream } => {
                 self.status(stream, StreamStatus::Started, Vec::new(), now);
@@ -149,13 +150,16 @@ impl<Output: Write> Emitter<'_, Output> {
                     record::write_line(&mut self.buffer, envelope, &batch.text[start..end], now);
                     start = end;
                     *count += 1;
+                    if self.buffer.len() >= WRITE {
+                        write(&mut self.output, &mut self.buffer)?;
+                    }
                 }
             }
             Event::Checkpoint { stream, state } => {
                 let (_, count, _) = stream_entry(&mut self.counts, stream);
                 let message = Message::stream_state(stream, state, std::mem::take(count));
                 // Gids and times only: there is nothing to redact.
-                self.buffer.extend_from_slice(message.to_line().as_bytes());
+                message.write_line(&mut self.buffer);
             }
             Event::Complete { stream } => self.status(stream, StreamStatus::Complete, Vec::new(), now),
             Event::Incomplete { stream } => self.status(stream, StreamStatus::Incomplete, Vec::new(), now),
@@ -181,10 +185,11 @@ impl<Output: Write> Emitter<'_, Output> {
             Event::RefreshTokenReplaced(refresh_token) => {
                 let config = self.config.with_refresh_token(&refresh_token);
                 // The platform keeps what is in it, so this is the one message that has secrets.
-                self.buffer.extend_from_slice(Message::new_config(config, now).to_line().as_bytes());
+                Message::new_config(config, now).write_line(&mut self.buffer);
             }
             Event::Log { level, text } => self.line(&Message::log(level, text)),
         }
+        Ok(())
     }
 
     fn status(&mut self, stream: &str, status: StreamStatus, reasons: Vec<StatusReason>, now: u64) {
@@ -194,6 +199,14 @@ impl<Output: Write> Emitter<'_, Output> {
     fn line(&mut self, message: &Message) {
         self.buffer.extend_from_slice(self.secrets.redact(&message.to_line()).as_bytes());
     }
+}
+
+/// Writes what is buffered. The room that something large took is given back.
+fn write(output: &mut impl Write, buffer: &mut Vec<u8>) -> io::Result<()> {
+    output.write_all(buffer)?;
+    buffer.clear();
+    buffer.shrink_to(ROOM);
+    Ok(())
 }
 
 fn stream_entry<'a>(
@@ -215,7 +228,7 @@ pub fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::config::Settings;
@@ -230,7 +243,7 @@ mod tests {
             secrets: &settings.secrets,
             config: &settings.file,
         };
-        events.into_iter().for_each(|event| emitter.take(event, 7));
+        events.into_iter().for_each(|event| emitter.take(event, 7).unwrap());
         let text = String::from_utf8(emitter.buffer).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

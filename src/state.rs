@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::gid::Gid;
 use crate::listed::Listed;
@@ -36,27 +37,40 @@ pub struct StreamState {
 }
 
 /// The state as JSON: slices are grouped by cursor, because most share one, and the rest is nineteen bytes each.
-#[derive(Serialize, Deserialize)]
-struct Written {
+#[derive(Serialize)]
+struct Written<'a> {
     version: u64,
     /// `true` at the end of a pass: a full refresh starts over, an incremental sync goes on from the cursors.
     complete: bool,
     /// From cursor to the slices that have it: gids, `workspace/user` for a user's own tasks.
-    slices: BTreeMap<String, Vec<String>>,
+    slices: BTreeMap<String, Vec<&'a str>>,
     /// From slice to its sync token of Asana's events.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    tokens: BTreeMap<String, String>,
-    /// From parent to the gids that its listing held; written beside the rest.
-    #[serde(default, skip_serializing)]
-    listed: Listed,
-    /// The same in the words of version 1.
-    #[serde(default, skip_serializing)]
-    known: BTreeMap<String, BTreeSet<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tokens: &'a BTreeMap<String, String>,
+    /// From parent to the gids that its listing held.
+    #[serde(skip_serializing_if = "Listed::is_empty")]
+    listed: &'a Listed,
     /// Slices that an earlier pass could read and this one has not reached.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    before: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    before: &'a BTreeSet<String>,
     /// When this was written; it also makes any two states differ.
     written_at: String,
+}
+
+/// The same, as any version wrote it.
+#[derive(Deserialize)]
+struct Found {
+    complete: bool,
+    slices: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    tokens: BTreeMap<String, String>,
+    #[serde(default)]
+    listed: Listed,
+    /// `listed` in the words of version 1.
+    #[serde(default)]
+    known: BTreeMap<String, BTreeSet<String>>,
+    #[serde(default)]
+    before: BTreeSet<String>,
 }
 
 /// Why a state that a platform handed back cannot be used.
@@ -93,47 +107,36 @@ impl StreamState {
         if version > VERSION {
             return Err(Unusable::Newer(version));
         }
-        let written = Written::deserialize(value).map_err(|error| Unusable::Broken(error.to_string()))?;
+        let found = Found::deserialize(value).map_err(|error| Unusable::Broken(error.to_string()))?;
         let mut cursors = BTreeMap::new();
-        for (cursor, slices) in written.slices {
+        for (cursor, slices) in found.slices {
             let moment = Moment::parse(&cursor)
                 .ok_or_else(|| Unusable::Broken("a cursor is not a time".to_owned()))?;
             cursors.extend(slices.into_iter().map(|slice| (slice, moment)));
         }
-        let mut listed = written.listed;
-        for (parent, gids) in written.known {
+        let mut listed = found.listed;
+        for (parent, gids) in found.known {
             listed.set(&Gid::new(&parent), gids.iter().map(|gid| Gid::new(gid)).collect());
         }
-        Ok(Self {
-            cursors,
-            is_complete: written.complete,
-            tokens: written.tokens,
-            listed,
-            before: written.before,
-        })
+        Ok(Self { cursors, is_complete: found.complete, tokens: found.tokens, listed, before: found.before })
     }
 
-    pub fn to_json(&self, now: Moment) -> Value {
-        let mut slices: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    /// The state as JSON text on one line.
+    pub fn to_json(&self, now: Moment) -> Box<RawValue> {
+        let mut slices: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (slice, cursor) in &self.cursors {
-            slices.entry(cursor.to_string()).or_default().push(slice.clone());
+            slices.entry(cursor.to_string()).or_default().push(slice);
         }
         let written = Written {
             version: VERSION,
             complete: self.is_complete,
             slices,
-            tokens: self.tokens.clone(),
-            listed: Listed::default(),
-            known: BTreeMap::new(),
-            before: self.before.clone(),
+            tokens: &self.tokens,
+            listed: &self.listed,
+            before: &self.before,
             written_at: now.to_string(),
         };
-        let mut state = serde_json::to_value(written).expect("a state is plain data");
-        if !self.listed.is_empty() {
-            // By itself, since it can be large and need not be copied first.
-            state["listed"] = serde_json::to_value(&self.listed).expect("a state is plain data");
-        }
-        state
+        to_raw_value(&written).expect("a state is plain data")
     }
 
     pub fn cursor(&self, slice: &str) -> Option<Moment> {
@@ -239,6 +242,10 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    fn as_json(state: &StreamState, now: u64) -> Value {
+        serde_json::from_str(state.to_json(at(now)).get()).unwrap()
+    }
+
     fn at(milliseconds: u64) -> Moment {
         Moment::from_unix_milliseconds(milliseconds)
     }
@@ -259,7 +266,7 @@ mod tests {
                 listed.set(&Gid::Number(parent), gids.into_iter().map(Gid::Number).collect());
             }
             let state = StreamState { cursors, is_complete, tokens, listed, before };
-            prop_assert_eq!(StreamState::parse(&state.to_json(at(5))).unwrap(), state);
+            prop_assert_eq!(StreamState::parse(&as_json(&state, 5)).unwrap(), state);
         }
 
         #[test]
@@ -285,7 +292,7 @@ mod tests {
         state.set_token("1201", "0123".to_owned());
         state.listed_mut().set(&Gid::new("1201"), [Gid::new("1300")].into_iter().collect());
         assert_eq!(
-            state.to_json(at(1_767_225_660_000)),
+            as_json(&state, 1_767_225_660_000),
             json!({"version": 2, "complete": false,
                 "slices": {"2026-01-01T00:00:00.000Z": ["1201", "1202/1301"]},
                 "tokens": {"1201": "0123"}, "listed": {"1201": "2r"},
@@ -326,7 +333,7 @@ mod tests {
             state.advance(&format!("{}", 1_201_234_567_890_123 + project), at(project / 5 * 1000));
             state.set_token(&format!("{}", 1_201_234_567_890_123 + project), "0123456789abcdef".repeat(2));
         }
-        let size = state.to_json(at(0)).to_string().len();
+        let size = state.to_json(at(0)).get().len();
         assert!(size < 800_000, "{size} bytes");
         // And whatever hangs on their tasks: what does not fit is forgotten, the oldest first.
         let gid = |number: u64| Gid::Number(1_211_234_567_890_123 + number * 987_654_321);
@@ -334,7 +341,7 @@ mod tests {
             state.listed_mut().set(&gid(20 * task), (20 * task + 1..20 * task + 7).map(gid).collect());
             state.stay_small();
         }
-        let size = state.to_json(at(0)).to_string().len();
+        let size = state.to_json(at(0)).get().len();
         assert!((750_000..950_000).contains(&size), "{size} bytes");
         assert_eq!(state.listed().count(&gid(0)), None);
         assert_eq!(state.listed().count(&gid(20 * 19_999)), Some(6));
@@ -346,7 +353,7 @@ mod tests {
             "known": {"1201": ["1301", "1302"]}});
         let state = StreamState::parse(&state).unwrap();
         assert_eq!(state.listed().count(&Gid::new("1201")), Some(2));
-        assert_eq!(state.to_json(at(0))["listed"], json!({"1201": "2s.1"}));
+        assert_eq!(as_json(&state, 0)["listed"], json!({"1201": "2s.1"}));
     }
 
     #[test]
@@ -359,7 +366,7 @@ mod tests {
             assert_eq!(state.cursor("1"), None);
             assert!(state.was_read("1") && state.was_read("2") && !state.was_read("3"));
             state.advance("2", at(2));
-            state = StreamState::parse(&state.to_json(at(3))).unwrap();
+            state = StreamState::parse(&as_json(&state, 3)).unwrap();
         }
         state.complete(|slice| slice == "2");
         assert!(state.was_read("2") && !state.was_read("1"));

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::catalog::Catalog;
 
 /// One line of a connector's stdout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Message {
     Spec {
@@ -36,9 +37,15 @@ pub enum Message {
 impl Message {
     /// The message as one line of JSON with its newline.
     pub fn to_line(&self) -> String {
-        let mut line = serde_json::to_string(self).expect("a protocol message is plain data");
-        line.push('\n');
-        line
+        let mut line = Vec::new();
+        self.write_line(&mut line);
+        String::from_utf8(line).expect("JSON is UTF-8")
+    }
+
+    /// Appends that line to `line_buffer`.
+    pub fn write_line(&self, line_buffer: &mut Vec<u8>) {
+        serde_json::to_writer(&mut *line_buffer, self).expect("a protocol message is plain data");
+        line_buffer.push(b'\n');
     }
 
     pub fn log(level: Level, message: impl Into<String>) -> Self {
@@ -69,7 +76,8 @@ impl Message {
         Self::Trace { trace: Trace { emitted_at, body: TraceBody::Estimate { estimate } } }
     }
 
-    pub fn stream_state(stream: &str, stream_state: Value, record_count: u64) -> Self {
+    /// `stream_state` is JSON on one line.
+    pub fn stream_state(stream: &str, stream_state: Box<RawValue>, record_count: u64) -> Self {
         Self::State {
             state: StateMessage {
                 kind: StateKind::Stream,
@@ -139,7 +147,7 @@ impl StreamDescriptor {
 }
 
 /// A checkpoint of one stream. It has no `id`: the platform puts its own there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct StateMessage {
     #[serde(rename = "type")]
     pub kind: StateKind,
@@ -154,10 +162,11 @@ pub enum StateKind {
     Stream,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct StreamState {
     pub stream_descriptor: StreamDescriptor,
-    pub stream_state: Value,
+    /// As text: it can be large, and what it means is the connector's alone.
+    pub stream_state: Box<RawValue>,
 }
 
 /// `record_count` is the number of RECORDs of this stream since its previous STATE, written `3.0`.
@@ -315,7 +324,8 @@ mod tests {
 
     #[test]
     fn a_state_counts_in_a_number_with_a_decimal_point_and_has_no_id() {
-        let message = Message::stream_state("tasks", json!({"version": 1}), 3);
+        let state = RawValue::from_string(r#"{"version": 1}"#.to_owned()).unwrap();
+        let message = Message::stream_state("tasks", state, 3);
         assert!(message.to_line().contains(r#""recordCount":3.0"#));
         assert_eq!(
             as_json(&message),
