@@ -39,11 +39,6 @@ RUN groupadd --gid 1000 airbyte \
 COPY --from=certificates /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /build/target/release/source-asana /usr/local/bin/source-asana
 
-# Pages are large and short-lived, what is remembered between them small and long-lived. Left to itself, glibc takes both
-# from one heap, which then never shrinks: with a million tasks the peak is 56 MB instead of 35.
-ENV MALLOC_MMAP_THRESHOLD_=131072
-ENV MALLOC_ARENA_MAX=2
-
 # The platform's start script evaluates this in `sh`, so it is the entrypoint word for word.
 ENV AIRBYTE_ENTRYPOINT=/usr/local/bin/source-asana
 LABEL io.airbyte.name=source-asana

@@ -1,5 +1,6 @@
 //! The connector as a library: the binary, the generators, the benchmarks and the fuzz targets stand on it.
 
+mod allocator;
 pub mod asana;
 pub mod catalog;
 pub mod command;

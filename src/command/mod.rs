@@ -16,6 +16,7 @@ use airbyte_protocol::message::Level;
 use clap::{Parser, Subcommand};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
+use crate::allocator;
 use crate::asana::{self, Client, DEFAULT_BASE_URL, Notice, OAuth, Patience, Secrets, Timeouts, TokenSource};
 use crate::config::{Settings, SignIn};
 use crate::emit;
@@ -86,6 +87,7 @@ impl From<Ending> for ExitCode {
 
 /// Runs the command and tells its failure, if any, as a trace on stdout. After a signal it does not come back.
 pub fn run(arguments: Arguments) -> Ending {
+    allocator::give_back_large_buffers();
     // Where nobody holds it, a signal is obeyed at once.
     let stop = Stop::watch().ok().filter(|_| matches!(arguments.verb, Verb::Read { .. }));
     let result = match arguments.verb {
