@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::asana::{Authorization, Limits, Secret, Secrets};
 use crate::error::Failure;
+use crate::gid_marks::MOST_IN_MEMORY;
 use crate::moment::Moment;
 use form::{Config, Credentials, RateLimit};
 use mismatch::check_against_spec;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The least time between two checkpoints of a stream.
     pub checkpoint_every: Duration,
+    /// Of so many records of a stream is remembered in memory that they were read, and of more in a temporary file.
+    pub most_marks_in_memory: usize,
 }
 
 /// How often Airbyte's platform stores a checkpoint, so that more would be in vain.
@@ -135,6 +138,7 @@ impl Settings {
                 ArchivedProjects::LeftOut
             },
             checkpoint_every: CHECKPOINT_EVERY,
+            most_marks_in_memory: MOST_IN_MEMORY,
             deletions: if config.deletions { TellDeletions::Yes } else { TellDeletions::No },
             limits: limits(config.rate_limit),
         })

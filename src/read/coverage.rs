@@ -4,6 +4,8 @@
 //! Slices differ in what they still lack, stream by stream, so that a record was seen does not tell that everything
 //! below it is read: the slice that showed it first may have wanted no more of it than what has changed.
 
+use std::io;
+
 use crate::gid::Gid;
 use crate::gid_marks::GidMarks;
 use crate::plan::StreamId;
@@ -30,30 +32,46 @@ pub struct Coverage {
 
 impl Coverage {
     /// The windows of each stream: the broadest that there can be, and the one that most slices have. Others may
-    /// come too; what they share with another slice may be read twice.
-    pub fn new(broadest: Vec<Window>, common: Vec<Window>) -> Self {
+    /// come too; what they share with another slice may be read twice. `most_in_memory` is for each stream.
+    pub fn new(broadest: Vec<Window>, common: Vec<Window>, most_in_memory: usize) -> Self {
         assert!(broadest.len() <= COMMON as usize, "a mark has a bit for each stream");
-        let marks = broadest.iter().map(|_| GidMarks::default()).collect();
+        let marks = broadest.iter().map(|_| GidMarks::new(most_in_memory)).collect();
         Self { broadest, common, marks }
     }
 
     /// Whether the record was not emitted yet; from now on it was.
-    pub fn emit(&mut self, stream: StreamId, gid: &Gid) -> bool {
-        self.marks[stream.0].set(gid, EMITTED) & EMITTED == 0
+    ///
+    /// # Errors
+    ///
+    /// When a temporary file cannot be read, as with the others.
+    pub fn emit(&mut self, stream: StreamId, gid: &Gid) -> io::Result<bool> {
+        Ok(self.marks[stream.0].set(gid, EMITTED)? & EMITTED == 0)
     }
 
     /// Those of the streams below a record for which no slice has read as much as `windows` ask for.
-    pub fn lacking(&self, stream: StreamId, gid: &Gid, below: StreamSet, windows: &[Window]) -> StreamSet {
-        let marks = self.marks[stream.0].of(gid);
+    pub fn lacking(
+        &self,
+        stream: StreamId,
+        gid: &Gid,
+        below: StreamSet,
+        windows: &[Window],
+    ) -> io::Result<StreamSet> {
+        let marks = self.marks[stream.0].of(gid)?;
         let is_read = |id: StreamId| {
             marks & (1 << id.0) != 0 && self.broadest[id.0].holds(windows[id.0])
                 || marks & (1 << (COMMON as usize + id.0)) != 0 && self.common[id.0].holds(windows[id.0])
         };
-        below.iter().filter(|id| windows[id.0] != Window::Done && !is_read(*id)).collect()
+        Ok(below.iter().filter(|id| windows[id.0] != Window::Done && !is_read(*id)).collect())
     }
 
     /// Notes that streams below a record are read as far as `windows` ask for.
-    pub fn cover(&mut self, stream: StreamId, gid: &Gid, streams: StreamSet, windows: &[Window]) {
+    pub fn cover(
+        &mut self,
+        stream: StreamId,
+        gid: &Gid,
+        streams: StreamSet,
+        windows: &[Window],
+    ) -> io::Result<()> {
         let marks = streams.iter().fold(0, |marks, id| {
             let window = windows[id.0];
             marks
@@ -61,8 +79,18 @@ impl Coverage {
                 | u64::from(window.holds(self.common[id.0])) << (COMMON as usize + id.0)
         });
         if marks != 0 {
-            self.marks[stream.0].set(gid, marks);
+            self.marks[stream.0].set(gid, marks)?;
         }
+        Ok(())
+    }
+
+    /// Keeps the memory that it takes within bounds.
+    ///
+    /// # Errors
+    ///
+    /// When a temporary file cannot be written, each time one is tried for the first time. Everything is in memory then.
+    pub fn stay_small(&mut self) -> io::Result<()> {
+        self.marks.iter_mut().try_for_each(GidMarks::stay_small)
     }
 }
 
@@ -90,22 +118,22 @@ mod tests {
 
     #[test]
     fn a_record_is_emitted_once() {
-        let mut coverage = Coverage::new(vec![Window::Whole], vec![Window::Whole]);
+        let mut coverage = Coverage::new(vec![Window::Whole], vec![Window::Whole], 9);
         let gid = Gid::new("7");
-        assert!(coverage.emit(RECORDS, &gid));
-        assert!(!coverage.emit(RECORDS, &gid));
+        assert!(coverage.emit(RECORDS, &gid).unwrap());
+        assert!(!coverage.emit(RECORDS, &gid).unwrap());
     }
 
     #[test]
     fn slices_with_the_common_window_read_what_they_share_once() {
-        let mut coverage = Coverage::new(vec![Window::Whole], vec![since(3)]);
+        let mut coverage = Coverage::new(vec![Window::Whole], vec![since(3)], 9);
         let (gid, all) = (Gid::new("7"), [RECORDS].into_iter().collect());
-        coverage.cover(RECORDS, &gid, all, &[since(3)]);
-        assert_eq!(coverage.lacking(RECORDS, &gid, all, &[since(3)]), StreamSet::default());
-        assert_eq!(coverage.lacking(RECORDS, &gid, all, &[since(2)]), all);
-        assert_eq!(coverage.lacking(RECORDS, &gid, all, &[Window::Whole]), all);
-        coverage.cover(RECORDS, &gid, all, &[Window::Whole]);
-        assert_eq!(coverage.lacking(RECORDS, &gid, all, &[Window::Whole]), StreamSet::default());
+        coverage.cover(RECORDS, &gid, all, &[since(3)]).unwrap();
+        assert_eq!(coverage.lacking(RECORDS, &gid, all, &[since(3)]).unwrap(), StreamSet::default());
+        assert_eq!(coverage.lacking(RECORDS, &gid, all, &[since(2)]).unwrap(), all);
+        assert_eq!(coverage.lacking(RECORDS, &gid, all, &[Window::Whole]).unwrap(), all);
+        coverage.cover(RECORDS, &gid, all, &[Window::Whole]).unwrap();
+        assert_eq!(coverage.lacking(RECORDS, &gid, all, &[Window::Whole]).unwrap(), StreamSet::default());
     }
 
     proptest! {
@@ -115,13 +143,13 @@ mod tests {
             common in windows(),
             slices in proptest::collection::vec(windows(), 1..6),
         ) {
-            let mut coverage = Coverage::new(vec![Window::Whole; STREAMS], common);
+            let mut coverage = Coverage::new(vec![Window::Whole; STREAMS], common, 9);
             let gid = Gid::new("7");
             let all: StreamSet = (0..STREAMS).map(StreamId).collect();
             let mut read = [Window::Done; STREAMS];
             for windows in &slices {
-                let lacking = coverage.lacking(RECORDS, &gid, all, windows);
-                coverage.cover(RECORDS, &gid, lacking, windows);
+                let lacking = coverage.lacking(RECORDS, &gid, all, windows).unwrap();
+                coverage.cover(RECORDS, &gid, lacking, windows).unwrap();
                 for id in lacking.iter() {
                     read[id.0] = read[id.0].union(windows[id.0]);
                 }

@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
         };
         let broadest: Vec<_> = ids().map(|id| window(id, None)).collect();
         let common = ids().map(|id| window(id, progress[id.0].state.latest_cursor())).collect();
-        let coverage = Coverage::new(broadest.clone(), common);
+        let coverage = Coverage::new(broadest.clone(), common, settings.most_marks_in_memory);
         let probes = plan.listings.iter().map(|listing| plan.probed_fields(listing).into_iter().collect());
         Self {
             plan,

@@ -32,6 +32,8 @@ pub struct InProcess {
     pub in_flight: usize,
     /// The least time between two checkpoints of a stream.
     pub checkpoint_every: Option<Duration>,
+    /// Of so many records of a stream it is remembered in memory that they were read.
+    pub most_marks_in_memory: Option<usize>,
 }
 
 impl InProcess {
@@ -53,6 +55,7 @@ impl InProcess {
             requests_per_minute: 1_000_000,
             in_flight: MOST_IN_FLIGHT,
             checkpoint_every: None,
+            most_marks_in_memory: None,
         }
     }
 
@@ -89,6 +92,7 @@ impl InProcess {
         settings.limits.in_flight = self.in_flight;
         settings.limits.search_per_minute = self.requests_per_minute;
         settings.checkpoint_every = self.checkpoint_every.unwrap_or(settings.checkpoint_every);
+        settings.most_marks_in_memory = self.most_marks_in_memory.unwrap_or(settings.most_marks_in_memory);
         let catalog: ConfiguredCatalog = serde_json::from_value(catalog.clone()).unwrap();
         let (plan, unknown) = Plan::new(&catalog);
         assert!(unknown.is_empty(), "{unknown:?}");

@@ -65,6 +65,19 @@ fn a_reader_that_is_slower_than_asana_gets_everything() {
     assert_each_once(&run, &simulator);
 }
 
+/// Accounts of more tasks than the connector keeps in memory are read like others. Here it keeps no more than seven.
+#[test]
+fn an_account_that_does_not_fit_memory_is_read_whole_and_each_object_once() {
+    let simulator = simulator(&Scale::small());
+    let mut reader = InProcess::new(&simulator.base_url());
+    reader.most_marks_in_memory = Some(7);
+    let run = reader.read(&whole_catalog("full_refresh"), None).expect_success();
+    assert_each_once(&run, &simulator);
+    let floor =
+        simulator.world(|world| RequestFloor::of_full_read(world, simulator.viewer(TOKEN).unwrap())).total();
+    assert!(simulator.requests().len() <= floor + floor / 10, "what is below a task is read once too");
+}
+
 /// A task in two projects, of which one still lacks its subtasks and the other its stories: whichever is read first,
 /// the task is known when the other one comes.
 #[test]
