@@ -412,6 +412,11 @@ impl PlannedStream {
     pub fn repeats(&self) -> bool {
         self.stream.repeats == Repeats::AcrossListings
     }
+
+    /// Whether it is read for its records, and those that have changed are enough.
+    pub fn is_incremental(&self) -> bool {
+        self.selection.as_ref().is_some_and(|selection| selection.mode == Mode::Incremental)
+    }
 }
 
 impl PlannedListing {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use serde_json::Value;
 
-use crate::asana::Secret;
+use crate::asana::{Secret, chain};
 use crate::config::SecretName;
 use crate::error::Failure;
 
@@ -88,18 +88,25 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let place = place(name);
-    let said = || format!("{}", DisplayErrorContext(error));
+    // Never what `Debug` shows of it, which has the answer's body, and with it the secret.
+    let said = || chain(error);
+    let unreachable = || {
+        Failure::transient(format!(
+            "{place} cannot be had from AWS: {}. Try again later; if it stays, check the region, the network and the \
+             proxy.",
+            said()
+        ))
+    };
     let Some(code) = error.as_service_error().and_then(|error| error.code()) else {
         return match error {
-            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
-                Failure::transient(format!("{place} cannot be had from AWS: {}. Try again later.", said()))
-            }
+            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => unreachable(),
             // No credentials, an unknown profile, a name that no region has.
-            _ => Failure::config(format!(
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => Failure::config(format!(
                 "{place} cannot be had from AWS: {}. Give the machine AWS credentials (environment, profile, or the \
                  role of its container or instance), and check the region.",
                 said()
             )),
+            _ => unreachable(),
         };
     };
     match code {

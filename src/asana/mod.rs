@@ -17,6 +17,7 @@ mod token;
 
 pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings, Turn};
 pub use connection::Timeouts;
+pub(crate) use connection::chain;
 pub use events::{Gap, Happening, Happenings, happenings};
 pub use fault::{Asked, Class, Consequence, Fault, Kind, Place, Reason, Retry, consequence};
 pub use limiter::{

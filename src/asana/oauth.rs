@@ -20,6 +20,8 @@ use super::token::{Renewal, Secret, Secrets};
 pub(super) const TOKEN_PATH: &str = "/-/oauth_token";
 /// A token that is about to expire is renewed before a request is spent on it.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
+/// No access token is trusted for longer: whatever an answer says, it is a time that the clock can add.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long an access token lives where the answer does not say: Asana's page on OAuth.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
@@ -141,6 +143,7 @@ impl OAuth {
             drop(exchange.notices.send(Notice::RefreshTokenReplaced { refresh_token }));
         }
         let lifetime = answer.expires_in.map_or(LIFETIME, Duration::from_secs);
+        let lifetime = lifetime.min(LONGEST_LIFETIME);
         grant.access_token = Some((token.clone(), Instant::now() + lifetime));
         Ok(token)
     }

@@ -160,7 +160,13 @@ impl Pages {
         }
         let can_shrink = limit.is_some_and(|limit| limit / 2 >= SMALLEST_PAGE);
         let tries = if can_shrink { Tries::Few } else { Tries::All };
-        match self.client.fetch(&request, tries, |body| Page::read(body, limit)).await {
+        let read = |body| Page::read(body, limit);
+        let mut fetched = self.client.fetch(&request, tries, read).await;
+        if matches!(&fetched, Err(Fault { kind: Kind::SlowDown { retry_after: None }, .. })) && can_shrink {
+            // A page is not rejected for its size, so a smaller one would be no other way.
+            fetched = self.client.fetch(&request, Tries::All, read).await;
+        }
+        match fetched {
             Ok(page) => {
                 self.pages_since_smaller += 1;
                 if self.pages_since_smaller >= PAGES_BEFORE_LARGER {

@@ -187,8 +187,13 @@ impl Walk<'_> {
                     self.tell_deleted(stream, &gid, now);
                     self.follow(&place, &gid, now, slice);
                 }
+                Consequence::SkipSlice(Reason::StorageFailing) => is_unknown = true,
                 Consequence::SkipSlice(_) => {}
-                Consequence::FailSync(reason) => self.stopped = Some(failure_of(fault, reason.text())),
+                Consequence::FailSync(reason) => {
+                    self.stopped = Some(failure_of(fault, reason.text()));
+                    // Nothing is settled by a sync that stops: the next one asks again.
+                    return;
+                }
                 Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
                     is_unknown = true;
                 }

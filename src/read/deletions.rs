@@ -106,15 +106,14 @@ impl Walk<'_> {
 
     fn take_heard(&mut self, visit: &FeedVisit, heard: Vec<Heard>) {
         let key = visit.job.parent.to_string();
-        let mut token = String::new();
+        // All have heard everything up to the first answer, and some of them more, which they hear again.
+        let Some(token) = heard.first().map(|heard| heard.happenings.token.clone()) else { return };
         for Heard { streams, happenings } in heard {
             let plan = self.plan;
             for told in plan.feeds[visit.feed].told.iter().filter(|told| streams.contains(told.stream)) {
                 self.take_happenings(told, &visit.job.parent, &happenings);
             }
-            token = happenings.token;
         }
-        // All have heard everything up to the last answer.
         for PlannedTold { stream, .. } in &self.plan.feeds[visit.feed].told {
             self.progress[stream.0].state.set_token(&key, token.clone());
             self.progress[stream.0].is_dirty = true;

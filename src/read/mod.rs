@@ -15,6 +15,7 @@ mod sweep;
 mod take;
 mod tell;
 mod type_check;
+mod vanished;
 mod visit;
 mod walk;
 

@@ -37,12 +37,16 @@ impl Walk<'_> {
         // A search cannot leave out what hangs below tasks of archived projects.
         let is_wanted = self.plan.stream(job.stream).depth == 0
             && self.settings.archived_projects == ArchivedProjects::Included;
+        if !is_wanted {
+            return Some(job);
+        }
         let tree = self.plan.listing(listing).stream;
         let streams = self.below[tree.0];
         let key: Rc<str> = format!("{}/search", job.parent).into();
+        self.anchor_sweep(&key, streams);
         let ids = (0..self.plan.streams.len()).map(StreamId);
         let windows: Vec<Window> = ids.map(|id| self.sweep_window(id, &key, streams)).collect();
-        if !is_wanted || windows.iter().all(|window| *window == Window::Done) {
+        if windows.iter().all(|window| *window == Window::Done) {
             return Some(job);
         }
         let swept = StreamSet::default();
@@ -64,13 +68,21 @@ impl Walk<'_> {
         None
     }
 
-    /// How far back a sweep reads for a stream. The first one reaches as far as the oldest slice.
+    /// Gives a sweep that was never made the cursor of the oldest slice. The slices' own cursors move while it is under
+    /// way: if it is cut off, it is this one that the next sync has to begin at.
+    fn anchor_sweep(&mut self, key: &str, streams: StreamSet) {
+        for id in streams.iter().filter(|id| self.plan.stream(*id).is_incremental()) {
+            let state = &mut self.progress[id.0].state;
+            if let (None, Some(oldest)) = (state.cursor(key), state.oldest()) {
+                state.advance(key, oldest);
+            }
+        }
+    }
+
+    /// How far back a sweep reads for a stream.
     fn sweep_window(&self, id: StreamId, key: &str, streams: StreamSet) -> Window {
-        let is_incremental =
-            self.plan.stream(id).selection.as_ref().is_some_and(|chosen| chosen.mode == Mode::Incremental);
-        let state = &self.progress[id.0].state;
-        let cursor = state.cursor(key).or_else(|| state.oldest());
-        match cursor.filter(|_| is_incremental && streams.contains(id)) {
+        let is_wanted = self.plan.stream(id).is_incremental() && streams.contains(id);
+        match self.progress[id.0].state.cursor(key).filter(|_| is_wanted) {
             Some(cursor) => Window::of(Mode::Incremental, Some(cursor), self.starts[id.0]),
             None => Window::Done,
         }

@@ -83,7 +83,8 @@ impl Walk<'_> {
             let is_due = (progress.is_dirty && since >= self.settings.checkpoint_every)
                 || (progress.has_emitted && since >= CHECKPOINT_AT_LEAST_EVERY)
                 || since >= SIGN_OF_LIFE_EVERY;
-            if is_due {
+            // One that waits for stdout is as good as another.
+            if is_due && !self.has_checkpoint_in_outbox(id) {
                 self.checkpoint(id);
             }
         }
@@ -94,6 +95,12 @@ impl Walk<'_> {
             let estimates = self.estimates();
             self.outbox.extend(estimates);
         }
+    }
+
+    fn has_checkpoint_in_outbox(&self, id: StreamId) -> bool {
+        let name = self.plan.stream(id).stream.name;
+        let is_it = |event: &Event| matches!(event, Event::Checkpoint { stream, .. } if *stream == name);
+        self.outbox.iter().any(is_it)
     }
 
     pub(super) fn progress_line(&self) -> String {

@@ -33,6 +33,7 @@ use crate::read::open::minds_start_date;
 use crate::read::slices::{Outstanding, SliceId, Slices, StreamSet};
 use crate::read::sweep::Found;
 use crate::read::type_check::TypeCheck;
+use crate::read::vanished::Doubt;
 use crate::read::visit::{self, Rows, Visit};
 use crate::state::StreamState;
 use crate::window::{self, Window};
@@ -47,6 +48,7 @@ pub(super) enum Ready {
     Listing(Visit),
     Feed(FeedVisit),
     Confirmation(Confirmation),
+    Doubt(Box<Doubt>),
 }
 
 /// What came of asking.
@@ -54,6 +56,7 @@ enum Fetched {
     Rows(Box<(Visit, Rows)>, Result<Option<Page>, Fault>),
     Feed(FeedVisit, Result<Vec<Heard>, Fault>),
     Confirmation(Confirmation, Result<String, Fault>),
+    Doubt(Box<Doubt>, Result<String, Fault>),
 }
 
 /// How a read ended.
@@ -205,6 +208,9 @@ impl<'a> Walk<'a> {
             }
         }
         drop(fetches);
+        while let Ok(notice) = notices.try_recv() {
+            self.notice(notice);
+        }
         self.finish().await
     }
 
@@ -267,6 +273,13 @@ impl<'a> Walk<'a> {
                         Fetched::Confirmation(confirmation, result)
                     }));
                 }
+                Some(Ready::Doubt(doubt)) => {
+                    let (client, request) = (self.client.clone(), self.doubt_request(&doubt));
+                    return Some(Box::pin(async move {
+                        let result = asana::get_one(&client, &request).await;
+                        Fetched::Doubt(doubt, result)
+                    }));
+                }
                 None => {
                     let job = self.jobs.pop()?;
                     self.prepare(job);
@@ -300,6 +313,7 @@ impl<'a> Walk<'a> {
             }
             Fetched::Feed(visit, result) => self.take_feed(visit, result),
             Fetched::Confirmation(confirmation, result) => self.take_confirmation(confirmation, result),
+            Fetched::Doubt(doubt, result) => self.take_doubt(*doubt, result),
         }
     }
 
@@ -340,11 +354,8 @@ impl<'a> Walk<'a> {
                 // Children that were met are still read: their records were emitted.
                 self.keep_listed(&mut visit, Listed::InPart);
                 self.jobs.push_in_order(take(&mut visit.children));
-                self.judge(&visit, &fault);
-                if self.stopped.is_some() {
-                    // Nothing is settled by a sync that stops: what this listing would have shown is not known.
-                    return None;
-                }
+                self.take_fault(visit, fault);
+                return None;
             }
         }
         self.close(&visit);

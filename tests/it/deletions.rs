@@ -376,6 +376,7 @@ fn a_listing_that_fails_or_a_record_that_is_refused_tells_no_deletions() {
         FaultRule::new("/tags", answer(403)),
         FaultRule::new("/tags/{gid}", answer(403)),
         FaultRule::new("/tags/{gid}", answer(500)),
+        FaultRule::new("/tags/{gid}", answer(401)),
     ];
     for fault in faults {
         let account = account();

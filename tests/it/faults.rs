@@ -414,6 +414,28 @@ fn a_slice_that_is_not_there_any_more_is_reported() {
     trial.assert(&run, &Expected { skipped: &["stories"], ..Expected::default() });
 }
 
+/// A task that is deleted between its listing and its visit has no stories to be read, and its project is through.
+#[test]
+fn what_is_gone_when_its_turn_comes_lacks_nothing() {
+    let trial = Trial::tiny([]);
+    let task = trial.simulator.world(|world| {
+        let mut tasks = world.visible(asana_simulator::Kind::Task, trial.simulator.viewer(TOKEN).unwrap());
+        tasks.find(|task| !world.projects_of_task(*task).is_empty()).unwrap().to_string()
+    });
+    for pattern in [format!("/tasks/{task}"), format!("/tasks/{task}/stories")] {
+        trial.simulator.faults().add(FaultRule::new(&pattern, answer(404)));
+    }
+    let run = trial.read().expect_success();
+    assert!(run.records("stories").iter().all(|story| story["task_gid"] != *task));
+    assert_eq!(warnings(&run), Vec::<&str>::new());
+    let slices = |stream: &str| {
+        let state = run.state();
+        let of_stream = |state: &&Value| state["stream"]["stream_descriptor"]["name"] == *stream;
+        state.as_array().unwrap().iter().find(of_stream).unwrap()["stream"]["stream_state"]["slices"].clone()
+    };
+    assert_eq!(slices("stories"), slices("tasks"), "every project has its cursor");
+}
+
 /// Objects vanish between their listing and their visit, but not most of them.
 #[test]
 fn slices_that_are_nearly_all_gone_are_no_empty_stream() {
@@ -517,6 +539,22 @@ fn a_rejection_without_a_wait_is_tried_again_and_leaves_no_trace() {
     let run = trial.read();
     assert_eq!(trial.simulator.faults().struck("rejected"), 1);
     assert_eq!(trial.repetitions(429), 1);
+    trial.assert(&run, &Expected::default());
+}
+
+/// A page that fails a few times is asked for in smaller pieces; one that is rejected is not too large.
+#[test]
+fn a_page_that_is_rejected_without_a_wait_has_all_its_attempts() {
+    let trial = Trial::tiny([]);
+    let project = trial.simulator.world(|world| {
+        let mut projects =
+            world.visible(asana_simulator::Kind::Project, trial.simulator.viewer(TOKEN).unwrap());
+        projects.next().unwrap().to_string()
+    });
+    let pattern = format!("/projects/{project}/sections");
+    trial.simulator.faults().add(FaultRule::new(&pattern, rejection(None)).times(6).label("rejected"));
+    let run = trial.read_patiently();
+    assert_eq!(trial.simulator.faults().struck("rejected"), 6);
     trial.assert(&run, &Expected::default());
 }
 

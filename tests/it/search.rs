@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use asana_simulator::{Fault, FaultRule, Gid, Kind, Options, Plan, Scale, Simulator, Token};
 use proptest::prelude::*;
+use serde_json::Value;
 
-use crate::harness::TOKEN;
+use crate::harness::{TOKEN, whole_catalog};
+use crate::in_process::InProcess;
 use crate::incremental::{Account, delivered_and_deleted};
 
 const SEARCH: &str = "/workspaces/{gid}/tasks/search";
@@ -68,6 +70,38 @@ fn what_the_index_does_not_know_yet_is_found_by_the_next_sync() {
     account.simulator.advance(Duration::from_secs(60));
     let (third, _) = account.sync(Some(&second.state()));
     assert!(delivered_and_deleted(&third, "subtasks").0.contains(&task.to_string()));
+}
+
+/// What is below the subtasks that a search found is read after the projects' slices are through. If that fails, the next
+/// search has to reach as far back, although every project has got further.
+#[test]
+fn what_could_not_be_read_below_a_found_subtask_comes_with_the_next_sync() {
+    let account = account(&Scale::tiny(), Duration::ZERO);
+    let (first, _) = account.sync(None);
+    let task = subtasks(&account.simulator)[0];
+    let story = account.simulator.edit(|edit| edit.comment(task, "a comment")).unwrap();
+    let fault = Fault::Status { status: 500, retry_after: None };
+    account.simulator.faults().add(FaultRule::new(&format!("/tasks/{task}/stories"), fault));
+    let reader = InProcess::new(&account.simulator.base_url());
+    let second = reader.read(&whole_catalog("incremental"), Some(&first.state()));
+    assert_eq!(second.statuses("stories").last(), Some(&"INCOMPLETE"));
+    account.simulator.faults().clear();
+    // Days go by, and the cursors that the second sync has moved are past the comment.
+    let before = cursors(&first.state());
+    let mut state = second.state().to_string();
+    for cursor in cursors(&second.state()).difference(&before) {
+        state = state.replace(cursor.as_str(), "2999-01-01T00:00:00.000Z");
+    }
+    let (third, _) = account.sync(Some(&serde_json::from_str(&state).unwrap()));
+    assert!(delivered_and_deleted(&third, "stories").0.contains(&story.to_string()));
+}
+
+fn cursors(state: &Value) -> BTreeSet<String> {
+    let states = state.as_array().unwrap().iter();
+    states
+        .filter_map(|state| state["stream"]["stream_state"]["slices"].as_object())
+        .flat_map(|slices| slices.keys().cloned())
+        .collect()
 }
 
 #[test]

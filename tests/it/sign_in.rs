@@ -191,6 +191,20 @@ fn the_token_comes_from_aws_secrets_manager() {
     assert_eq!(body, json!({"SecretId": "prod/asana"}));
 }
 
+/// The harness looks for the token in whatever is printed.
+#[test]
+fn an_answer_that_cannot_be_read_is_not_shown() {
+    let options = Options { tokens: vec![Token::service_account(TOKEN)], ..Options::default() };
+    let simulator = Simulator::start_blocking(World::generate(1, &Scale::tiny()), options).unwrap();
+    let held = json!({"CreatedDate": "today", "Name": "asana",
+        "SecretString": json!({"token": TOKEN}).to_string()});
+    let (endpoint, _asked) = secrets_manager("200 OK", held);
+    let credentials = json!({"option_title": "AWS Secrets Manager", "secret_id": "prod/asana",
+        "region": "eu-central-1"});
+    let run = check_with_secret(&simulator, &endpoint, credentials);
+    assert!(run.messages[0].to_string().contains("cannot be had from AWS"), "{:?}", run.messages);
+}
+
 #[test]
 fn what_the_secret_lacks_is_said() {
     let options = Options { tokens: vec![Token::service_account(TOKEN)], ..Options::default() };
