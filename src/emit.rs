@@ -66,7 +66,7 @@ pub struct Batch {
     pub text: Vec<u8>,
     /// Where each record ends in `text`.
     pub ends: Vec<usize>,
-    /// Of the page that the records are from. It is given back when they are written.
+    /// Of the page that the records are from. It is given back when they are written, and `text` with it.
     pub turn: Option<Arc<Turn>>,
 }
 
@@ -153,6 +153,9 @@ impl<Output: Write> Emitter<'_, Output> {
                     if self.buffer.len() >= WRITE {
                         write(&mut self.output, &mut self.buffer)?;
                     }
+                }
+                if let Some(turn) = batch.turn {
+                    turn.give_back(batch.text);
                 }
             }
             Event::Checkpoint { stream, state } => {

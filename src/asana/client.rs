@@ -8,11 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::connection::{Broken, Timeouts, body_of, chain, fault_of, http_client};
@@ -21,6 +19,7 @@ use super::limiter::{Congestion, Limiter, Limits, Permit, Quota};
 use super::oauth::Exchange;
 use super::retry::{Patience, Wait, with_patience};
 use super::token::{Renewal, Secret, Secrets, TokenSource};
+use super::turn::{Turn, Turns};
 use crate::moment::Moment;
 
 /// Where Asana's API is.
@@ -117,13 +116,9 @@ pub(super) enum Tries {
 
 /// The body of an answer with 200.
 pub(super) struct Body {
-    pub bytes: Bytes,
+    pub bytes: Vec<u8>,
     pub turn: Turn,
 }
-
-/// A body's right to be in memory: another one is received when this is dropped.
-#[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "it is there to be dropped")] OwnedSemaphorePermit);
 
 /// A body that is not what the API sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +142,7 @@ struct Shared {
     token: TokenSource,
     secrets: Secrets,
     limiter: Arc<Limiter>,
-    bodies: Arc<Semaphore>,
+    bodies: Turns,
     time_for_body: Duration,
     patience: Patience,
     notices: UnboundedSender<Notice>,
@@ -206,7 +201,7 @@ impl Client {
                 token: settings.token,
                 secrets: settings.secrets,
                 limiter: Limiter::new(settings.limits),
-                bodies: Arc::new(Semaphore::new(BODIES_AT_ONCE)),
+                bodies: Turns::new(BODIES_AT_ONCE),
                 time_for_body: settings.timeouts.body,
                 patience: settings.patience,
                 notices: settings.notices,
@@ -230,7 +225,7 @@ impl Client {
 
     /// Whether answers are taken as fast as they come. Where they are not, more requests would only fill memory.
     pub fn keeps_up(&self) -> bool {
-        self.shared.bodies.available_permits() > 0
+        self.shared.bodies.is_one_free()
     }
 
     /// How long no request starts from now on, because Asana asked for a pause.
@@ -341,20 +336,21 @@ impl Shared {
             let fault = Fault::of_answer(status, b"", retry_after, &asked);
             self.slow_down(request, &permit, &fault);
         }
-        let turn = Arc::clone(&self.bodies).acquire_owned().await.expect("the semaphore is never closed");
-        let body = timeout(self.time_for_body, body_of(answer)).await.unwrap_or(Err(Broken::TooSlow));
+        let turn = self.bodies.next().await;
+        let body = body_of(answer, turn.buffer());
+        let body = timeout(self.time_for_body, body).await.unwrap_or(Err(Broken::TooSlow));
         let body = body.map_err(|error| self.shown(error.fault(&asked)));
         if status != 429 && status < 500 {
             permit.answered();
         }
         if status == 200 {
-            return Ok(Body { bytes: body?, turn: Turn(turn) });
+            return Ok(Body { bytes: body?, turn });
         }
         let body = match (status, body) {
             (_, Ok(body)) => body,
             // What is right to do depends on what the answer was about to say.
             (400..=499, Err(fault)) if !matches!(status, 401 | 429) => return Err(fault),
-            (_, Err(_)) => Bytes::new(),
+            (_, Err(_)) => Vec::new(),
         };
         let body = self.secrets.redact(&String::from_utf8_lossy(&body));
         let mut fault = Fault::of_answer(status, body.as_bytes(), retry_after, &asked);

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-
 use super::fault::{Asked, Fault, Kind};
 use super::limiter::MOST_IN_FLIGHT;
+use super::turn::LARGE_BODY;
 
 /// No answer of Asana's comes near: a page is at most 100 records. An end for what answers without one.
 const LARGEST_BODY: usize = 256 * 1024 * 1024;
-/// Hardly a page is larger, in bytes.
-const LARGE_BODY: usize = 1024 * 1024;
 /// What a server may send of a body that nobody reads yet, in bytes.
 const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
 /// The same for all requests of a connection together. More than every request under way can fill, or bodies that
@@ -102,18 +99,18 @@ impl Broken {
     }
 }
 
-/// All of an answer's body.
-pub(super) async fn body_of(mut answer: reqwest::Response) -> Result<Bytes, Broken> {
+/// All of an answer's body, in `body`, which is empty.
+pub(super) async fn body_of(mut answer: reqwest::Response, mut body: Vec<u8>) -> Result<Vec<u8>, Broken> {
     // A length that is told is believed as far as a page is ever long.
     let told = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    let mut body = BytesMut::with_capacity(told.min(LARGE_BODY));
+    body.reserve(told.min(LARGE_BODY));
     while let Some(piece) = answer.chunk().await.map_err(Broken::Connection)? {
         if body.len() + piece.len() > LARGEST_BODY {
             return Err(Broken::TooLarge);
         }
         body.extend_from_slice(&piece);
     }
-    Ok(body.freeze())
+    Ok(body)
 }
 
 /// The fault of a request that got no answer, or not all of it.

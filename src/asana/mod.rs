@@ -14,8 +14,9 @@ mod retry;
 mod search;
 mod surrogate;
 mod token;
+mod turn;
 
-pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings, Turn};
+pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings};
 pub use connection::Timeouts;
 pub(crate) use connection::chain;
 pub use events::{Gap, Happening, Happenings, happenings};
@@ -29,3 +30,4 @@ pub use page::{Page, Pages, get_one};
 pub use retry::Patience;
 pub use search::{SEARCH_FIELDS, Search};
 pub use token::{Renewal, Secret, Secrets, TokenSource};
+pub use turn::Turn;

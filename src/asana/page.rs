@@ -5,15 +5,15 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
-use bytes::Bytes;
 use memchr::memchr2;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::client::{Body, Client, Garbage, Notice, Request, Tries, Turn};
+use super::client::{Body, Client, Garbage, Notice, Request, Tries};
 use super::fault::{Fault, Kind};
 use super::object::Object;
 use super::surrogate::without_halves;
+use super::turn::Turn;
 use crate::stream::Paging;
 
 /// The most records that Asana returns in a page.
@@ -55,8 +55,16 @@ impl Page {
         rows.retain(|row| seen.is_new(&text[row.clone()]));
     }
 
+    /// The body's turn, if it has one.
+    pub fn turn(&self) -> Option<&Turn> {
+        self.turn.as_ref()
+    }
+
     /// What to keep for as long as anything made from the rows is in memory.
     pub fn into_turn(self) -> Option<Turn> {
+        if let Some(turn) = &self.turn {
+            turn.give_back(self.text.into_bytes());
+        }
         self.turn
     }
 
@@ -66,7 +74,7 @@ impl Page {
     }
 
     /// Reads the answer to a request for at most `limit` rows, if it named a limit.
-    pub fn parse(body: Bytes, limit: Option<u32>) -> Result<Self, Garbage> {
+    pub fn parse(body: Vec<u8>, limit: Option<u32>) -> Result<Self, Garbage> {
         let text = utf8(body)?;
         let expected = "a list of records under `data`";
         let read = serde_json::from_str(&text).map_err(|error| format!("{expected} ({error})"));
@@ -275,12 +283,19 @@ impl Seen {
             #[serde(borrow)]
             gid: &'a str,
         }
-        let gid = serde_json::from_str::<Probe<'_>>(row).ok().map(|probe| probe.gid);
+        let probed = || serde_json::from_str::<Probe<'_>>(row).ok().map(|probe| probe.gid);
+        let gid = leading_gid(row).or_else(probed);
         match gid.and_then(number) {
             Some(number) => self.gids.insert(number),
             None => self.others.insert(hash(gid.unwrap_or(row))),
         }
     }
+}
+
+/// The gid of a row that begins with it, as Asana's do; the rest of the row need not be read for it.
+fn leading_gid(row: &str) -> Option<&str> {
+    let (gid, _) = row.strip_prefix(r#"{"gid":""#)?.split_once('"')?;
+    gid.bytes().all(|byte| byte.is_ascii_digit()).then_some(gid)
 }
 
 /// The number that a gid is, if no other gid is that number too.
@@ -301,8 +316,8 @@ fn may_be_for_its_size(fault: &Fault) -> bool {
 }
 
 /// The text of a body, in which JSON's escapes stand for characters.
-pub(super) fn utf8(body: Bytes) -> Result<String, Garbage> {
-    String::from_utf8(body.into()).map(without_halves).map_err(|error| Garbage {
+pub(super) fn utf8(body: Vec<u8>) -> Result<String, Garbage> {
+    String::from_utf8(body).map(without_halves).map_err(|error| Garbage {
         expected: format!("JSON ({error})"),
         body: String::from_utf8_lossy(error.as_bytes()).into_owned(),
     })
@@ -324,7 +339,7 @@ mod tests {
     use super::*;
 
     fn page(text: &str) -> Result<Page, Garbage> {
-        Page::parse(Bytes::copy_from_slice(text.as_bytes()), Some(100))
+        Page::parse(text.into(), Some(100))
     }
 
     fn rows(text: &str) -> Vec<String> {
@@ -383,7 +398,7 @@ mod tests {
                 "{garbage:?}"
             );
         }
-        assert!(Page::parse(Bytes::from_static(b"{\"data\":[\"\xff\"]}"), None).is_err());
+        assert!(Page::parse(b"{\"data\":[\"\xff\"]}".into(), None).is_err());
     }
 
     #[test]
@@ -391,7 +406,7 @@ mod tests {
         assert_eq!(page(r#"{"data":[{}]}"#).unwrap().next_offset, None);
         let full = vec!["{}"; 100].join(",");
         let text = format!(r#"{{"data":[{full}]}}"#);
-        assert!(Page::parse(Bytes::from(text), None).is_ok(), "nor without a limit");
+        assert!(Page::parse(text.into(), None).is_ok(), "nor without a limit");
     }
 
     #[test]

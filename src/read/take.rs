@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use airbyte_protocol::message::Level;
 
-use crate::asana::Page;
+use crate::asana::{Page, Turn};
 use crate::emit::{Batch, Event};
 use crate::error::Failure;
 use crate::gid::Gid;
@@ -38,11 +38,11 @@ impl Walk<'_> {
         let checked = visit.pages % page.len().max(1) as u64;
         let taken = page.rows().enumerate().try_for_each(|(index, row)| {
             let check = if index as u64 == checked { Check::Types } else { Check::Nothing };
-            self.take_row(visit, row, check, &mut batches)
+            self.take_row(visit, row, check, &mut batches, page.turn())
         });
         let turn = page.into_turn().map(Arc::new);
-        for (id, batch) in batches {
-            let batch = Batch { turn: turn.clone(), ..batch };
+        for (id, mut batch) in batches {
+            batch.turn.clone_from(&turn);
             self.start_stream(id);
             let account = &mut self.progress[id.0].account;
             account.records += batch.ends.len() as u64;
@@ -66,6 +66,7 @@ impl Walk<'_> {
         row: &str,
         check: Check,
         batches: &mut Batches,
+        turn: Option<&Turn>,
     ) -> Result<(), Failure> {
         let listing = self.plan.listing(visit.listing);
         let probe = Probe::read(row, &self.probes[visit.listing.0]).map_err(|_| nonsense(listing.path))?;
@@ -111,7 +112,7 @@ impl Walk<'_> {
             let is_exact = listing.asked.as_ref().is_some_and(|asked| asked.is_subset(&selection.columns));
             let chosen = (!is_exact).then_some(&selection.columns);
             let added = planned.parent_column.as_deref().map(|column| (column, &parent));
-            let batch = batch_of(batches, stream, planned.stream.name);
+            let batch = batch_of(batches, stream, planned.stream.name, turn);
             row::shape(row, chosen, added, &mut batch.text).map_err(|_| nonsense(listing.path))?;
             batch.ends.push(batch.text.len());
         }
@@ -201,9 +202,15 @@ impl Walk<'_> {
     }
 }
 
-fn batch_of<'a>(batches: &'a mut Batches, id: StreamId, stream: &'static str) -> &'a mut Batch {
+fn batch_of<'a>(
+    batches: &'a mut Batches,
+    id: StreamId,
+    stream: &'static str,
+    turn: Option<&Turn>,
+) -> &'a mut Batch {
     let at = batches.iter().position(|(other, _)| *other == id).unwrap_or_else(|| {
-        batches.push((id, Batch { stream, text: Vec::new(), ends: Vec::new(), turn: None }));
+        let text = turn.map(Turn::buffer).unwrap_or_default();
+        batches.push((id, Batch { stream, text, ends: Vec::new(), turn: None }));
         batches.len() - 1
     });
     &mut batches[at].1
