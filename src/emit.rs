@@ -107,11 +107,13 @@ pub fn stdout() -> io::Result<File> {
 /// # Errors
 ///
 /// When stdout cannot be written.
-pub fn one(message: &Message, secrets: Option<&Secrets>) -> io::Result<()> {
-    let line = message.to_line();
-    let line = secrets.map_or_else(|| line.clone(), |secrets| secrets.redact(&line));
+pub fn one(message: Message, secrets: Option<&Secrets>) -> io::Result<()> {
+    let message = match secrets {
+        Some(secrets) => message.with_texts(|text| secrets.redact(text)),
+        None => message,
+    };
     let mut stdout = io::stdout().lock();
-    stdout.write_all(line.as_bytes())?;
+    stdout.write_all(message.to_line().as_bytes())?;
     stdout.flush()
 }
 
@@ -182,25 +184,26 @@ impl<Output: Write> Emitter<'_, Output> {
                     row_estimate: records,
                     byte_estimate: bytes,
                 };
-                self.line(&Message::estimate(estimate, now));
+                self.line(Message::estimate(estimate, now));
             }
-            Event::Failed(failure) => self.line(&Message::error(failure.trace(), now)),
+            Event::Failed(failure) => self.line(Message::error(failure.trace(), now)),
             Event::RefreshTokenReplaced(refresh_token) => {
                 let config = self.config.with_refresh_token(&refresh_token);
                 // The platform keeps what is in it, so this is the one message that has secrets.
                 Message::new_config(config, now).write_line(&mut self.buffer);
             }
-            Event::Log { level, text } => self.line(&Message::log(level, text)),
+            Event::Log { level, text } => self.line(Message::log(level, text)),
         }
         Ok(())
     }
 
     fn status(&mut self, stream: &str, status: StreamStatus, reasons: Vec<StatusReason>, now: u64) {
-        self.line(&Message::stream_status(stream, status, reasons, now));
+        self.line(Message::stream_status(stream, status, reasons, now));
     }
 
-    fn line(&mut self, message: &Message) {
-        self.buffer.extend_from_slice(self.secrets.redact(&message.to_line()).as_bytes());
+    /// Texts may quote what somebody else said, the token among it.
+    fn line(&mut self, message: Message) {
+        message.with_texts(|text| self.secrets.redact(text)).write_line(&mut self.buffer);
     }
 }
 
@@ -238,7 +241,11 @@ mod tests {
 
     /// The lines that these events become, at the time 7.
     fn lines(events: impl IntoIterator<Item = Event>) -> Vec<Value> {
-        let settings = Settings::parse(r#"{"token": "2/1204/567:0123456789abcdef"}"#).unwrap();
+        lines_with("2/1204/567:0123456789abcdef", events)
+    }
+
+    fn lines_with(token: &str, events: impl IntoIterator<Item = Event>) -> Vec<Value> {
+        let settings = Settings::parse(&json!({"token": token}).to_string()).unwrap();
         let mut emitter = Emitter {
             output: io::sink(),
             buffer: Vec::new(),
@@ -269,6 +276,22 @@ mod tests {
             [json!({"type": "TRACE", "trace": {"type": "ESTIMATE", "emitted_at": 7, "estimate":
                 {"name": "tags", "type": "STREAM", "row_estimate": 3, "byte_estimate": 40}}})]
         );
+    }
+
+    /// As somebody may type into a form.
+    #[test]
+    fn a_token_that_is_a_common_word_does_not_break_the_protocol() {
+        for token in ["t", "type", "status", ":", "\"", "tags"] {
+            let events = [
+                Event::Started { stream: "tags" },
+                Event::Log { level: Level::Info, text: "tags: \"type\" of status".to_owned() },
+            ];
+            let lines = lines_with(token, events);
+            assert_eq!(lines[0]["trace"]["stream_status"]["status"], "STARTED", "{token}");
+            assert_eq!(lines[0]["trace"]["stream_status"]["stream_descriptor"]["name"], "tags", "{token}");
+            let log = lines.last().unwrap()["log"]["message"].as_str().unwrap();
+            assert!(!log.contains(token) || "[redacted]".contains(token), "{token}: {log}");
+        }
     }
 
     #[test]

@@ -192,6 +192,14 @@ impl Client {
     /// certificate authorities that cannot be read, or a proxy's address that is none.
     pub fn new(settings: Settings) -> Result<Self, String> {
         settings.token.learn_by(&settings.secrets);
+        let is_web =
+            reqwest::Url::parse(&settings.base_url).is_ok_and(|url| url.scheme().starts_with("http"));
+        if !is_web {
+            return Err(
+                "the address of Asana's API has to begin with https:// or http://: correct ASANA_BASE_URL"
+                    .to_owned(),
+            );
+        }
         let http = http_client(settings.timeouts, BODIES_AT_ONCE)
             .map_err(|error| settings.secrets.redact(&format!("cannot set up HTTPS: {}", chain(&error))))?;
         Ok(Self {

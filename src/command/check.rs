@@ -39,7 +39,7 @@ pub(super) fn run(config: &Path) -> Result<Ending, Trouble> {
         }
         Err(failure) => return Err(Trouble::Expected(failure)),
     };
-    emit::one(&Message::ConnectionStatus { connection_status }, secrets.as_ref())?;
+    emit::one(Message::ConnectionStatus { connection_status }, secrets.as_ref())?;
     Ok(Ending::Done)
 }
 
@@ -53,7 +53,7 @@ fn ask(settings: &Settings) -> Result<Result<String, Failure>, Trouble> {
     let answer = block_on(asana::get_one(&client, &request))?;
     while let Ok(notice) = notices.try_recv() {
         if let Notice::RefreshTokenReplaced { refresh_token } = notice {
-            tell(&Message::new_config(settings.file.with_refresh_token(&refresh_token), emit::now()))?;
+            tell(Message::new_config(settings.file.with_refresh_token(&refresh_token), emit::now()))?;
         }
     }
     Ok(answer.map_err(|fault| Failure::of(&fault)).and_then(|answer| {

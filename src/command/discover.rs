@@ -9,6 +9,6 @@ use crate::catalog;
 
 pub(super) fn run(config: &Path) -> Result<Ending, Trouble> {
     settings(config)?;
-    tell(&Message::Catalog { catalog: catalog::discovered() })?;
+    tell(Message::Catalog { catalog: catalog::discovered() })?;
     Ok(Ending::Done)
 }

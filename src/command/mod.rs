@@ -7,7 +7,7 @@ mod read;
 mod spec;
 mod stop;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -101,7 +101,7 @@ pub fn run(arguments: Arguments) -> Ending {
     }
     match result {
         Ok(ending) => ending,
-        Err(Trouble::Expected(failure)) => match tell_failure(&failure) {
+        Err(Trouble::Expected(failure)) => match tell_failure(&failure, None) {
             Ok(()) => Ending::Failed,
             Err(error) => unheard(&error),
         },
@@ -115,7 +115,8 @@ fn unheard(error: &io::Error) -> Ending {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ending::Unheard;
     }
-    eprintln!("stdout cannot be written: {error}");
+    // If stderr cannot be written either, the exit code has to do.
+    drop(writeln!(io::stderr(), "stdout cannot be written: {error}"));
     Ending::Failed
 }
 
@@ -139,16 +140,16 @@ impl From<io::Error> for Trouble {
 }
 
 /// A message that holds nothing of the config.
-fn tell(message: &Message) -> io::Result<()> {
+fn tell(message: Message) -> io::Result<()> {
     emit::one(message, None)
 }
 
-fn tell_failure(failure: &Failure) -> io::Result<()> {
-    tell(&Message::error(failure.trace(), emit::now()))
+fn tell_failure(failure: &Failure, secrets: Option<&Secrets>) -> io::Result<()> {
+    emit::one(Message::error(failure.trace(), emit::now()), secrets)
 }
 
 fn log(level: Level, text: &str, secrets: &Secrets) -> io::Result<()> {
-    emit::one(&Message::log(level, text), Some(secrets))
+    emit::one(Message::log(level, text), Some(secrets))
 }
 
 fn settings(path: &Path) -> Result<Settings, Failure> {
@@ -157,10 +158,18 @@ fn settings(path: &Path) -> Result<Settings, Failure> {
 
 fn file(path: &Path, what: &str) -> Result<String, Failure> {
     let bytes = std::fs::read(path).map_err(|error| {
+        if path.as_os_str().as_encoded_bytes().trim_ascii_start().starts_with(b"{") {
+            // It is not repeated: it may be a config, with the token in it.
+            return Failure::config(format!(
+                "`--{what}` has to be the path of a file, not what is in the file"
+            ));
+        }
         Failure::config(format!("the {what} file {} cannot be read: {error}", path.display()))
     })?;
-    String::from_utf8(bytes)
-        .map_err(|_| Failure::config(format!("the {what} file {} is not UTF-8 text", path.display())))
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::config(format!("the {what} file {} is not UTF-8 text", path.display())))?;
+    // Some editors begin a file with it.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// A client for the config's account, and its signs of life.

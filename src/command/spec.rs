@@ -6,6 +6,6 @@ use super::{Ending, Trouble, tell};
 use crate::config;
 
 pub(super) fn run() -> Result<Ending, Trouble> {
-    tell(&Message::Spec { spec: config::specification() })?;
+    tell(Message::Spec { spec: config::specification() })?;
     Ok(Ending::Done)
 }

@@ -6,17 +6,20 @@ use serde::Deserialize;
 
 use crate::asana::{FREE_PER_MINUTE, PAID_PER_MINUTE};
 
+/// Requests a minute where the user says nothing: 1.25 a second, half of what free plans allow.
+pub(super) const DEFAULT_REQUESTS_PER_MINUTE: u32 = 75;
+
 /// The config file, as Airbyte's form fills it. `token` alone is enough.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(title = "Asana")]
 pub(super) struct Config {
     /// Your Asana personal access token, or the token of a service account. Make one in Asana under Settings,
     /// Apps, Developer apps, or at https://app.asana.com/0/my-apps.
-    #[schemars(title = "Access token", extend("airbyte_secret" = true, "order" = 0))]
+    #[schemars(title = "Access token", extend("airbyte_secret" = true, "always_show" = true, "order" = 0))]
     pub(super) token: Option<String>,
 
     /// Instead of the access token above: credentials in the shape of Airbyte's own Asana connector.
-    #[schemars(title = "Credentials", extend("type" = "object", "order" = 1))]
+    #[schemars(title = "Credentials", extend("type" = "object", "always_show" = true, "order" = 1))]
     pub(super) credentials: Option<Credentials>,
 
     /// The gids of the workspaces to read. Leave it empty to read every workspace that the token sees.
@@ -115,14 +118,16 @@ pub(super) enum RateLimit {
     #[schemars(title = "Requests per minute")]
     Fixed {
         /// 75 is gentle on any plan. Asana's own limits are 150 on free plans and 1,500 on paid ones.
-        #[schemars(title = "Requests per minute", range(min = 1, max = 1_000_000), extend("default" = 75))]
+        #[serde(default = "RateLimit::default_requests_per_minute")]
+        #[schemars(title = "Requests per minute", range(min = 1, max = 1_000_000))]
         requests_per_minute: u32,
     },
     /// Find the pace that Asana grants, up to a ceiling, and yield to other users of the token.
     #[schemars(title = "Adaptive")]
     Adaptive {
         /// The highest pace to try.
-        #[schemars(title = "At most, per minute", range(min = 1, max = 1_000_000), extend("default" = 1500))]
+        #[serde(default = "RateLimit::default_at_most_per_minute")]
+        #[schemars(title = "At most, per minute", range(min = 1, max = 1_000_000))]
         at_most_per_minute: u32,
     },
     /// A share of your plan's quota, the rest of which stays free for other users of the token.
@@ -132,9 +137,24 @@ pub(super) enum RateLimit {
         #[schemars(title = "Plan")]
         plan: QuotaPlan,
         /// Percent of the quota to use.
-        #[schemars(title = "Percent", range(min = 1, max = 100), extend("default" = 50))]
+        #[serde(default = "RateLimit::default_percent")]
+        #[schemars(title = "Percent", range(min = 1, max = 100))]
         percent: u32,
     },
+}
+
+impl RateLimit {
+    fn default_requests_per_minute() -> u32 {
+        DEFAULT_REQUESTS_PER_MINUTE
+    }
+
+    fn default_at_most_per_minute() -> u32 {
+        PAID_PER_MINUTE
+    }
+
+    fn default_percent() -> u32 {
+        50
+    }
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]

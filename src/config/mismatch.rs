@@ -36,7 +36,7 @@ fn explain(error: &jsonschema::ValidationError<'_>) -> String {
         Kind::Enum { options } => format!("{} must be one of {options}", field(&place)),
         Kind::Constant { expected_value } => format!("{} must be {expected_value}", field(&place)),
         Kind::Pattern { .. } | Kind::Format { .. } => {
-            format!("{} must look like 2024-01-01T00:00:00Z", field(&place))
+            format!("{} must look like 2024-01-01T00:00:00Z, on a day that exists", field(&place))
         }
         Kind::OneOfNotValid { context } => explain_choice(&place, context),
         _ => format!("{} does not fit the spec", field(&place)),

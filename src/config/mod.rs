@@ -15,11 +15,8 @@ use crate::asana::{Authorization, Limits, Secret, Secrets};
 use crate::error::Failure;
 use crate::gid_marks::MOST_IN_MEMORY;
 use crate::moment::Moment;
-use form::{Config, Credentials, RateLimit};
+use form::{Config, Credentials, DEFAULT_REQUESTS_PER_MINUTE, RateLimit};
 use mismatch::check_against_spec;
-
-/// Requests a minute where the user says nothing: 1.25 a second, half of what free plans allow.
-const DEFAULT_REQUESTS_PER_MINUTE: u32 = 75;
 
 /// What the program needs, with every default decided.
 #[derive(Debug)]
@@ -98,6 +95,9 @@ impl Settings {
     /// Reads a config file's text; every mismatch with the spec is told by the field's path and what was
     /// expected there, never with a value, which might be a secret.
     pub fn parse(text: &str) -> Result<Self, Failure> {
+        if text.trim().is_empty() {
+            return Err(Failure::config("the config is empty: it has to be a JSON object with a `token`"));
+        }
         let mut value: Value = serde_json::from_str(text).map_err(|error| {
             Failure::config(format!(
                 "the config is not JSON: it breaks off or goes wrong at line {}, column {}",
@@ -106,7 +106,7 @@ impl Settings {
             ))
         })?;
         let file = ConfigFile(value.clone());
-        drop_nulls(&mut value);
+        drop_empty(&mut value);
         make_whole(&mut value);
         name_credentials(&mut value);
         check_against_spec(&value)?;
@@ -118,19 +118,22 @@ impl Settings {
     fn from_config(config: Config, file: ConfigFile) -> Result<Self, Failure> {
         let secrets = Secrets::default();
         let sign_in = sign_in(config.token, config.credentials, &secrets)?;
-        let start = match config.start_date.as_deref().filter(|text| !text.is_empty()) {
+        let epoch = Moment::from_unix_milliseconds(0);
+        let start = match config.start_date.as_deref() {
             None => None,
-            Some(text) => Some(Moment::parse(text).ok_or_else(|| {
+            Some(text) => Some(Moment::parse(text).filter(|start| *start >= epoch).ok_or_else(|| {
                 Failure::config(
-                    "config field `start_date`: expected a day that exists, as 2024-01-01T00:00:00Z",
+                    "config field `start_date`: expected a time from 1970 on and before 9999, on a day that exists, as \
+                     2024-01-01T00:00:00Z",
                 )
             })?),
         };
+        let workspaces = config.workspaces.iter().map(|gid| gid.trim().to_owned());
         Ok(Self {
             sign_in,
             secrets,
             file,
-            workspaces: config.workspaces,
+            workspaces: workspaces.filter(|gid| !gid.is_empty()).collect(),
             start,
             archived_projects: if config.include_archived_projects {
                 ArchivedProjects::Included
@@ -172,6 +175,10 @@ fn sign_in(
             }))
         }
         (None, Some(Credentials::SecretsManager { secret_id, region, json_key })) => {
+            if secret_id.trim().is_empty() {
+                let message = "the secret's name is empty: paste it into `credentials.secret_id`";
+                return Err(Failure::config(message));
+            }
             let region = region.filter(|region| !region.is_empty());
             Ok(SignIn::SecretsManager(SecretName { secret_id, region, json_key }))
         }
@@ -192,10 +199,10 @@ fn limits(rate_limit: Option<RateLimit>) -> Limits {
     }
 }
 
-/// Forms send null for a field that was left empty.
-fn drop_nulls(config: &mut Value) {
+/// Forms send null or an empty text for a field that was left empty.
+fn drop_empty(config: &mut Value) {
     if let Value::Object(fields) = config {
-        fields.retain(|_, value| !value.is_null());
+        fields.retain(|_, value| !value.is_null() && value != "");
     }
 }
 

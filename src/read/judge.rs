@@ -2,7 +2,7 @@
 
 use airbyte_protocol::message::Level;
 
-use crate::asana::{self, Consequence, Fault, Place, Reason};
+use crate::asana::{self, Consequence, Fault, Place};
 use crate::error::Failure;
 use crate::gid::Gid;
 use crate::plan::StreamId;
@@ -61,16 +61,20 @@ impl Walk<'_> {
         match asana::consequence(fault, Place::Detail) {
             Consequence::FailSync(reason) => self.stopped = Some(failure_of(fault, reason.text())),
             _ if self.held.contains_key(&visit.slice) => self.give_up_sweep(visit, fault),
-            Consequence::SkipSlice(reason)
-            | Consequence::FailSlice(reason @ Reason::RequestRefused)
-            | Consequence::SkipStream(reason) => {
+            Consequence::SkipSlice(_) | Consequence::SkipStream(_)
+                if self.could_read_before(stream, visit.slice) =>
+            {
+                let why = "it could be read at the last sync, so it is not taken for empty";
+                self.fail(visit, failure_of(fault, why));
+            }
+            Consequence::SkipSlice(reason) | Consequence::SkipStream(reason) => {
                 self.slices.get_mut(visit.slice).lacks(self.below[stream.0]);
                 let text = format!(
                     "{}: those that no listing shows are left out, because {}. {fault}",
                     self.plan.stream(stream).stream.name,
                     reason.text()
                 );
-                self.log(Level::Info, text);
+                self.log(Level::Warn, text);
             }
             Consequence::FailSlice(reason) | Consequence::FailStream(reason) => {
                 self.fail(visit, failure_of(fault, reason.text()));

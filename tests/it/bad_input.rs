@@ -47,6 +47,75 @@ fn files_that_are_missing_or_broken_are_named() {
     assert_refused(&read(&good, &broken, None), &["not a configured catalog", "line 2"]);
     assert_refused(&read(&good, &list, None), &["not a configured catalog"]);
     assert_refused(&read(&good, &catalog, Some(&broken)), &["the state file", "line 2"]);
+    let empty = connector.file("empty.json", " \n");
+    assert_refused(&read(&empty, &catalog, None), &["the config is empty"]);
+    assert_refused(&read(&good, &empty, None), &["the catalog file", "is empty"]);
+    let null = connector.file("null.json", "null");
+    assert_refused(&read(&good, &null, None), &["expected an object with `streams`"]);
+}
+
+/// The file's text in place of its path, with the token in it.
+#[test]
+fn a_text_in_place_of_a_path_is_not_repeated() {
+    let connector = Connector::new("http://127.0.0.1:9");
+    let run = connector.run(&["read", "--config", &json!({"token": TOKEN}).to_string(), "--catalog", "x"]);
+    assert_refused(&run, &["`--config` has to be the path of a file"]);
+}
+
+/// Some editors begin a file with a mark of its encoding.
+#[test]
+fn a_file_may_begin_with_a_byte_order_mark() {
+    let connector = Connector::new("http://127.0.0.1:9");
+    let config = connector.file("marked.json", "\u{feff}{\"token\": \"x\"}");
+    let catalog = connector.file("marked_catalog.json", "\u{feff}{\"streams\": []}");
+    connector.run(&["read", "--config", &config, "--catalog", &catalog]).expect_success();
+}
+
+/// Fields that a form leaves empty are as good as none, and what the spec has a default for may be left out.
+#[test]
+fn a_config_with_empty_fields_is_taken() {
+    let connector = Connector::new("http://127.0.0.1:9");
+    let catalog = connector.file("no_streams.json", r#"{"streams": []}"#);
+    let credentials = json!({"option_title": "PAT Credentials", "personal_access_token": "x"});
+    for config in [
+        json!({"token": "", "credentials": credentials, "start_date": "", "workspaces": [""]}),
+        json!({"token": "x", "rate_limit": {"mode": "fixed"}}),
+        json!({"token": "x", "rate_limit": {"mode": "adaptive"}}),
+        json!({"token": "x", "rate_limit": {"mode": "share", "plan": "paid"}}),
+    ] {
+        let config = connector.file("config_with_empty_fields.json", &config.to_string());
+        connector.run(&["read", "--config", &config, "--catalog", &catalog]).expect_success();
+    }
+}
+
+#[test]
+fn a_platform_that_wants_sockets_and_an_address_that_is_none_are_told() {
+    let connector = Connector::new("nowhere");
+    let config = connector.file("good.json", r#"{"token": "x"}"#);
+    let catalog = connector.file("one_stream.json", &catalog_of(&["tags"], "full_refresh").to_string());
+    let arguments = ["read", "--config", &config, "--catalog", &catalog];
+    assert_refused(&connector.run(&arguments), &["correct ASANA_BASE_URL"]);
+    let mut command = connector.command(&arguments);
+    command.env("DATA_CHANNEL_MEDIUM", "SOCKET");
+    assert_refused(&Run::of(command.output().unwrap()), &["DATA_CHANNEL_MEDIUM to STDIO"]);
+}
+
+#[test]
+fn a_state_that_cannot_be_used_fails_its_stream_and_the_others_are_read() {
+    let simulator = simulator();
+    for (state, said) in [
+        (json!({"version": 99}), "use the newer connector or reset the stream"),
+        (json!({"version": 2, "complete": 7, "slices": {}}), "reset the stream"),
+    ] {
+        let state = json!([{"type": "STREAM",
+            "stream": {"stream_descriptor": {"name": "tags"}, "stream_state": state}}]);
+        let catalog = catalog_of(&["tags", "workspaces"], "incremental");
+        let run = Connector::new(&simulator.base_url()).read(&catalog, Some(&state));
+        assert_refused(&run, &["tags", said]);
+        assert_eq!(run.errors()[0]["stream_descriptor"]["name"], "tags");
+        assert_eq!(run.statuses("tags"), Vec::<&str>::new());
+        assert_eq!(run.statuses("workspaces"), ["STARTED", "RUNNING", "COMPLETE"]);
+    }
 }
 
 #[test]
@@ -64,6 +133,11 @@ fn a_config_that_does_not_fit_names_the_field_and_what_was_expected() {
         (json!({}), "the config has no `token`"),
         (json!({"token": " "}), "the access token is empty"),
         (json!({"token": 3}), "config field `token` must be text"),
+        (json!({"token": "x", "start_date": "0000-01-01T00:00:00Z"}), "expected a time from 1970 on"),
+        (
+            json!({"credentials": {"option_title": "AWS Secrets Manager", "secret_id": " "}}),
+            "paste it into `credentials.secret_id`",
+        ),
         (json!({"token": "x", "workspaces": ["1", 2]}), "config field `workspaces.1` must be text"),
         (
             json!({"token": "x", "start_date": "last week"}),

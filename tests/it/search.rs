@@ -8,7 +8,7 @@ use asana_simulator::{Fault, FaultRule, Gid, Kind, Options, Plan, Scale, Simulat
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::harness::{TOKEN, whole_catalog};
+use crate::harness::{TOKEN, catalog_of, whole_catalog};
 use crate::in_process::InProcess;
 use crate::incremental::{Account, delivered_and_deleted};
 
@@ -111,10 +111,32 @@ fn a_search_that_is_refused_is_replaced_by_listing_every_parent() {
         let (first, _) = account.sync(None);
         let task = *subtasks(&account.simulator).last().unwrap();
         account.simulator.edit(|edit| edit.rename_task(task, "renamed")).unwrap();
-        account.simulator.faults().add(FaultRule::new(SEARCH, Fault::Status { status, retry_after: None }));
+        let fault = FaultRule::new(SEARCH, Fault::Status { status, retry_after: None });
+        account.simulator.faults().add(fault.query_contains("is_subtask=true"));
         let (second, requests) = account.sync(Some(&first.state()));
         assert!(delivered_and_deleted(&second, "subtasks").0.contains(&task.to_string()), "{status}");
         assert!(requests.iter().any(|request| request.endpoint == "/tasks/{gid}/subtasks"), "{status}");
+    }
+}
+
+/// What only a search shows, nothing else can make up for: refused after it could be read, it is no empty answer.
+#[test]
+fn tasks_that_no_listing_shows_are_not_lost_without_a_word() {
+    let fault = |status| FaultRule::new(SEARCH, Fault::Status { status, retry_after: None });
+    let catalog = catalog_of(&["tasks"], "full_refresh");
+    for (status, ends) in [(400, ["INCOMPLETE"; 2]), (402, ["COMPLETE", "INCOMPLETE"])] {
+        let account = account(&Scale::tiny(), Duration::ZERO);
+        let good = account.connector.read(&catalog, None).expect_success();
+        account.simulator.faults().add(fault(status));
+        for (state, end) in [None, Some(good.state())].iter().zip(ends) {
+            let run = account.connector.read(&catalog, state.as_ref());
+            assert_eq!(run.statuses("tasks").last(), Some(&end), "{status}: {:#?}", run.logs());
+            let is_told = run.of_type("LOG").any(|line| {
+                line["log"]["level"] == "WARN"
+                    && line.to_string().contains("that no listing shows are left out")
+            });
+            assert_eq!(is_told, end == "COMPLETE", "{status}: {:#?}", run.logs());
+        }
     }
 }
 

@@ -36,11 +36,13 @@ pub enum SyncMode {
 /// What a platform hands to `read` and `write`. Unknown keys are ignored and sync modes kept as text, since
 /// platforms send modes that no source knows.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(expecting = "an object with `streams`")]
 pub struct ConfiguredCatalog {
     pub streams: Vec<ConfiguredStream>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(expecting = "an object with `stream`")]
 pub struct ConfiguredStream {
     pub stream: ConfiguredStreamBody,
     #[serde(default, deserialize_with = "null_as_default")]
@@ -60,6 +62,7 @@ pub struct ConfiguredStream {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(expecting = "an object with `name`")]
 pub struct ConfiguredStreamBody {
     pub name: String,
     #[serde(default)]

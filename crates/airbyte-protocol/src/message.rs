@@ -48,6 +48,27 @@ impl Message {
         line_buffer.push(b'\n');
     }
 
+    /// The same with the texts changed that are for people. What is for programs stays: names, types, states, configs.
+    pub fn with_texts(mut self, change: impl Fn(&str) -> String) -> Self {
+        let texts = match &mut self {
+            Self::Log { log } => vec![Some(&mut log.message), log.stack_trace.as_mut()],
+            Self::ConnectionStatus { connection_status } => vec![connection_status.message.as_mut()],
+            Self::Trace { trace: Trace { body: TraceBody::Error { error }, .. } } => {
+                let ErrorTrace { message, internal_message, stack_trace, .. } = error;
+                vec![Some(message), internal_message.as_mut(), stack_trace.as_mut()]
+            }
+            Self::Trace { .. }
+            | Self::Spec { .. }
+            | Self::Catalog { .. }
+            | Self::State { .. }
+            | Self::Control { .. } => Vec::new(),
+        };
+        for text in texts.into_iter().flatten() {
+            *text = change(text);
+        }
+        self
+    }
+
     pub fn log(level: Level, message: impl Into<String>) -> Self {
         Self::Log { log: Log { level, message: message.into(), stack_trace: None } }
     }
