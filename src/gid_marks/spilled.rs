@@ -35,7 +35,7 @@ impl Spilled {
     /// When the folder for temporary files cannot be written or is full. `before` stays as it was.
     pub fn write(before: Option<&Self>, entries: impl Iterator<Item = Entry>) -> io::Result<Self> {
         let mut spilling = Spilling::begin()?;
-        let mut old_entries = before.map(Self::from_the_beginning).transpose()?;
+        let mut old_entries = before.map(Self::each).transpose()?;
         let mut next_old = || old_entries.as_mut().and_then(Iterator::next).transpose();
         let mut old = next_old()?;
         for entry in entries {
@@ -73,7 +73,7 @@ impl Spilled {
         Ok(found.ok().map(|at| parse(&entries[at]).1))
     }
 
-    fn from_the_beginning(&self) -> io::Result<impl Iterator<Item = io::Result<Entry>>> {
+    fn each(&self) -> io::Result<impl Iterator<Item = io::Result<Entry>>> {
         let mut reader = BufReader::with_capacity(BUFFER, &self.file);
         reader.rewind()?;
         Ok((0..self.entries).map(move |_| {
