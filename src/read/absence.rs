@@ -129,8 +129,7 @@ impl Walk<'_> {
     fn wait_for_one(&mut self, place: &Place, slice: SliceId) {
         if let Some(absence) = self.absences.get_mut(place) {
             absence.left += 1;
-            self.outstanding.add(place.0);
-            self.slices.get_mut(slice).add(place.0);
+            self.expect_one(place.0, slice);
         }
     }
 

@@ -4,10 +4,9 @@
 use std::rc::Rc;
 
 use crate::gid::Gid;
-use crate::listed::Gids;
 use crate::plan::{ListingId, Plan, StreamId};
 use crate::read::checkpoint::access_key;
-use crate::read::jobs::{Job, Jobs, Preparation};
+use crate::read::jobs::{Job, Preparation};
 use crate::read::slices::{Purpose, SliceId, Slices, Start, StreamSet};
 use crate::read::visit::Visit;
 use crate::read::walk::{Ready, Walk};
@@ -45,15 +44,8 @@ impl Walk<'_> {
             if job.slice.is_none() {
                 self.slices.get_mut(slice).add(stream);
             }
-            self.ready.push(Ready::Listing(Visit {
-                listing,
-                parent: job.parent.clone(),
-                workspace: job.workspace.clone(),
-                slice,
-                pages: 0,
-                children: Jobs::default(),
-                listed: Gids::default(),
-            }));
+            let visit = Visit::new(listing, job.parent.clone(), job.workspace.clone(), slice);
+            self.ready.push(Ready::Listing(visit));
         }
         if self.plan.stream(job.stream).depth == 0 {
             self.open_unlisted(&job.parent);
@@ -67,18 +59,21 @@ impl Walk<'_> {
             let stream = plan.listing(listing).stream;
             let key: Rc<str> = format!("{workspace}/unlisted").into();
             let slice = self.start_slice(&key, workspace, self.below[stream.0]);
-            self.outstanding.add(stream);
-            self.slices.get_mut(slice).add(stream);
-            self.ready.push(Ready::Listing(Visit {
-                listing,
-                parent: workspace.clone(),
-                workspace: workspace.clone(),
-                slice,
-                pages: 0,
-                children: Jobs::default(),
-                listed: Gids::default(),
-            }));
+            self.begin_listing(listing, workspace, slice);
         }
+    }
+
+    /// Begins a listing that no record led to, of a workspace or of everything.
+    pub(super) fn begin_listing(&mut self, listing: ListingId, workspace: &Gid, slice: SliceId) {
+        self.expect_one(self.plan.listing(listing).stream, slice);
+        let visit = Visit::new(listing, workspace.clone(), workspace.clone(), slice);
+        self.ready.push(Ready::Listing(visit));
+    }
+
+    /// Something of the stream is to be read in the slice, which is not settled before.
+    pub(super) fn expect_one(&mut self, stream: StreamId, slice: SliceId) {
+        self.outstanding.add(stream);
+        self.slices.get_mut(slice).add(stream);
     }
 
     pub(super) fn open_slice(&mut self, job: &Job, listings: &[ListingId]) -> SliceId {

@@ -14,12 +14,11 @@ use airbyte_protocol::message::Level;
 use crate::asana::{self, Consequence, Fault, Place};
 use crate::config::ArchivedProjects;
 use crate::gid::Gid;
-use crate::listed::Gids;
 use crate::plan::{ListingId, Mode, StreamId};
-use crate::read::jobs::{Job, Jobs, Preparation};
+use crate::read::jobs::{Job, Preparation};
 use crate::read::slices::{Purpose, SliceId, Start, StreamSet};
 use crate::read::visit::Visit;
-use crate::read::walk::{Ready, Walk};
+use crate::read::walk::Walk;
 use crate::window::Window;
 
 /// What a sweep's search came to.
@@ -53,17 +52,7 @@ impl Walk<'_> {
         let start = Start { key: Rc::clone(&key), windows, purpose: Purpose::Sweep, swept };
         let slice = self.slices.start(start, streams);
         self.meet(&key, streams);
-        self.outstanding.add(tree);
-        self.slices.get_mut(slice).add(tree);
-        self.ready.push(Ready::Listing(Visit {
-            listing,
-            parent: job.parent.clone(),
-            workspace: job.parent.clone(),
-            slice,
-            pages: 0,
-            children: Jobs::default(),
-            listed: Gids::default(),
-        }));
+        self.begin_listing(listing, &job.parent, slice);
         self.held.insert(slice, job);
         None
     }

@@ -26,6 +26,13 @@ pub struct Visit {
     pub listed: listed::Gids,
 }
 
+impl Visit {
+    pub fn new(listing: ListingId, parent: Gid, workspace: Gid, slice: SliceId) -> Self {
+        let (children, listed) = (Jobs::default(), listed::Gids::default());
+        Self { listing, parent, workspace, slice, pages: 0, children, listed }
+    }
+}
+
 /// Where a listing's rows come from.
 #[derive(Debug)]
 pub enum Rows {

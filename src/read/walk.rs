@@ -21,7 +21,6 @@ use crate::config::Settings;
 use crate::emit::Event;
 use crate::error::Failure;
 use crate::gid::Gid;
-use crate::listed::Gids;
 use crate::moment::Moment;
 use crate::plan::{Plan, StreamId};
 use crate::read::absence::{self, Absence, Confirmation, Listed};
@@ -230,17 +229,7 @@ impl<'a> Walk<'a> {
         let key: Rc<str> = "".into();
         let nobody = Gid::new("");
         let slice = self.start_slice(&key, &nobody, [stream].into_iter().collect());
-        self.outstanding.add(stream);
-        self.slices.get_mut(slice).add(stream);
-        self.ready.push(Ready::Listing(Visit {
-            listing: root,
-            parent: nobody.clone(),
-            workspace: nobody,
-            slice,
-            pages: 0,
-            children: Jobs::default(),
-            listed: Gids::default(),
-        }));
+        self.begin_listing(root, &nobody, slice);
     }
 
     /// What to ask for next.
