@@ -188,9 +188,9 @@ impl Fault {
     pub fn beyond_patience(self, patience: Duration, now: Moment) -> Self {
         let Kind::SlowDown { retry_after: Some(wait) } = self.kind else { return self };
         let after = now.plus(wait);
-        let minutes = patience.as_secs() / 60;
         let message = format!(
-            "no request is answered before {after}, and a sync waits no more than {minutes} min ({})",
+            "no request is answered before {after}, and no more than {} s are waited for here ({})",
+            patience.as_secs(),
             self.message.trim_end_matches('.')
         );
         Self { kind: Kind::RunAgainLater { after }, message, ..self }

@@ -158,9 +158,14 @@ impl Walk<'_> {
                 }
             }
         }
-        let mut failures: Vec<Failure> = self.stopped.take().into_iter().collect();
-        failures
-            .extend(self.plan.selected().flat_map(|(id, _)| self.progress[id.0].account.failures.clone()));
+        let of_streams = self.plan.selected().flat_map(|(id, _)| &self.progress[id.0].account.failures);
+        let mut failures: Vec<Failure> = Vec::new();
+        for failure in self.stopped.iter().chain(of_streams) {
+            // Workspaces share paths, and so what is said of them.
+            if !failures.contains(failure) {
+                failures.push(failure.clone());
+            }
+        }
         failures.sort_by_key(|failure| failure.class);
         self.outbox.extend(failures.iter().cloned().map(Event::Failed));
         for (id, planned) in self.plan.selected() {

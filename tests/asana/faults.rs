@@ -203,8 +203,8 @@ fn a_wait_that_is_too_long_says_when_to_run_again() {
     let text = fault(429, "", Some("10800")).beyond_patience(Duration::from_secs(3600), now).to_string();
     assert_eq!(
         text,
-        "GET /projects/12/sections answered 429: no request is answered before 2024-01-01T03:00:00.000Z, and a sync \
-         waits no more than 60 min (the answer has no body). Run the sync again after that time: it goes on from \
+        "GET /projects/12/sections answered 429: no request is answered before 2024-01-01T03:00:00.000Z, and no more \
+         than 3600 s are waited for here (the answer has no body). Run the sync again after that time: it goes on from \
          the state that it has printed."
     );
     let for_ever =

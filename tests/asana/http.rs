@@ -237,8 +237,8 @@ async fn a_wait_beyond_patience_is_not_waited_for_and_says_when_to_run_again() {
     assert_eq!(
         fault.to_string(),
         format!(
-            "GET /tasks/12 answered 429: no request is answered before {after}, and a sync waits no more than 1 \
-             min (You have made too many requests). Run the sync again after that time: it goes on from the \
+            "GET /tasks/12 answered 429: no request is answered before {after}, and no more than 60 s are waited for \
+             here (You have made too many requests). Run the sync again after that time: it goes on from the \
              state that it has printed."
         )
     );

@@ -91,6 +91,9 @@ impl Trial {
         let expected_types: BTreeSet<String> =
             expected.failure_types.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(types, expected_types, "{:#?}", run.errors());
+        let sentences: BTreeSet<String> =
+            run.errors().iter().map(|error| error["message"].to_string()).collect();
+        assert_eq!(sentences.len(), run.errors().len(), "each is told once: {:#?}", run.errors());
         if types.len() > 1 {
             assert_ne!(failure_type(&run.errors()[0]), "config_error", "a platform would not try again");
         }
