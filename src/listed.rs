@@ -82,11 +82,13 @@ impl Listed {
         self.put(parent, gids.into());
     }
 
-    /// The gid is not below the parent any more.
-    pub fn remove(&mut self, parent: &Gid, gid: &Gid) {
-        if self.holds(parent, gid) == Some(true) {
-            let kept = self.take(parent).into_iter().filter(|kept| kept != gid).collect();
-            self.set(parent, kept);
+    /// These are not below the parent any more. Each call looks at all that is below it, however few they are.
+    pub fn remove<'gid>(&mut self, parent: &Gid, gids: impl Iterator<Item = &'gid Gid>) {
+        let gone: HashSet<u64> = gids.filter_map(number).collect();
+        if self.held(parent).is_some_and(|held| held.iter().any(|gid| gone.contains(gid))) {
+            let mut kept = self.take(parent);
+            kept.retain(|gid| !number(gid).is_some_and(|number| gone.contains(&number)));
+            self.set(parent, kept.into_iter().collect());
         }
     }
 
@@ -249,7 +251,7 @@ mod tests {
         listed.set(&parent, rows(&[1, 2]));
         listed.set(&parent, rows(&[3, 2, 1]));
         assert_eq!(listed.count(&parent), Some(3));
-        listed.remove(&parent, &Gid::new("2"));
+        listed.remove(&parent, numbers(&[2, 7]).iter());
         assert_eq!(
             (listed.holds(&parent, &Gid::new("2")), listed.holds(&parent, &Gid::new("3"))),
             (Some(false), Some(true))

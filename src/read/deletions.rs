@@ -140,9 +140,8 @@ impl Walk<'_> {
         }
         let left =
             |event: &&Happening| event.resource == told.resource && LEFT.contains(&event.action.as_str());
-        for event in happenings.events.iter().filter(left) {
-            self.progress[stream.0].state.listed_mut().remove(of, &event.gid);
-        }
+        let gone = happenings.events.iter().filter(left).map(|event| &event.gid);
+        self.progress[stream.0].state.listed_mut().remove(of, gone);
         // What is below unmoved parents, or unmoved itself, is listed again only if nothing is known of the slice. What
         // hangs on a task needs no such thing: Asana documents that it moves the task when it goes.
         let planned = self.plan.stream(*stream);
