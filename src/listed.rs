@@ -131,20 +131,35 @@ fn number(gid: &Gid) -> Option<u64> {
 
 /// The first gid by its distance from the parent, each other one by its distance from the one before.
 fn text(parent: u64, gids: &[u64]) -> String {
-    let befores = std::iter::once(&parent).chain(gids);
-    let distances = gids.iter().zip(befores).map(|(gid, before)| in_radix(*gid, *before));
-    distances.collect::<Vec<_>>().join(".")
+    let mut text = String::new();
+    for (gid, before) in steps(parent, gids) {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        push_distance(&mut text, gid, before);
+    }
+    text
 }
 
-fn in_radix(gid: u64, before: u64) -> String {
-    let mut rest = gid.abs_diff(before);
-    let mut digits = Vec::new();
-    while rest > 0 || digits.is_empty() {
-        digits.extend(char::from_digit((rest % u64::from(RADIX)) as u32, RADIX));
-        rest /= u64::from(RADIX);
+/// Each gid and the one that it is told from.
+fn steps(parent: u64, gids: &[u64]) -> impl Iterator<Item = (u64, u64)> {
+    gids.iter().copied().zip(std::iter::once(parent).chain(gids.iter().copied()))
+}
+
+fn push_distance(text: &mut String, gid: u64, before: u64) {
+    if gid < before {
+        text.push('-');
     }
-    digits.extend((gid < before).then_some('-'));
-    digits.iter().rev().collect()
+    let distance = gid.abs_diff(before);
+    for place in (0..digits(distance)).rev() {
+        let digit = distance / u64::from(RADIX).pow(place) % u64::from(RADIX);
+        text.extend(char::from_digit(digit as u32, RADIX));
+    }
+}
+
+/// How many digits a number has; zero has one.
+fn digits(number: u64) -> u32 {
+    number.checked_ilog(u64::from(RADIX)).map_or(1, |last| last + 1)
 }
 
 fn gids(parent: u64, text: &str) -> Option<Box<[u64]>> {
@@ -158,8 +173,12 @@ fn gids(parent: u64, text: &str) -> Option<Box<[u64]>> {
     Some(gids.into_iter().collect())
 }
 
+/// What an entry takes in JSON: its texts need not be written to know it.
 fn size(parent: u64, gids: &[u64]) -> usize {
-    parent.to_string().len() + text(parent, gids).len() + PUNCTUATION
+    let distances = steps(parent, gids)
+        .map(|(gid, before)| digits(gid.abs_diff(before)) as usize + usize::from(gid < before));
+    let dots = gids.len().saturating_sub(1);
+    parent.to_string().len() + distances.sum::<usize>() + dots + PUNCTUATION
 }
 
 impl TryFrom<BTreeMap<u64, String>> for Listed {
