@@ -8,9 +8,9 @@ use std::io;
 use crate::gid::Gid;
 use spilled::Spilled;
 
-/// So many gids are kept in memory as a rule: half a million, in three or four megabytes. Accounts of more tasks are rare,
-/// and only they pay for a temporary file: nine bytes of it a gid, and a read of a page each time that one is looked up.
-pub const MOST_IN_MEMORY: usize = 1 << 19;
+/// So many gids are kept in memory as a rule: a quarter of a million, in less than two megabytes. Accounts of more tasks are
+/// rare, and only they pay for a temporary file: nine bytes of it a gid, and a read of a page each time that one is looked up.
+pub const MOST_IN_MEMORY: usize = 1 << 18;
 
 /// So many gids are in a block at most. What one more costs is to move half of them.
 const BLOCK: usize = 256;
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_gids_take_less_than_four_megabytes() {
+    fn a_million_gids_take_less_than_two_megabytes() {
         // As far apart as those of a large account, upwards and in no order.
         for order in [1, 387_420_489_u64] {
             let mut marks = GidMarks::new(MOST_IN_MEMORY);
@@ -278,7 +278,7 @@ mod tests {
                 }
                 marks.stay_small().unwrap();
             }
-            assert!((1..4_000_000).contains(&largest), "{largest} bytes");
+            assert!((1..2_000_000).contains(&largest), "{largest} bytes");
         }
     }
 
