@@ -97,7 +97,7 @@ build() {
     fi
     [ "$(id -u)" = 0 ] || cannot "no Docker engine runs here, and buildah needs root"
     for program in buildah debootstrap rustc; do
-        command -v "$program" >/dev/null || cannot "no Docker engine runs here, and $program is not installed"
+        type -P "$program" >/dev/null || cannot "no Docker engine runs here, and $program is not installed"
     done
     unshare --mount --pid --fork true 2>/dev/null || cannot "no Docker engine runs here, and root may not make namespaces"
     local free=$(($(df --output=avail --block-size=1M "$work" | tail -1) / 1000))
