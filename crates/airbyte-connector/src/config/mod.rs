@@ -1,0 +1,68 @@
+//! Configs: a struct whose JSON schema is the spec, and messages for the person who filled the form.
+
+mod form;
+mod mismatch;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Result};
+
+pub use form::form_schema;
+
+/// Parses a config's text as JSON and makes the differences disappear that forms and languages make: a null or empty
+/// field of the top level counts as absent, and `75.0` as the integer 75.
+///
+/// # Errors
+///
+/// If the text is empty or not JSON. The message never quotes the text, which may hold a secret.
+pub fn parse(text: &str) -> Result<Value> {
+    if text.trim().is_empty() {
+        return Err(Failure::configuration("the config is empty: it must be a JSON object"));
+    }
+    let mut value: Value = serde_json::from_str(text).map_err(|error| {
+        Failure::configuration(format!(
+            "the config is not JSON: it is cut off or wrong at line {}, column {}",
+            error.line(),
+            error.column()
+        ))
+    })?;
+    drop_empty(&mut value);
+    make_whole(&mut value);
+    Ok(value)
+}
+
+/// Checks a config against its schema and turns it into its type.
+///
+/// # Errors
+///
+/// If the config does not fit. The message names each field and what is expected there, and no value, which may be a
+/// secret.
+pub fn fit<Config: DeserializeOwned>(config: Value, schema: &Value) -> Result<Config> {
+    mismatch::check(&config, schema)?;
+    serde_json::from_value(config)
+        .map_err(|_| Failure::system("the config fits its schema, but the program cannot read it"))
+}
+
+/// Forms send null or an empty text for a field that was left empty.
+fn drop_empty(config: &mut Value) {
+    if let Value::Object(fields) = config {
+        fields.retain(|_, value| !value.is_null() && value != "");
+    }
+}
+
+/// In JSON Schema, 75.0 is an integer, and some languages write integers like that.
+fn make_whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|_| number.is_f64()).filter(|float| float.fract() == 0.0);
+            // A larger number is beyond what any field accepts.
+            if let Some(float) = whole.filter(|float| float.abs() < f64::from(u32::MAX)) {
+                *value = json!(float as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_whole),
+        Value::Object(fields) => fields.values_mut().for_each(make_whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
