@@ -11,8 +11,9 @@ use crate::catalog::Catalog;
 use crate::column::{Column, ColumnType};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
+use crate::generations::{Ids, Refresh};
 use crate::naming::identifier;
-use crate::plan::{Refresh, Rows, StreamPlan};
+use crate::plan::{Rows, StreamPlan};
 use crate::snapshot::LiveFiles;
 use crate::storage::list;
 use crate::stream_writer::StreamWriter;
@@ -36,9 +37,8 @@ pub async fn check(config: &Config) -> Result<()> {
             description: None,
         }],
         rows: Rows::Append,
-        refresh: Refresh::Never,
-        generation_id: None,
-        sync_id: None,
+        refresh: Refresh::Nothing,
+        ids: Ids::default(),
     };
     let table = plan.table.clone();
     let tried = probe(&catalog, plan, config).await;

@@ -9,6 +9,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 use crate::column::{Column, ColumnType, Style, columns};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
+use crate::generations::{Ids, Refresh};
 use crate::naming::{Names, identifier};
 use crate::table_schema::reserved_names;
 
@@ -22,8 +23,7 @@ pub struct StreamPlan {
     pub columns: Vec<Column>,
     pub rows: Rows,
     pub refresh: Refresh,
-    pub generation_id: Option<i64>,
-    pub sync_id: Option<i64>,
+    pub ids: Ids,
 }
 
 /// What a record does to rows that are there.
@@ -35,36 +35,6 @@ pub enum Rows {
         key: Vec<String>,
         cursor: Option<String>,
     },
-}
-
-/// What becomes of the rows of earlier syncs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refresh {
-    /// They stay.
-    Never,
-    /// They go when the stream is complete.
-    Always,
-    /// They go if they are of a generation before this one.
-    FromGeneration(i64),
-}
-
-/// What a sync does to a table as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    Keep,
-    Replace,
-}
-
-impl Refresh {
-    /// Decides for a table whose rows are of `generation`, if the table tells one.
-    pub fn extent(self, generation: Option<i64>) -> Extent {
-        match self {
-            Self::Never => Extent::Keep,
-            Self::Always => Extent::Replace,
-            Self::FromGeneration(wanted) if generation.is_some_and(|found| found >= wanted) => Extent::Keep,
-            Self::FromGeneration(_) => Extent::Replace,
-        }
-    }
 }
 
 /// Plans every stream of the catalog; the error names all that cannot be done.
@@ -96,18 +66,15 @@ fn plan_stream(
     let name = names.entry(namespace.clone()).or_default().claim(&stream.name, case);
     let style = Style { case, nested: config.nested };
     let columns = columns(&stream.json_schema, style, &mut reserved_names(case));
-    let generation = (configured.generation_id, configured.minimum_generation_id);
-    let truncating = match generation {
-        (Some(generation), Some(minimum)) if generation == minimum && generation > 0 => {
-            Refresh::FromGeneration(generation)
-        }
-        _ => Refresh::Never,
+    let truncating = match configured.minimum_generation_id {
+        Some(minimum) if minimum > 0 => Refresh::Below(minimum),
+        _ => Refresh::Nothing,
     };
     let (dedup, refresh) = match configured.destination_sync_mode.as_str() {
         "append" => (false, truncating),
         "append_dedup" => (true, truncating),
-        "overwrite" => (false, Refresh::Always),
-        "overwrite_dedup" => (true, Refresh::Always),
+        "overwrite" => (false, Refresh::Everything),
+        "overwrite_dedup" => (true, Refresh::Everything),
         other => return Err(format!("has the destination sync mode {other:?}; known are {SYNC_MODES:?}")),
     };
     let rows = if dedup { upsert(configured, &columns)? } else { Rows::Append };
@@ -117,8 +84,11 @@ fn plan_stream(
         columns,
         rows,
         refresh,
-        generation_id: configured.generation_id,
-        sync_id: configured.sync_id,
+        ids: Ids {
+            generation: configured.generation_id,
+            minimum_generation: configured.minimum_generation_id,
+            sync: configured.sync_id,
+        },
     })
 }
 
@@ -201,16 +171,13 @@ mod tests {
             let stream = with(stream(mode), "generation_id", json!(generation));
             refresh(with(stream, "minimum_generation_id", json!(minimum)))
         };
-        assert_eq!(refresh(stream("append")), Refresh::Never);
-        assert_eq!(refresh(stream("overwrite")), Refresh::Always);
-        assert_eq!(generations("append_dedup", 4, 0), Refresh::Never);
-        assert_eq!(generations("append_dedup", 4, 4), Refresh::FromGeneration(4));
-        assert_eq!(generations("append", 0, 0), Refresh::Never);
-        let from = Refresh::FromGeneration(4);
-        assert_eq!(
-            [from.extent(None), from.extent(Some(3)), from.extent(Some(4))],
-            [Extent::Replace, Extent::Replace, Extent::Keep]
-        );
+        assert_eq!(refresh(stream("append")), Refresh::Nothing);
+        assert_eq!(refresh(stream("overwrite")), Refresh::Everything);
+        assert_eq!(generations("overwrite", 4, 4), Refresh::Everything);
+        assert_eq!(generations("append_dedup", 4, 0), Refresh::Nothing);
+        assert_eq!(generations("append_dedup", 4, 3), Refresh::Below(3));
+        assert_eq!(generations("append_dedup", 4, 4), Refresh::Below(4));
+        assert_eq!(generations("append", 0, 0), Refresh::Nothing);
     }
 
     #[test]

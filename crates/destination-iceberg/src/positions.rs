@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::TryStreamExt;
 use iceberg::arrow::{ArrowFileReader, schema_to_arrow_schema};
 use iceberg::io::{FileIO, FileMetadata};
@@ -37,6 +37,8 @@ const BATCH_ROWS: usize = 8192;
 pub struct IdentityFields {
     pub key: Vec<i32>,
     pub cursor: Option<i32>,
+    /// The column of generations, and the oldest one whose cursors count.
+    pub minimum_generation: Option<(i32, i64)>,
 }
 
 /// A row of the table that has one of the keys looked for.
@@ -96,7 +98,8 @@ async fn find_in_file<V>(
     wanted: &HashMap<Key, V>,
     found: &mut Vec<Found>,
 ) -> Result<()> {
-    let ids: Vec<i32> = fields.key.iter().copied().chain(fields.cursor).collect();
+    let generation = fields.minimum_generation.map(|(id, _)| id);
+    let ids: Vec<i32> = fields.key.iter().copied().chain(fields.cursor).chain(generation).collect();
     let Some((mut batches, columns)) = read_columns(file_io, file, &ids).await? else { return Ok(()) };
     let Some(keys) = fields.key.iter().map(|id| columns.get(id)).collect::<Option<Vec<_>>>() else {
         // Older than the key's column: every key in it is null.
@@ -108,15 +111,28 @@ async fn find_in_file<V>(
     while let Some(batch) = batches.try_next().await.map_err(|error| unreadable(file, &error))? {
         let arrays: Vec<ArrayRef> = keys.iter().map(|index| batch.column(**index).clone()).collect();
         let cursors = Cursors::of(cursor.map(|index| batch.column(*index)))?;
+        let outdated = fields.minimum_generation.map(|(id, minimum)| {
+            let column = columns.get(&id).map(|index| batch.column(*index));
+            move |row: usize| column.is_none_or(|column| generation_at(column, row) < Some(minimum))
+        });
         each_key(&arrays, |row, key| {
             if let Some((key, _)) = key.and_then(|key| wanted.get_key_value(key)) {
                 let position = start + row as u64;
-                found.push(Found { key: key.clone(), file: path.clone(), position, cursor: cursors.at(row) });
+                // A refresh replaces rows of older generations, whatever their cursors.
+                let is_outdated = outdated.as_ref().is_some_and(|outdated| outdated(row));
+                let cursor = if is_outdated { Cursor::Absent } else { cursors.at(row) };
+                found.push(Found { key: key.clone(), file: path.clone(), position, cursor });
             }
         })?;
         start += batch.num_rows() as u64;
     }
     Ok(())
+}
+
+/// The generation of a row; nothing if it has none.
+pub fn generation_at(column: &ArrayRef, row: usize) -> Option<i64> {
+    let generations = column.as_primitive_opt::<Int64Type>()?;
+    generations.is_valid(row).then(|| generations.value(row))
 }
 
 /// Calls `take` with every file and position that a position delete file deletes.
@@ -147,11 +163,11 @@ pub async fn each_deleted(file_io: &FileIO, file: &DataFile, mut take: impl FnMu
     Ok(())
 }
 
-type Batches = ParquetRecordBatchStream<ArrowFileReader>;
+pub type Batches = ParquetRecordBatchStream<ArrowFileReader>;
 
 /// Reads the columns that carry the given field numbers, with each one's place in the batches. Nothing if the file
 /// has none of them.
-async fn read_columns(
+pub async fn read_columns(
     file_io: &FileIO,
     file: &DataFile,
     ids: &[i32],
@@ -185,7 +201,7 @@ async fn read_columns(
     Ok(Some((batches, places)))
 }
 
-fn unreadable(file: &DataFile, error: &parquet::errors::ParquetError) -> Failure {
+pub fn unreadable(file: &DataFile, error: &parquet::errors::ParquetError) -> Failure {
     Failure::transient(format!("{} cannot be read: {error}", file.file_path()))
 }
 

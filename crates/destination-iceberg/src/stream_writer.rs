@@ -12,11 +12,13 @@ use crate::catalog::{Catalog, Table};
 use crate::commit::{Work, publish};
 use crate::data_file::DataFileWriter;
 use crate::failure::Result;
+use crate::generations::{Extent, GENERATION, changed_properties};
 use crate::output::now_in_milliseconds;
-use crate::plan::{Extent, StreamPlan};
+use crate::plan::StreamPlan;
 use crate::positions::{IdentityFields, write_deletes};
+use crate::purge::OldRows;
 use crate::snapshot::{FileChange, LiveFiles, Removed};
-use crate::table::{GENERATION, GENERATION_SYNC, History, Ready};
+use crate::table::Ready;
 use crate::upsert::Upserts;
 
 /// Vended credentials are renewed when they end this soon.
@@ -26,8 +28,8 @@ pub struct StreamWriter {
     pub plan: StreamPlan,
     table: Table,
     extent: Extent,
-    history: History,
     fields: Option<IdentityFields>,
+    generation_field: i32,
     files: DataFileWriter,
     upserts: Upserts,
     /// Of a refresh that readers do not see yet: everything so far, upserts worked in.
@@ -51,8 +53,8 @@ impl StreamWriter {
             files: DataFileWriter::new(&ready.table, target_bytes),
             table: ready.table,
             extent: ready.extent,
-            history: ready.history,
             fields: ready.fields,
+            generation_field: ready.generation_field,
             upserts: Upserts::default(),
             unpublished: LiveFiles::default(),
             received: 0,
@@ -67,7 +69,7 @@ impl StreamWriter {
 
     pub fn progress(&self) -> Progress {
         match self.extent {
-            Extent::Keep => Progress::Committed(self.committed),
+            Extent::Keep | Extent::Purge(_) => Progress::Committed(self.committed),
             Extent::Replace => Progress::Unpublished,
         }
     }
@@ -89,7 +91,7 @@ impl StreamWriter {
     /// Frees the keys: commits, or works the upserts into a refresh that readers do not see yet.
     pub async fn work_off(&mut self, catalog: &Catalog) -> Result<Option<Committed>> {
         match self.extent {
-            Extent::Keep => self.commit(catalog).await,
+            Extent::Keep | Extent::Purge(_) => self.commit(catalog).await,
             Extent::Replace => {
                 self.set_aside().await?;
                 Ok(None)
@@ -111,7 +113,7 @@ impl StreamWriter {
 
     /// When a commit is due that a waiting STATE asks for; never for a refresh, which its end publishes.
     pub fn due(&self, interval: Duration) -> Option<Instant> {
-        let waiting = self.extent == Extent::Keep && self.received > self.committed;
+        let waiting = self.extent != Extent::Replace && self.received > self.committed;
         waiting.then(|| self.last_commit + interval)
     }
 
@@ -137,7 +139,7 @@ impl StreamWriter {
                 added.extend(write_deletes(table, deletes).await?);
                 let operation =
                     if added.len() > written.len() { Operation::Overwrite } else { Operation::Append };
-                Ok(work(plan, operation, added, Removed::Nothing, table))
+                Ok(work(plan, operation, added, Removed::Nothing, Extent::Keep, table))
             })
             .await?;
             self.take_table(table);
@@ -149,28 +151,52 @@ impl StreamWriter {
 
     /// Ends the stream, which its source completed: commits the rest, or swaps a refresh in.
     pub async fn complete(&mut self, catalog: &Catalog) -> Result<Option<Committed>> {
-        if self.extent == Extent::Keep {
-            return self.commit(catalog).await;
+        match self.extent {
+            Extent::Keep => return self.commit(catalog).await,
+            Extent::Purge(minimum) => {
+                let committed = self.commit(catalog).await?;
+                let purged = self.purge(catalog, minimum).await?;
+                self.extent = Extent::Keep;
+                return Ok(committed.or(purged));
+            }
+            Extent::Replace => {}
         }
         self.set_aside().await?;
         let records = self.received;
-        // A second attempt of the sync that published this generation, whose source had nothing left to say.
-        let done_before = self.history == History::RefreshedByThisSync && records == 0;
-        if !done_before {
-            let fresh = std::mem::take(&mut self.unpublished);
-            let added: Vec<DataFile> = fresh.data.into_iter().chain(fresh.deletes).collect();
-            let plan = &self.plan;
-            let table = publish(catalog, self.table.clone(), async |table: &Table| {
-                Ok(work(plan, Operation::Overwrite, added.clone(), Removed::Everything, table))
-            })
-            .await?;
-            self.take_table(table);
-        }
+        let fresh = std::mem::take(&mut self.unpublished);
+        let added: Vec<DataFile> = fresh.data.into_iter().chain(fresh.deletes).collect();
+        let plan = &self.plan;
+        let table = publish(catalog, self.table.clone(), async |table: &Table| {
+            let removed = Removed::Everything;
+            Ok(work(plan, Operation::Overwrite, added.clone(), removed, Extent::Replace, table))
+        })
+        .await?;
+        self.take_table(table);
         // What may come after it, of a source that goes on, is added.
         self.extent = Extent::Keep;
         self.committed = self.received;
         self.last_commit = Instant::now();
         Ok(Some(self.told(records)))
+    }
+
+    /// Removes the rows of generations below `minimum` in one commit. Nothing if there are none.
+    async fn purge(&mut self, catalog: &Catalog, minimum: i64) -> Result<Option<Committed>> {
+        let (field, plan) = (self.generation_field, &self.plan);
+        let live = LiveFiles::of(&self.table).await?;
+        if OldRows::find(&self.table.file_io, &live.data, field, minimum).await?.is_empty() {
+            return Ok(None);
+        }
+        let table = publish(catalog, self.table.clone(), async |table: &Table| {
+            let live = LiveFiles::of(table).await?;
+            let old = OldRows::find(&table.file_io, &live.data, field, minimum).await?;
+            let added: Vec<DataFile> = write_deletes(table, old.rows).await?.into_iter().collect();
+            let operation = if added.is_empty() { Operation::Delete } else { Operation::Overwrite };
+            let removed = Removed::Files(old.files);
+            Ok(work(plan, operation, added, removed, Extent::Purge(minimum), table))
+        })
+        .await?;
+        self.take_table(table);
+        Ok(Some(self.told(0)))
     }
 
     /// Works the upserts of a refresh into the files that will be swapped in.
@@ -213,20 +239,14 @@ fn work(
     operation: Operation,
     added: Vec<DataFile>,
     removed: Removed,
+    extent: Extent,
     table: &Table,
 ) -> Work {
     let mut summary = HashMap::from([("airbyte.stream".to_owned(), plan.stream.name.clone())]);
-    let numbers = [("airbyte.sync-id", plan.sync_id), (GENERATION, plan.generation_id)];
+    let numbers = [("airbyte.sync-id", plan.ids.sync), (GENERATION, plan.ids.generation)];
     for (name, number) in numbers {
         summary.extend(number.map(|number| (name.to_owned(), number.to_string())));
     }
-    let mut properties = HashMap::new();
-    for (name, number) in [(GENERATION, plan.generation_id), (GENERATION_SYNC, plan.sync_id)] {
-        if let Some(number) = number.map(|number| number.to_string())
-            && table.metadata.properties().get(name) != Some(&number)
-        {
-            properties.insert(name.to_owned(), number);
-        }
-    }
+    let properties = changed_properties(table.metadata.properties(), plan.ids, extent);
     Work { files: FileChange { operation, added, removed, properties: summary }, properties }
 }

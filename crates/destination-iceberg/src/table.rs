@@ -11,31 +11,20 @@ use crate::catalog::{Catalog, Table};
 use crate::commit::evolve;
 use crate::config::IdentifierCase;
 use crate::failure::{Failure, Result};
-use crate::plan::{Extent, Rows, StreamPlan};
+use crate::generations::{Extent, TableGenerations};
+use crate::plan::{Rows, StreamPlan};
 use crate::positions::IdentityFields;
 use crate::snapshot::LiveFiles;
-use crate::table_schema::{evolved, fillings, new_schema};
-
-/// The table property that tells the generation of a table's rows.
-pub const GENERATION: &str = "airbyte.generation-id";
-/// The table property that tells the sync which wrote the generation.
-pub const GENERATION_SYNC: &str = "airbyte.generation-sync-id";
+use crate::table_schema::{AirbyteColumn, evolved, fillings, new_schema};
 
 /// A stream with its table, ready to be written.
 pub struct Ready {
     pub table: Table,
     pub extent: Extent,
-    /// Whether the table already holds what this very sync's refresh wrote in an attempt before.
-    pub history: History,
     pub shape: Arc<Shape>,
     pub fields: Option<IdentityFields>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum History {
-    /// An earlier attempt of the same sync published the same generation.
-    RefreshedByThisSync,
-    Older,
+    /// The field number of the column with each row's generation.
+    pub generation_field: i32,
 }
 
 /// Makes every stream's table ready. Whatever one of them cannot take is told before any of them is touched.
@@ -102,13 +91,11 @@ async fn prepare_one(
     };
     // A table that was just made may be another writer's, and a server may have made another one than was asked.
     let table = evolve(catalog, table, &plan.columns, case).await?;
-    let number = |name: &str| table.metadata.properties().get(name).and_then(|text| text.parse().ok());
-    let generation: Option<i64> = number(GENERATION);
-    let extent = plan.refresh.extent(generation);
-    let same_sync = plan.sync_id.is_some() && number(GENERATION_SYNC) == plan.sync_id;
-    let same_generation = plan.generation_id.is_some() && generation == plan.generation_id;
-    let history = if same_sync && same_generation { History::RefreshedByThisSync } else { History::Older };
+    let extent = TableGenerations::of(&table.metadata).extent(plan.refresh, plan.ids);
     let schema = table.metadata.current_schema();
+    let generation_field = schema
+        .field_id_by_name(&AirbyteColumn::GenerationId.name(case))
+        .ok_or_else(|| Failure::system("the table has no column for generations"))?;
     let (identity, fields) = match &plan.rows {
         Rows::Append => (None, None),
         Rows::Upsert { key, cursor } => {
@@ -132,6 +119,10 @@ async fn prepare_one(
             let fields = IdentityFields {
                 key: key.iter().map(|(_, id)| *id).collect(),
                 cursor: cursor.map(|(_, id)| id),
+                minimum_generation: match extent {
+                    Extent::Purge(minimum) => Some((generation_field, minimum)),
+                    Extent::Keep | Extent::Replace => None,
+                },
             };
             (Some(identity), Some(fields))
         }
@@ -141,10 +132,10 @@ async fn prepare_one(
         fillings: fillings(schema, &plan.columns, case),
         columns: plan.columns.clone(),
         identity,
-        generation_id: plan.generation_id.unwrap_or(0),
-        sync_id: plan.sync_id.unwrap_or(0),
+        generation_id: plan.ids.row_generation(),
+        sync_id: plan.ids.sync.unwrap_or(0),
     };
-    Ok(Ready { table, extent, history, shape: Arc::new(shape), fields })
+    Ok(Ready { table, extent, shape: Arc::new(shape), fields, generation_field })
 }
 
 /// What new tables ask of every writer, ours and others'.

@@ -254,3 +254,85 @@ fn a_global_state_waits_for_every_stream_and_passes_unchanged() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().any(|line| line == global), "{text}");
 }
+
+fn with_ids(mode: &str, generation: i64, minimum: i64, sync: i64) -> Value {
+    let ids = json!({"generation_id": generation, "minimum_generation_id": minimum, "sync_id": sync});
+    catalog(&[configured(tasks(mode), ids)])
+}
+
+/// PyAirbyte sends the same ids for every sync.
+#[test]
+fn an_empty_overwrite_with_constant_ids_empties_the_table() {
+    for constant in [0, 1] {
+        for mode in ["overwrite", "overwrite_dedup"] {
+            let destination = Destination::new();
+            let catalog = with_ids(mode, constant, constant, constant);
+            destination.write(&catalog, &whole("tasks", [task(1, 1)])).succeeded();
+            assert_eq!(destination.column("tasks", "gid"), [json!("1")], "{mode} {constant}");
+            destination.write(&catalog, &whole("tasks", [])).succeeded();
+            assert!(destination.column("tasks", "gid").is_empty(), "{mode} {constant}");
+            destination.write(&catalog, &whole("tasks", [task(2, 1)])).succeeded();
+            destination.write(&catalog, &whole("tasks", [task(3, 1)])).succeeded();
+            assert_eq!(destination.column("tasks", "gid"), [json!("3")], "{mode} {constant}");
+        }
+    }
+}
+
+#[test]
+fn a_second_attempt_adds_to_what_the_first_published() {
+    for mode in ["overwrite", "overwrite_dedup", "append_dedup"] {
+        let destination = Destination::new();
+        destination.write(&with_ids(mode, 2, 2, 6), &whole("tasks", [task(9, 1)])).succeeded();
+        destination.write(&with_ids(mode, 3, 3, 7), &whole("tasks", [task(1, 1), task(2, 1)])).succeeded();
+        destination.write(&with_ids(mode, 3, 3, 7), &whole("tasks", [task(3, 1)])).succeeded();
+        assert_eq!(destination.column("tasks", "gid"), [json!("1"), json!("2"), json!("3")], "{mode}");
+    }
+}
+
+#[test]
+fn generations_below_the_minimum_go_and_the_others_stay() {
+    for mode in ["append", "append_dedup"] {
+        let destination = Destination::new();
+        for generation in 1..=3 {
+            let lines = whole("tasks", [task(generation, 1)]);
+            destination.write(&with_ids(mode, generation as i64, 0, generation as i64), &lines).succeeded();
+        }
+        // A sync that breaks off removes nothing.
+        destination.write(&with_ids(mode, 4, 3, 4), &[record("tasks", &task(4, 1))]);
+        assert_eq!(destination.column("tasks", "gid").len(), 4, "{mode}");
+        destination.write(&with_ids(mode, 4, 3, 4), &whole("tasks", [task(5, 1)])).succeeded();
+        let generations = destination.column("tasks", "_airbyte_generation_id");
+        assert_eq!(generations, [json!(3), json!(4), json!(4)], "{mode}");
+    }
+}
+
+#[test]
+fn a_refresh_removes_older_generations_where_its_own_has_rows_already() {
+    for mode in ["append", "append_dedup"] {
+        let destination = Destination::new();
+        destination.write(&with_ids(mode, 1, 0, 1), &whole("tasks", [task(1, 1), task(2, 1)])).succeeded();
+        destination.write(&with_ids(mode, 2, 0, 2), &whole("tasks", [task(3, 1)])).succeeded();
+        // Rows of two generations in one file.
+        destination.with_config(&["maintain", "--small-file-percent=100"]).succeeded();
+        assert_eq!(destination.table("tasks").unwrap().data_files, 1);
+        destination.write(&with_ids(mode, 2, 2, 3), &whole("tasks", [task(4, 1)])).succeeded();
+        assert_eq!(destination.column("tasks", "gid"), [json!("3"), json!("4")], "{mode}");
+        // Even a refresh that has nothing to add.
+        destination.write(&with_ids(mode, 3, 0, 4), &whole("tasks", [task(5, 1)])).succeeded();
+        destination.write(&with_ids(mode, 3, 3, 5), &whole("tasks", [])).succeeded();
+        assert_eq!(destination.column("tasks", "gid"), [json!("5")], "{mode}");
+    }
+}
+
+#[test]
+fn a_refreshed_row_replaces_one_of_an_older_generation_whatever_its_cursor() {
+    let destination = Destination::new();
+    destination
+        .write(&with_ids("append_dedup", 1, 0, 1), &whole("tasks", [task(1, 9), task(2, 9)]))
+        .succeeded();
+    destination.write(&with_ids("append_dedup", 2, 0, 2), &whole("tasks", [task(3, 9)])).succeeded();
+    let refreshed = [task(1, 5), task(3, 5)];
+    destination.write(&with_ids("append_dedup", 2, 2, 3), &whole("tasks", refreshed)).succeeded();
+    let expected = BTreeMap::from([("1".into(), json!(5)), ("3".into(), json!(9))]);
+    assert_eq!(versions(&destination.table("tasks").unwrap()), expected);
+}
