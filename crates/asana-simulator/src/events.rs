@@ -1,12 +1,12 @@
-//! What happened to the world since it was generated, and the events endpoints over it. Knows no HTTP.
+//! The events endpoints, and which streams an event about a record reaches.
 //!
 //! Source: Asana's pages on events and workspace events. An event reaches the stream of its own resource and of
 //! everything that holds it: a subtask's story reaches the subtask, its ancestors, and all their projects.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::gid::{Gid, Index, Kind};
+use crate::event_log::Event;
+use crate::gid::{Gid, Kind};
 use crate::json::{Object, escape};
 use crate::opt_fields::{Level, Selection};
 use crate::random::mix;
@@ -15,67 +15,12 @@ use crate::render::View;
 use crate::time::{Timestamp, append};
 use crate::world::World;
 
-/// Something that happened.
-#[derive(Clone, Debug)]
-pub(crate) struct Event {
-    pub at: Timestamp,
-    pub user: Index,
-    pub resource: Gid,
-    /// The resource's name then; it may be gone now.
-    pub name: String,
-    pub action: &'static str,
-    /// What the resource was added to or removed from.
-    pub parent: Option<Gid>,
-    pub change: Option<Change>,
-}
-
-/// What changed, for the action `changed`.
-#[derive(Clone, Debug)]
-pub(crate) struct Change {
-    pub field: &'static str,
-    pub action: &'static str,
-    /// The value, where it is a resource; others are not told.
-    pub value: Option<Gid>,
-}
-
-/// All events, and which of them each stream holds.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct EventLog {
-    events: Vec<Event>,
-    streams: HashMap<Gid, Vec<u32>>,
-}
-
 /// Events that one answer holds at most: of a resource, and of a workspace.
 const PER_ANSWER: usize = 100;
 const PER_WORKSPACE_ANSWER: usize = 1000;
 
 const TOO_OLD: &str = "Sync token invalid or too old. If you are attempting to keep resources in sync, you must \
                        fetch the full dataset for this query now and use the new sync token for the next sync.";
-
-impl EventLog {
-    /// Notes an event in the streams of these resources.
-    pub(crate) fn note(&mut self, event: Event, streams: &[Gid]) {
-        let place = self.events.len() as u32;
-        for stream in streams {
-            let places = self.streams.entry(*stream).or_default();
-            if places.last() != Some(&place) {
-                places.push(place);
-            }
-        }
-        self.events.push(event);
-    }
-
-    /// The events of a stream from a position on; positions count all events of the world.
-    fn from(&self, stream: Gid, position: u64) -> impl Iterator<Item = (u64, &Event)> {
-        let places = self.streams.get(&stream).map_or(&[][..], Vec::as_slice);
-        let start = places.partition_point(|place| u64::from(*place) < position);
-        places[start..].iter().map(|place| (u64::from(*place), &self.events[*place as usize]))
-    }
-
-    fn end(&self) -> u64 {
-        self.events.len() as u64
-    }
-}
 
 impl World {
     /// The streams that an event about a record reaches.

@@ -26,6 +26,7 @@
 mod answer;
 mod control;
 mod edit;
+mod event_log;
 mod events;
 mod fault;
 mod floor;
@@ -61,9 +62,10 @@ pub use edit::{Edit, EditError, Editor};
 pub use fault::{Fault, FaultRule, Faults, Target, Trigger};
 pub use floor::RequestFloor;
 pub use gid::{Gid, Kind, UnknownGid};
-pub use oauth::{App, Refresh};
 pub use opt_fields::Selection;
-pub use options::{Account, Control, DEFAULT_TOKEN, Gate, Limits, Options, Plan, Token, Unpaged};
+pub use options::{
+    Account, App, Control, DEFAULT_TOKEN, Gate, Limits, Options, Plan, Refresh, Token, Unpaged,
+};
 pub use record::RequestRecord;
 pub use scale::{Scale, UnassignedOrphans};
 pub use server::run;

@@ -410,3 +410,15 @@ pub(crate) struct StoryDates {
     pub due_on: Day,
     pub due_at: Option<Timestamp>,
 }
+
+/// The value of a custom field on some object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum FieldValue {
+    Text(String),
+    Number(f64),
+    Enum(Index),
+    MultiEnum(Vec<Index>),
+    Date { day: Day, time: Option<Timestamp> },
+    People(Vec<Index>),
+    Reference(Gid),
+}

@@ -1,39 +1,15 @@
 //! Asana's OAuth token endpoint: a refresh token in, an access token out. Knows no resource.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::json;
 
-use crate::options::Token;
+use crate::options::{App, Refresh, Token};
 use crate::query::Query;
 use crate::time::Timestamp;
 
 /// The path of the endpoint, which is not below the API's.
 pub(crate) const PATH: &str = "/-/oauth_token";
-
-/// An app that may sign in for a user.
-#[derive(Clone, Debug)]
-pub struct App {
-    pub client_id: String,
-    pub client_secret: String,
-    /// The refresh token that is good at the start.
-    pub refresh_token: String,
-    pub refresh: Refresh,
-    /// How long an access token is good for; virtual time. Asana's are good for an hour.
-    pub lifetime: Duration,
-    /// Whose eyes the access tokens see with; its text begins theirs.
-    pub token: Token,
-}
-
-/// What becomes of a refresh token when it is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refresh {
-    /// It stays good, and the answer names none: Asana's way.
-    Kept,
-    /// The answer names another, and the used one is good no more.
-    Replaced,
-}
 
 /// The access tokens that were given out.
 #[derive(Debug, Default)]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::gid::{Gid, Kind};
-use crate::oauth::App;
 use crate::time::Clock;
 
 /// A simulator's settings. [`Options::default`] has one token, [`DEFAULT_TOKEN`], of the main user on a paid
@@ -54,6 +53,29 @@ impl Default for Options {
             port: 0,
         }
     }
+}
+
+/// An app that may sign in for a user.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub client_id: String,
+    pub client_secret: String,
+    /// The refresh token that is good at the start.
+    pub refresh_token: String,
+    pub refresh: Refresh,
+    /// How long an access token is good for; virtual time. Asana's are good for an hour.
+    pub lifetime: Duration,
+    /// Whose eyes the access tokens see with; its text begins theirs.
+    pub token: Token,
+}
+
+/// What becomes of a refresh token when it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresh {
+    /// It stays good, and the answer names none: Asana's way.
+    Kept,
+    /// The answer names another, and the used one is good no more.
+    Replaced,
 }
 
 /// A bearer token and what it opens.

@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use crate::events::EventLog;
+use crate::event_log::EventLog;
 use crate::gid::{Gid, Index, Kind};
 use crate::model::*;
-use crate::render::FieldValue;
 use crate::scale::Scale;
 use crate::time::Timestamp;
 

@@ -1,6 +1,6 @@
 //! Changes to projects, sections, tags, portfolios and status updates.
 
-use super::{EditError, Editor};
+use super::editor::{EditError, Editor};
 use crate::generate::{add_section, add_status};
 use crate::gid::{Gid, Index, Kind};
 use crate::model::*;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{EditError, Editor};
+use super::editor::{EditError, Editor};
 use crate::gid::Gid;
 
 /// A change: the name of the [`Editor`]'s method as `kind`, and its arguments.

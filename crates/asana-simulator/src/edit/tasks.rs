@@ -1,11 +1,10 @@
 //! Changes to tasks, and to the stories and attachments on them.
 
-use super::{EditError, Editor};
+use super::editor::{EditError, Editor};
 use crate::generate::{add_to_section, assign, attach, blank_task};
 use crate::gid::{Gid, Index, Kind};
 use crate::model::*;
 use crate::random::{Random, mix};
-use crate::render::FieldValue;
 use crate::world::ChangedStory;
 
 impl Editor<'_> {

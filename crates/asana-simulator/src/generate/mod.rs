@@ -1,6 +1,7 @@
 //! Makes a world from a seed: workspace after workspace, and in each what others refer to first. Knows neither
 //! JSON nor HTTP.
 
+mod draw;
 mod people;
 mod plans;
 mod work;
@@ -10,17 +11,12 @@ pub(crate) use work::{add_section, add_to_section, assign, attach, blank_task, s
 
 use std::collections::HashMap;
 
-use crate::events::EventLog;
-use crate::gid::Index;
+use crate::event_log::EventLog;
 use crate::model::*;
 use crate::random::Random;
 use crate::scale::Scale;
-use crate::time::{DAY, Day, Timestamp};
-use crate::vocabulary;
+use crate::time::Day;
 use crate::world::World;
-
-/// How long before its end a world's history begins.
-const HISTORY: i64 = 900 * DAY;
 
 pub(crate) fn world(seed: u64, scale: &Scale) -> World {
     let mut world = empty(seed);
@@ -85,28 +81,4 @@ fn empty(seed: u64) -> World {
         events: EventLog::default(),
         touched: Vec::new(),
     }
-}
-
-/// An instant in the world's history, at a part of it given in thousandths, and up to a part later.
-fn instant(world: &World, random: &mut Random, from: u64, to: u64) -> Timestamp {
-    let span = HISTORY as u64;
-    let offset = span * from / 1000 + random.below((span * (to - from) / 1000).max(1));
-    Timestamp(world.end.0 - HISTORY + offset as i64)
-}
-
-/// A seed whose last byte is the record's place among its kind. What every world must show, however small, hangs
-/// on that byte; the rest is chance.
-fn placed(random: &mut Random, place: usize) -> u64 {
-    random.next() & !0xff | (place as u64 & 0xff)
-}
-
-/// The workspace's users, as they were generated.
-fn users(world: &World, workspace: Index) -> Vec<Index> {
-    world.workspaces[workspace as usize].generated.users.clone()
-}
-
-/// A name, or at the first places of a kind one of the awkward ones, so that every world holds those.
-fn subject(random: &mut Random, place: usize) -> String {
-    let subject = vocabulary::subject(random);
-    if place % 3 == 2 { format!("{subject} {}", vocabulary::awkward(place / 3)) } else { subject }
 }

@@ -1,6 +1,6 @@
 //! Workspaces, users, teams, custom fields, tags and time periods.
 
-use super::{instant, subject, users};
+use super::draw::{instant, subject, users};
 use crate::gid::{Gid, Index, Kind};
 use crate::model::*;
 use crate::random::Random;

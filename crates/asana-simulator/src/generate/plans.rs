@@ -1,7 +1,7 @@
 //! Templates, portfolios, goals, status updates, webhooks and the audit log.
 
+use super::draw::{instant, placed, subject, users};
 use super::people::{custom_field, setting};
-use super::{instant, placed, subject, users};
 use crate::gid::{Gid, Index, Kind};
 use crate::model::*;
 use crate::random::Random;

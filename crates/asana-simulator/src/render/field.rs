@@ -6,20 +6,8 @@ use crate::json::{Object, escape};
 use crate::model::*;
 use crate::opt_fields::{Level, Selection};
 use crate::random::{Random, mix};
-use crate::time::{DAY, Day, HOUR, Timestamp, append};
+use crate::time::{DAY, HOUR, Timestamp, append};
 use crate::vocabulary;
-
-/// The value of a custom field on some object.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum FieldValue {
-    Text(String),
-    Number(f64),
-    Enum(Index),
-    MultiEnum(Vec<Index>),
-    Date { day: Day, time: Option<Timestamp> },
-    People(Vec<Index>),
-    Reference(Gid),
-}
 
 /// The first fields all carry a default value, so that a small world shows every type's.
 const FIELDS_WITH_DEFAULT: Index = 16;

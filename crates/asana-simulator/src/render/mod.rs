@@ -10,8 +10,6 @@ mod project;
 mod story;
 mod task;
 
-pub(crate) use field::FieldValue;
-
 use crate::gid::{Gid, Index, Kind};
 use crate::json::Object;
 use crate::model::*;
