@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::column::Column;
 use crate::failure::{Failure, Result};
 use crate::key::{Cursor, Cursors, Key, each_key};
+use crate::moment::{EARLIEST, LATEST};
 use crate::table_schema::{AirbyteColumn, Filling};
 use crate::value::{Cells, Path, SERIALIZATION_ERROR, change, each_member};
 
@@ -158,7 +159,8 @@ impl BatchBuilder {
         self.changes.close_row();
         self.row_ids.append(record.emitted_at, &mut self.raw_ids);
         const MICROSECONDS_A_MILLISECOND: i64 = 1000;
-        self.extracted_at.append_value(record.emitted_at.saturating_mul(MICROSECONDS_A_MILLISECOND));
+        let emitted_at = record.emitted_at.saturating_mul(MICROSECONDS_A_MILLISECOND);
+        self.extracted_at.append_value(emitted_at.clamp(EARLIEST, LATEST));
         self.deletions.push(deleted && self.shape.identity.is_some());
     }
 

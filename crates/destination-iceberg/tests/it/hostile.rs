@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Destination, catalog, object, task, tasks, whole};
+use crate::harness::{Destination, catalog, object, status, task, tasks, whole};
 
 fn stream(name: &str, properties: Value) -> Value {
     json!({"stream": {"name": name, "json_schema": {"type": "object", "properties": properties}},
@@ -64,6 +64,66 @@ fn a_thousand_columns_and_ten_megabyte_cells_arrive_whole() {
     let text = table.rows[2]["object"].as_str().unwrap();
     assert_eq!(serde_json::from_str::<Value>(text).unwrap()["deep"], json!(large));
     assert!(columns.iter().all(|name| table.rows[1][name].is_null()));
+}
+
+/// What one property's values are stored as, and whether each is reported as nulled.
+fn stored(schema: Value, values: &[Value]) -> Vec<(Value, bool)> {
+    let destination = Destination::new();
+    let properties = json!({"n": {"type": "integer"}, "value": schema});
+    let data = values.iter().enumerate().map(|(n, value)| json!({"n": n, "value": value}));
+    destination.write(&catalog(&[stream("values", properties)]), &whole("values", data)).succeeded();
+    let mut rows = destination.table("values").unwrap().rows;
+    rows.sort_by_key(|row| row["n"].as_i64());
+    let reported =
+        |row: &std::collections::BTreeMap<String, Value>| row["_airbyte_meta"]["changes"] != json!([]);
+    rows.iter().map(|row| (row["value"].clone(), reported(row))).collect()
+}
+
+#[test]
+fn times_at_the_ends_of_the_range_are_exact_or_null_and_reported() {
+    let moment = json!({"type": "string", "format": "date-time"});
+    let last_second = 253_402_300_799_000_000_i64;
+    for (text, micros) in [
+        ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
+        ("9999-12-31T23:59:59Z", last_second),
+        ("9999-12-31T23:59:59.999999Z", last_second + 999_999),
+        ("9999-12-30T20:00:00-05:00", last_second - 82_799_000_000),
+        ("2026-01-01T01:00:00+01:00[Europe/Berlin]", 1_767_225_600_000_000),
+    ] {
+        assert_eq!(stored(moment.clone(), &[json!(text)]), [(json!(micros), false)], "{text}");
+    }
+    for text in [
+        "9999-12-31T20:00:00-05:00",
+        "0001-01-01T00:00:00+01:00",
+        "2026-01-01T00:00:00[Europe/Berlin]",
+        "2016-12-31T23:59:60Z",
+    ] {
+        assert_eq!(stored(moment.clone(), &[json!(text)]), [(Value::Null, true)], "{text}");
+    }
+}
+
+#[test]
+fn integers_are_exact_or_null_and_reported() {
+    let spelled =
+        ["9007199254740993.0", "9223372036854775807", "3e2", "9007199254740991.4", "9223372036854775808"];
+    let spelled: Vec<Value> = spelled.iter().map(|text| json!(text)).collect();
+    let expected = [
+        (json!(9_007_199_254_740_993_i64), false),
+        (json!(i64::MAX), false),
+        (json!(300), false),
+        (Value::Null, true),
+        (Value::Null, true),
+    ];
+    assert_eq!(stored(json!({"type": "integer"}), &spelled), expected);
+    // As JSON numbers as well.
+    let destination = Destination::new();
+    let line = |number: &str| {
+        format!(r#"{{"type":"RECORD","record":{{"stream":"n","data":{{"n":{number}}},"emitted_at":1}}}}"#)
+            + "\n"
+    };
+    let lines = [line("9007199254740993.0"), line("9007199254740991.4"), status("n", "COMPLETE")];
+    destination.write(&catalog(&[stream("n", json!({"n": {"type": "integer"}}))]), &lines).succeeded();
+    assert_eq!(destination.column("n", "n"), [json!(9_007_199_254_740_993_i64), Value::Null]);
 }
 
 #[test]
