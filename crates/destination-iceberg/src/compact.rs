@@ -12,7 +12,7 @@ use iceberg::spec::{DataContentType, DataFile, Operation};
 
 use crate::catalog::{Catalog, Table};
 use crate::commit::{Work, publish};
-use crate::data_file::DataFileWriter;
+use crate::data_file::{DataFileWriter, has_trusted_bounds};
 use crate::failure::{Failure, Result};
 use crate::positions::each_deleted;
 use crate::snapshot::{FileChange, LiveFiles, Removed};
@@ -112,7 +112,8 @@ fn choose<'a>(live: &'a LiveFiles, deleted: &DeletedRows, small_bytes: u64) -> V
     };
     let small: Vec<&DataFile> =
         live.data.iter().filter(|file| file.file_size_in_bytes() < small_bytes).collect();
-    let mut chosen: Vec<&DataFile> = live.data.iter().filter(deleted_from).collect();
+    let mut chosen: Vec<&DataFile> =
+        live.data.iter().filter(|file| deleted_from(file) || !has_trusted_bounds(file)).collect();
     if small.len() >= SMALL_FILES {
         chosen.extend(small);
     }
@@ -169,7 +170,9 @@ async fn rewrite(
         let batch = RecordBatch::try_new(arrow.clone(), batch.columns().to_vec()).map_err(|error| {
             Failure::system(format!("rows that were read do not fit their table: {error}"))
         })?;
-        writer.write(&batch, batch.get_array_memory_size()).await?;
+        if batch.num_rows() > 0 {
+            writer.write(&batch, batch.get_array_memory_size()).await?;
+        }
     }
     writer.take().await
 }

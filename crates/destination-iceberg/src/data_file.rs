@@ -2,8 +2,6 @@
 
 use iceberg::io::FileIO;
 use iceberg::spec::{DataFile, SchemaRef};
-use iceberg::writer::CurrentFileStatus;
-use iceberg::writer::file_writer::{FileWriter, FileWriterBuilder, ParquetWriter, ParquetWriterBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -11,6 +9,7 @@ use arrow_array::RecordBatch;
 
 use crate::catalog::Table;
 use crate::failure::{Failure, Result};
+use crate::parquet_file::{Content, ParquetFile};
 
 /// The memory that one open file may take: a row group is written out when its encoded size reaches it.
 pub const ROW_GROUP_BYTES: usize = 16 << 20;
@@ -27,6 +26,17 @@ pub fn parquet_properties() -> Result<WriterProperties> {
         .build())
 }
 
+/// Data files' names begin with this. Those of earlier versions did not, and their bounds may be wrong.
+const NAME_PREFIX: &str = "part-";
+
+/// Whether the file may be skipped by its bounds. Earlier versions named files by a bare UUID, and the bounds of a
+/// file with several row groups did not cover all of them.
+pub fn has_trusted_bounds(file: &DataFile) -> bool {
+    let name = file.file_path().rsplit('/').next().unwrap_or_default();
+    let is_bare_uuid = name.strip_suffix(".parquet").is_some_and(|stem| uuid::Uuid::parse_str(stem).is_ok());
+    !is_bare_uuid || file.split_offsets().is_some_and(|offsets| offsets.len() == 1)
+}
+
 /// Where a batch's first row came to lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -40,13 +50,14 @@ pub struct DataFileWriter {
     folder: String,
     file_io: FileIO,
     schema: SchemaRef,
+    partition_spec_id: i32,
     target_bytes: usize,
     open: Option<OpenFile>,
     files: Vec<DataFile>,
 }
 
 struct OpenFile {
-    writer: ParquetWriter,
+    writer: ParquetFile,
     rows: u64,
     /// JSON that went in, an upper bound of what the open row group holds.
     bytes: usize,
@@ -58,6 +69,7 @@ impl DataFileWriter {
             folder: data_folder(table),
             file_io: table.file_io.clone(),
             schema: table.metadata.current_schema().clone(),
+            partition_spec_id: table.metadata.default_partition_spec_id(),
             target_bytes,
             open: None,
             files: Vec::new(),
@@ -80,17 +92,18 @@ impl DataFileWriter {
         let open = match &mut self.open {
             Some(open) => open,
             None => {
-                let location = format!("{}/{}.parquet", self.folder, uuid::Uuid::now_v7());
-                let output = self.file_io.new_output(location)?;
-                let builder = ParquetWriterBuilder::new(parquet_properties()?, self.schema.clone());
-                self.open.insert(OpenFile { writer: builder.build(output).await?, rows: 0, bytes: 0 })
+                let location = format!("{}/{NAME_PREFIX}{}.parquet", self.folder, uuid::Uuid::now_v7());
+                let schema = self.schema.clone();
+                let writer =
+                    ParquetFile::create(&self.file_io, location, schema, parquet_properties()?).await?;
+                self.open.insert(OpenFile { writer, rows: 0, bytes: 0 })
             }
         };
         let place = Place { file, row: open.rows };
         open.writer.write(rows).await?;
         open.rows += rows.num_rows() as u64;
         open.bytes += bytes;
-        if open.writer.current_written_size() >= self.target_bytes {
+        if open.writer.size() >= self.target_bytes {
             self.close().await?;
         }
         Ok(place)
@@ -99,11 +112,7 @@ impl DataFileWriter {
     /// Finishes the open file, if one is.
     pub async fn close(&mut self) -> Result<()> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        for builder in open.writer.close().await? {
-            let file =
-                builder.build().map_err(|error| Failure::system(format!("a data file's entry: {error}")))?;
-            self.files.push(file);
-        }
+        self.files.push(open.writer.close(Content::Rows, self.partition_spec_id).await?);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod acknowledgement;
 mod batch;
+mod bounds;
 mod catalog;
 mod check;
 mod column;
@@ -19,6 +20,7 @@ mod moment;
 mod naming;
 mod number;
 mod output;
+mod parquet_file;
 mod plan;
 mod positions;
 mod purge;

@@ -17,14 +17,14 @@ use iceberg::spec::{
     DataContentType, DataFile, DataFileFormat, Datum, NestedField, PrimitiveLiteral, PrimitiveType, Schema,
     Type,
 };
-use iceberg::writer::file_writer::{FileWriter, FileWriterBuilder, ParquetWriterBuilder};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 
 use crate::catalog::Table;
-use crate::data_file::{data_folder, parquet_properties};
+use crate::data_file::{data_folder, has_trusted_bounds, parquet_properties};
 use crate::failure::{Failure, Result};
 use crate::key::{Cursor, Cursors, Key, each_key};
+use crate::parquet_file::{Content, ParquetFile};
 
 /// The numbers that the Iceberg specification reserves for the columns of position delete files.
 const DELETED_FILE_ID: i32 = 2_147_483_546;
@@ -63,7 +63,7 @@ pub async fn find<V>(
     let range = KeyRange::of(wanted);
     let mut found = Vec::new();
     for file in data {
-        if range.may_hold(file, fields.key[0]) {
+        if !has_trusted_bounds(file) || range.may_hold(file, fields.key[0]) {
             find_in_file(file_io, fields, file, wanted, &mut found).await?;
         }
     }
@@ -288,20 +288,21 @@ pub async fn write_deletes(table: &Table, mut rows: Vec<(Arc<str>, u64)>) -> Res
     rows.dedup();
     let schema = Arc::new(delete_schema()?);
     let location = format!("{}/{}-deletes.parquet", data_folder(table), uuid::Uuid::now_v7());
-    let output = table.file_io.new_output(location)?;
-    let mut writer = ParquetWriterBuilder::new(parquet_properties()?, schema.clone()).build(output).await?;
+    let properties = parquet_properties()?.into_builder().set_statistics_truncate_length(None).build();
+    let mut file = ParquetFile::create(&table.file_io, location, schema.clone(), properties).await?;
     let arrow = Arc::new(schema_to_arrow_schema(&schema)?);
     for chunk in rows.chunks(BATCH_ROWS) {
         let paths = StringArray::from_iter_values(chunk.iter().map(|(path, _)| path));
         let positions = Int64Array::from_iter_values(chunk.iter().map(|(_, position)| *position as i64));
         let batch = RecordBatch::try_new(arrow.clone(), vec![Arc::new(paths), Arc::new(positions)])
             .map_err(|error| Failure::system(format!("a delete file's batch: {error}")))?;
-        writer.write(&batch).await?;
+        file.write(&batch).await?;
     }
-    let broken = |error| Failure::system(format!("a delete file's entry: {error}"));
-    let mut files = writer.close().await?;
-    let mut builder = files.pop().ok_or_else(|| Failure::system("a delete file was not written"))?;
-    Ok(Some(builder.content(DataContentType::PositionDeletes).build().map_err(broken)?))
+    // They are sorted, so the first and the last tell whether there is more than one file.
+    let first = rows.first().map(|(path, _)| path.to_string());
+    let of = first.filter(|first| rows.last().is_some_and(|(last, _)| **last == **first));
+    let entry = file.close(Content::Deletes { of }, table.metadata.default_partition_spec_id()).await?;
+    Ok(Some(entry))
 }
 
 fn delete_schema() -> Result<Schema> {

@@ -296,6 +296,7 @@ impl<'a> Producer<'a> {
             ("deleted-data-files", removed.data_files),
             ("deleted-records", removed.records),
             ("removed-delete-files", removed.delete_files),
+            ("removed-position-delete-files", removed.delete_files),
             ("removed-position-deletes", removed.deletes),
             ("removed-files-size", removed.bytes),
         ] {

@@ -15,10 +15,12 @@ use arrow_schema::DataType;
 use futures::TryStreamExt;
 use iceberg::TableIdent;
 use iceberg::io::FileIO;
-use iceberg::spec::{DataContentType, TableMetadata};
+use iceberg::spec::{DataContentType, DataFile, TableMetadata};
 use iceberg::table::StaticTable;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+
+use crate::audit::audit;
 
 /// The secret of every test's config, which must never be printed.
 pub const SECRET: &str = "zq9Kx7Vt+ secret\\\"x";
@@ -39,6 +41,8 @@ pub struct Run {
 /// A table as its files say.
 pub struct TableRead {
     pub metadata: TableMetadata,
+    /// The live files, data and deletes.
+    pub files: Vec<DataFile>,
     pub rows: Vec<BTreeMap<String, Value>>,
     pub manifests: usize,
     pub data_files: usize,
@@ -107,9 +111,19 @@ impl Destination {
         path.to_str().unwrap().to_owned()
     }
 
-    /// The table of the embedded catalog; nothing if there is none.
+    /// The table of the embedded catalog, audited; nothing if there is none.
     pub fn table(&self, name: &str) -> Option<TableRead> {
-        self.metadata_location(name).map(|location| read_table(&location))
+        self.table_read(name, Reading::Audited)
+    }
+
+    pub fn table_read(&self, name: &str, reading: Reading) -> Option<TableRead> {
+        self.metadata_location(name).map(|location| read(&location, reading))
+    }
+
+    /// The live data files of a table that has to be there.
+    pub fn data_files(&self, name: &str) -> Vec<DataFile> {
+        let files = self.table_read(name, Reading::Unaudited).expect("the table is there").files;
+        files.into_iter().filter(|file| file.content_type() == DataContentType::Data).collect()
     }
 
     /// The table's metadata alone.
@@ -154,7 +168,18 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// Whether what the manifests say is checked against the files. Only tables with faults on purpose are unaudited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    Audited,
+    Unaudited,
+}
+
 pub fn read_table(metadata_location: &str) -> TableRead {
+    read(metadata_location, Reading::Audited)
+}
+
+fn read(metadata_location: &str, reading: Reading) -> TableRead {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let file_io = FileIO::new_with_fs();
@@ -164,6 +189,7 @@ pub fn read_table(metadata_location: &str) -> TableRead {
         let batches: Vec<RecordBatch> =
             table.scan().build().unwrap().to_arrow().await.unwrap().try_collect().await.unwrap();
         let mut read = TableRead {
+            files: Vec::new(),
             rows: batches.iter().flat_map(rows).collect(),
             manifests: 0,
             data_files: 0,
@@ -173,10 +199,14 @@ pub fn read_table(metadata_location: &str) -> TableRead {
         };
         if let Some(snapshot) = read.metadata.current_snapshot().cloned() {
             let manifests = table.into_table().manifest_list_reader(&snapshot).load().await.unwrap();
+            if reading == Reading::Audited {
+                audit(&read.metadata, &snapshot, &manifests, &file_io).await;
+            }
             read.manifests = manifests.entries().len();
             for manifest in manifests.entries() {
                 for entry in manifest.load_manifest(&file_io).await.unwrap().entries() {
                     if entry.is_alive() {
+                        read.files.push(entry.data_file().clone());
                         match entry.content_type() {
                             DataContentType::Data => read.data_files += 1,
                             DataContentType::PositionDeletes => read.position_delete_files += 1,

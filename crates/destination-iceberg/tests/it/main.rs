@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod audit;
+mod bounds;
 mod catalog_server;
 mod commands;
 mod crash;
