@@ -15,36 +15,61 @@ use crate::positions::{IdentityFields, find};
 use crate::snapshot::LiveFiles;
 
 /// The keys that came since the last flush, and what became of them.
+///
+/// The outcome is that of applying the arrivals one by one to the table, wherever commits fall. For that, two facts a
+/// key are enough: what the arrivals leave where the table has no row of the key, and the strongest of them. A row of
+/// the table that the strongest arrival does not replace survives all of them. Any other row is replaced by some
+/// arrival, and from there on the table's row has no influence.
 #[derive(Debug, Default)]
 pub struct Upserts {
-    newest: HashMap<Key, Newest>,
+    outcomes: HashMap<Key, Outcome>,
     /// Rows among those written that another one has replaced since.
     replaced: Vec<Place>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Newest {
-    cursor: Cursor,
-    /// Nothing for a deletion.
-    place: Option<Place>,
+struct Outcome {
+    strongest: Strength,
+    /// What the arrivals leave; nothing after a deletion.
+    row: Option<Row>,
 }
 
-impl Newest {
-    /// A deletion whose record has no cursor happened when it arrived.
-    fn is_untimed_deletion(&self) -> bool {
-        self.place.is_none() && self.cursor == Cursor::Absent
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    cursor: Cursor,
+    place: Place,
+}
+
+/// Which rows an arrival replaces.
+#[derive(Debug, Clone, PartialEq)]
+enum Strength {
+    /// Those whose cursor is not newer.
+    Cursor(Cursor),
+    /// Every row: a deletion whose record has no cursor happened when it arrived.
+    Everything,
+}
+
+impl Strength {
+    fn replaces(&self, cursor: &Cursor) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Cursor(own) => own.replaces(cursor),
+        }
     }
 
-    /// Whether this one, having arrived later, takes the place of another.
-    fn replaces(&self, other: &Self) -> bool {
-        self.is_untimed_deletion() || other.is_untimed_deletion() || self.cursor.replaces(&other.cursor)
+    fn raise(&mut self, other: Self) {
+        match (&*self, &other) {
+            (Self::Everything, _) => {}
+            (Self::Cursor(own), Self::Cursor(cursor)) if !cursor.replaces(own) => {}
+            _ => *self = other,
+        }
     }
 }
 
 impl Upserts {
     /// What it holds, in keys and rows: a measure of memory.
     pub fn len(&self) -> usize {
-        self.newest.len() + self.replaced.len()
+        self.outcomes.len() + self.replaced.len()
     }
 
     /// Takes in a batch whose first row lies at `first`.
@@ -55,15 +80,25 @@ impl Upserts {
                 _ => None,
             };
             let Some(key) = key else { continue };
-            let arrived = Newest { cursor, place };
-            match self.newest.get_mut(&key) {
-                None => drop(self.newest.insert(key, arrived)),
-                Some(known) if arrived.replaces(known) => {
-                    self.replaced.extend(known.place);
-                    *known = arrived;
+            let strength = match (&cursor, place) {
+                (Cursor::Absent, None) => Strength::Everything,
+                _ => Strength::Cursor(cursor.clone()),
+            };
+            let row = place.map(|place| Row { cursor, place });
+            let Some(known) = self.outcomes.get_mut(&key) else {
+                self.outcomes.insert(key, Outcome { strongest: strength, row });
+                continue;
+            };
+            match &known.row {
+                Some(current) if !strength.replaces(&current.cursor) => {
+                    self.replaced.extend(row.map(|row| row.place));
                 }
-                Some(_) => self.replaced.extend(arrived.place),
+                current => {
+                    self.replaced.extend(current.as_ref().map(|current| current.place));
+                    known.row = row;
+                }
             }
+            known.strongest.raise(strength);
         }
     }
 
@@ -79,12 +114,12 @@ impl Upserts {
         let paths: Vec<Arc<str>> = written.iter().map(|file| Arc::from(file.file_path())).collect();
         let address = |place: &Place| (paths[place.file as usize].clone(), place.row);
         let mut deletes: Vec<(Arc<str>, u64)> = self.replaced.iter().map(address).collect();
-        for found in find(file_io, fields, &before.data, &before.deletes, &self.newest).await? {
-            let newest = &self.newest[&found.key];
-            if newest.is_untimed_deletion() || newest.cursor.replaces(&found.cursor) {
+        for found in find(file_io, fields, &before.data, &before.deletes, &self.outcomes).await? {
+            let outcome = &self.outcomes[&found.key];
+            if outcome.strongest.replaces(&found.cursor) {
                 deletes.push((found.file, found.position));
             } else {
-                deletes.extend(newest.place.as_ref().map(address));
+                deletes.extend(outcome.row.as_ref().map(|row| address(&row.place)));
             }
         }
         Ok(deletes)
@@ -127,6 +162,22 @@ mod tests {
         assert_eq!(rows, [100], "a deletion without a time is the newest");
         let rows = replaced(vec![arrival("a", None, None), arrival("a", Some(1), Some(0))]);
         assert_eq!(rows, [] as [u64; 0], "a row that comes after it was made again");
+    }
+
+    #[test]
+    fn a_row_after_its_deletion_stays_and_the_deletion_still_counts() {
+        let mut upserts = Upserts::default();
+        let arrivals = vec![arrival("a", None, None), arrival("a", Some(1), Some(0))];
+        upserts.add(arrivals, Some(Place { file: 0, row: 100 }));
+        let outcome = &upserts.outcomes[b"a".as_slice()];
+        assert_eq!(outcome.strongest, Strength::Everything, "a row of the table with a newer cursor goes");
+        assert_eq!(outcome.row.as_ref().map(|row| row.place.row), Some(100));
+        let mut upserts = Upserts::default();
+        let arrivals = vec![arrival("a", Some(9), None), arrival("a", Some(7), Some(0))];
+        upserts.add(arrivals, Some(Place { file: 0, row: 100 }));
+        let outcome = &upserts.outcomes[b"a".as_slice()];
+        assert_eq!(outcome.strongest, Strength::Cursor(Cursor::Integer(9)));
+        assert_eq!(outcome.row.as_ref().map(|row| row.place.row), Some(100));
     }
 
     #[test]

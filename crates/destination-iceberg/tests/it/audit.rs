@@ -327,9 +327,8 @@ fn datum(array: &ArrayRef, row: usize) -> Datum {
     }
 }
 
-/// Every delete is of a row that is there, of a file not younger than it, once, and its file says which files it is of.
+/// Every delete is of a row that is there, of a file not younger than it, and its file says which files it is of.
 fn audit_deletes(live: &HashMap<String, (DataFile, i64)>) {
-    let mut deleted: HashSet<(String, i64)> = HashSet::new();
     for (file, sequence) in live.values().filter(|(file, _)| file.content_type() != DataContentType::Data) {
         let path = file.file_path();
         assert_eq!(file.content_type(), DataContentType::PositionDeletes, "{path}");
@@ -348,7 +347,6 @@ fn audit_deletes(live: &HashMap<String, (DataFile, i64)>) {
                     assert!(data_sequence <= sequence, "{path} is older than {}", place.0);
                     assert!((0..data.record_count() as i64).contains(&place.1), "{path}: {place:?}");
                 }
-                assert!(deleted.insert(place.clone()), "{place:?} is deleted twice");
                 files.insert(place.0.clone());
                 last = Some(place);
             }

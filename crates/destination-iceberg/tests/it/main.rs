@@ -8,6 +8,7 @@ mod bounds;
 mod catalog_server;
 mod commands;
 mod crash;
+mod cuts;
 mod dependencies;
 mod harness;
 mod hostile;
