@@ -3,17 +3,13 @@
 
 use std::time::Instant;
 
-use airbyte_protocol::message::StreamDescriptor;
-use iceberg::{NamespaceIdent, TableIdent};
+use iceberg::TableIdent;
 
 use crate::batch::{BatchBuilder, RowIds};
 use crate::catalog::Catalog;
-use crate::column::{Column, ColumnType};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
-use crate::generations::{Ids, Refresh};
-use crate::naming::identifier;
-use crate::plan::{Rows, StreamPlan};
+use crate::plan::{StreamPlan, plan};
 use crate::snapshot::LiveFiles;
 use crate::storage::list;
 use crate::stream_writer::StreamWriter;
@@ -23,23 +19,15 @@ const PROBE_FILE_BYTES: usize = 1 << 20;
 
 pub async fn check(config: &Config) -> Result<()> {
     let catalog = Catalog::open(config).await?;
-    let case = config.identifier_case;
     let unique = uuid::Uuid::now_v7().simple().to_string();
-    let namespace = NamespaceIdent::new(identifier(&config.namespace, case));
-    let name = identifier(&format!("_airbyte_check_{unique}"), case);
-    let plan = StreamPlan {
-        stream: StreamDescriptor::named("check"),
-        table: TableIdent::new(namespace, name),
-        columns: vec![Column {
-            property: "note".to_owned(),
-            name: identifier("note", case),
-            kind: ColumnType::Text,
-            description: None,
-        }],
-        rows: Rows::Append,
-        refresh: Refresh::Nothing,
-        ids: Ids::default(),
-    };
+    let stream = format!("_airbyte_check_{unique}");
+    let configured = serde_json::json!({"streams": [{
+        "stream": {"name": stream, "json_schema": {"properties": {"note": {"type": "string"}}}},
+        "destination_sync_mode": "append"}]});
+    let configured = serde_json::from_value(configured)
+        .map_err(|error| Failure::system(format!("the catalog of the check: {error}")))?;
+    let mut plans = plan(config, &configured)?;
+    let plan = plans.pop().ok_or_else(|| Failure::system("the check has no stream"))?;
     let table = plan.table.clone();
     let tried = probe(&catalog, plan, config).await;
     // Dropped whatever came before; the first failure is the one to tell.
@@ -48,8 +36,8 @@ pub async fn check(config: &Config) -> Result<()> {
 }
 
 async fn probe(catalog: &Catalog, plan: StreamPlan, config: &Config) -> Result<()> {
-    let mut ready = prepare_all(catalog, std::slice::from_ref(&plan), config.identifier_case).await?;
-    let ready = ready.pop().ok_or_else(|| Failure::system("the table of the check was not made"))?;
+    let mut ready = prepare_all(catalog, vec![plan], config.identifier_case).await?;
+    let (plan, ready) = ready.pop().ok_or_else(|| Failure::system("the table of the check was not made"))?;
     let mut builder = BatchBuilder::new(ready.shape.clone(), RowIds::new())?;
     let record = r#"{"stream":"check","data":{"note":"written by check"},"emitted_at":0}"#;
     let record = serde_json::from_str(record)

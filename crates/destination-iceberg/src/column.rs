@@ -8,8 +8,9 @@ use std::sync::Arc;
 use iceberg::spec::{ListType, NestedField, PrimitiveType, StructType, Type};
 use serde_json::{Map, Value};
 
-use crate::config::{IdentifierCase, Nested};
-use crate::naming::Names;
+use crate::config::Nested;
+use crate::naming::path;
+use crate::table_memory::ColumnNames;
 
 /// How one value is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,35 +41,37 @@ pub struct Column {
     pub description: Option<String>,
 }
 
-/// How a schema's columns are to be spelled and stored.
-#[derive(Debug, Clone, Copy)]
-pub struct Style {
-    pub case: IdentifierCase,
-    pub nested: Nested,
+/// The columns of a stream's JSON schema, in the schema's order; `names` knows what the table's columns are called.
+pub fn columns(json_schema: &Map<String, Value>, nested: Nested, names: &mut ColumnNames) -> Vec<Column> {
+    columns_under("", json_schema, nested, names)
 }
 
-/// The columns of a stream's JSON schema, in the schema's order; `names` holds what is taken already.
-pub fn columns(json_schema: &Map<String, Value>, style: Style, names: &mut Names) -> Vec<Column> {
+fn columns_under(
+    parent: &str,
+    json_schema: &Map<String, Value>,
+    nested: Nested,
+    names: &mut ColumnNames,
+) -> Vec<Column> {
     let Some(Value::Object(properties)) = json_schema.get("properties") else {
         return Vec::new();
     };
-    properties
-        .iter()
-        .map(|(property, schema)| Column {
-            property: property.clone(),
-            name: names.claim(property, style.case),
-            kind: column_type(schema, style),
-            description: schema.get("description").and_then(Value::as_str).map(str::to_owned),
-        })
-        .collect()
+    // The names of a level come before those of the levels below it, which they may collide with.
+    let claimed: Vec<String> = properties.keys().map(|property| names.claim(parent, property)).collect();
+    let columns = properties.iter().zip(claimed).map(|((property, schema), name)| Column {
+        property: property.clone(),
+        kind: column_type(&path(parent, &name), schema, nested, names),
+        name,
+        description: schema.get("description").and_then(Value::as_str).map(str::to_owned),
+    });
+    columns.collect()
 }
 
-fn column_type(schema: &Value, style: Style) -> ColumnType {
+fn column_type(whole: &str, schema: &Value, nested: Nested, names: &mut ColumnNames) -> ColumnType {
     for key in ["oneOf", "anyOf"] {
         if let Some(Value::Array(branches)) = schema.get(key) {
             let mut real = branches.iter().filter(|branch| types(branch) != ["null"]);
             return match (real.next(), real.next()) {
-                (Some(only), None) => column_type(only, style),
+                (Some(only), None) => column_type(whole, only, nested, names),
                 _ => ColumnType::Json,
             };
         }
@@ -86,15 +89,21 @@ fn column_type(schema: &Value, style: Style) -> ColumnType {
             ("date-time", _) => ColumnType::Timestamptz,
             _ => ColumnType::Text,
         },
-        ["object"] if style.nested == Nested::Typed => {
-            match columns(schema.as_object().unwrap_or(&Map::new()), style, &mut Names::default()) {
+        ["object"] if nested == Nested::Typed => {
+            match columns_under(whole, schema.as_object().unwrap_or(&Map::new()), nested, names) {
                 // An Iceberg struct needs a field.
                 fields if fields.is_empty() => ColumnType::Json,
                 fields => ColumnType::Struct(fields),
             }
         }
-        ["array"] if style.nested == Nested::Typed => match schema.get("items") {
-            Some(items @ Value::Object(_)) => ColumnType::List(Box::new(column_type(items, style))),
+        ["array"] if nested == Nested::Typed => match schema.get("items") {
+            Some(items @ Value::Object(_)) => {
+                /// Iceberg's own name for what is in a list.
+                const ELEMENT: &str = "element";
+                let whole = path(whole, ELEMENT);
+                names.reserve(&whole);
+                ColumnType::List(Box::new(column_type(&whole, items, nested, names)))
+            }
             _ => ColumnType::Json,
         },
         _ => ColumnType::Json,
@@ -149,11 +158,11 @@ impl Column {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::IdentifierCase;
     use serde_json::json;
 
     fn kinds(nested: Nested, schema: Value) -> Vec<(String, ColumnType)> {
-        let style = Style { case: IdentifierCase::Preserve, nested };
-        columns(schema.as_object().unwrap(), style, &mut Names::default())
+        columns(schema.as_object().unwrap(), nested, &mut ColumnNames::new(IdentifierCase::Preserve))
             .into_iter()
             .map(|column| (column.name, column.kind))
             .collect()
@@ -226,10 +235,10 @@ mod tests {
 
     #[test]
     fn nested_fields_are_numbered_on() {
-        let style = Style { case: IdentifierCase::Preserve, nested: Nested::Typed };
         let schema = json!({"properties": {"a": {"type": "array", "items": {"type": "object",
             "properties": {"x": {"type": "string"}, "y": {"type": "string"}}}}, "b": {"type": "string"}}});
-        let columns = columns(schema.as_object().unwrap(), style, &mut Names::default());
+        let mut names = ColumnNames::new(IdentifierCase::Preserve);
+        let columns = columns(schema.as_object().unwrap(), Nested::Typed, &mut names);
         let mut last_id = 10;
         let ids: Vec<i32> = columns.iter().map(|column| column.to_field(&mut last_id).id).collect();
         assert_eq!((ids, last_id), (vec![11, 15], 15));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use airbyte_protocol::Message;
 use airbyte_protocol::catalog::ConfiguredCatalog;
-use airbyte_protocol::message::{CheckStatus, ConnectionStatus, ConnectorSpecification};
+use airbyte_protocol::message::{CheckStatus, ConnectionStatus, ConnectorSpecification, Level};
 use clap::{Parser, Subcommand};
 
 use crate::check::check;
@@ -91,6 +91,11 @@ async fn run_verb(verb: Verb, output: &mut Output) -> Result<()> {
             let catalog: ConfiguredCatalog = serde_json::from_str(&read_file(&catalog)?)
                 .map_err(|error| Failure::configuration(format!("the catalog cannot be read: {error}")))?;
             let plans = plan(&config, &catalog)?;
+            for plan in &plans {
+                if let Some(warning) = &plan.warning {
+                    output.log(Level::Warn, format!("stream {:?} {warning}", plan.stream.name))?;
+                }
+            }
             let input = BufReader::with_capacity(INPUT_BUFFER, std::io::stdin());
             write(&config, plans, input, output).await
         }

@@ -6,9 +6,11 @@
 //! moved on, and the catalog refuses it: both name the same snapshot as the one to follow.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use iceberg::spec::MAIN_BRANCH;
+use airbyte_protocol::message::StreamDescriptor;
+use iceberg::spec::{MAIN_BRANCH, Schema};
 use iceberg::{TableRequirement, TableUpdate};
 
 use crate::catalog::{Catalog, CommitFault, Table};
@@ -17,7 +19,8 @@ use crate::config::IdentifierCase;
 use crate::failure::{Failure, Result};
 use crate::output::now_in_milliseconds;
 use crate::snapshot::{FileChange, prepare};
-use crate::table_schema::evolved;
+use crate::table_memory::memory;
+use crate::table_schema::{Conflicts, evolved};
 
 /// The summary's key for the id by which a commit is recognised.
 pub const COMMIT_ID: &str = "airbyte.commit-id";
@@ -36,9 +39,20 @@ pub struct Work {
 /// Commits what `work` makes of the table, and makes it again if another writer's commit came between.
 pub async fn publish(
     catalog: &Catalog,
+    table: Table,
+    work: impl AsyncFnMut(&Table) -> Result<Work>,
+) -> Result<Table> {
+    publish_with_schema(catalog, table, None, work).await
+}
+
+/// The same, with another schema for the table in the same commit.
+pub async fn publish_with_schema(
+    catalog: &Catalog,
     mut table: Table,
+    schema: Option<&Schema>,
     mut work: impl AsyncFnMut(&Table) -> Result<Work>,
 ) -> Result<Table> {
+    let last_column_id = table.metadata.last_column_id();
     let id = uuid::Uuid::now_v7().to_string();
     let uuid = table.metadata.uuid();
     let mut pause = FIRST_PAUSE;
@@ -46,7 +60,17 @@ pub async fn publish(
     for _ in 0..ATTEMPTS {
         let Work { mut files, properties } = work(&table).await?;
         files.properties.insert(COMMIT_ID.to_owned(), id.clone());
-        let mut updates = prepare(&table, &files, now_in_milliseconds() as i64).await?;
+        let mut updates = Vec::new();
+        let mut view = table.clone();
+        if let Some(schema) = schema {
+            if table.metadata.last_column_id() != last_column_id {
+                let text = format!("another program changed the columns of table {} meanwhile", table.ident);
+                return Err(Failure::transient(text));
+            }
+            updates.extend(new_schema_updates(schema));
+            view = with_schema(&table, schema)?;
+        }
+        updates.extend(prepare(&view, &files, now_in_milliseconds() as i64).await?);
         if !properties.is_empty() {
             updates.push(TableUpdate::SetProperties { updates: properties });
         }
@@ -96,22 +120,55 @@ pub async fn publish_updates(
     catalog.commit(table, requirements, updates).await
 }
 
-/// Evolves the table until it can take the stream's columns, or says why it cannot.
+/// The updates that give a table another schema.
+fn new_schema_updates(schema: &Schema) -> [TableUpdate; 2] {
+    /// The protocol's word for the schema that this very commit adds.
+    const LAST_ADDED: i32 = -1;
+    [
+        TableUpdate::AddSchema { schema: schema.clone() },
+        TableUpdate::SetCurrentSchema { schema_id: LAST_ADDED },
+    ]
+}
+
+/// The table as it will be with another schema.
+pub fn with_schema(table: &Table, schema: &Schema) -> Result<Table> {
+    let mut builder = (*table.metadata).clone().into_builder(None);
+    for update in new_schema_updates(schema) {
+        builder = update.apply(builder)?;
+    }
+    Ok(Table { metadata: Arc::new(builder.build()?.metadata), ..table.clone() })
+}
+
+/// What a table needs before a stream's rows can be written.
+pub struct Needs<'a> {
+    pub columns: &'a [Column],
+    pub case: IdentifierCase,
+    pub conflicts: Conflicts,
+    pub stream: &'a StreamDescriptor,
+}
+
+/// Evolves the table until it can take the stream's columns and remembers whose they are, or says why it cannot.
+///
+/// A schema that replaces columns is not committed but returned, for the commit that replaces the rows.
 pub async fn evolve(
     catalog: &Catalog,
     mut table: Table,
-    columns: &[Column],
-    case: IdentifierCase,
-) -> Result<Table> {
+    needs: &Needs<'_>,
+) -> Result<(Table, Option<Schema>)> {
+    let Needs { columns, case, conflicts, stream } = *needs;
     let mut pause = FIRST_PAUSE;
     for _ in 0..ATTEMPTS {
         let metadata = &table.metadata;
-        let schema = evolved(metadata.current_schema(), metadata.last_column_id(), columns, case)?;
-        let Some(schema) = schema else { return Ok(table) };
-        /// The protocol's word for the schema that this very commit adds.
-        const LAST_ADDED: i32 = -1;
-        let updates =
-            vec![TableUpdate::AddSchema { schema }, TableUpdate::SetCurrentSchema { schema_id: LAST_ADDED }];
+        let evolved =
+            evolved(metadata.current_schema(), metadata.last_column_id(), columns, case, conflicts)?;
+        let (now, later) = match evolved {
+            Some(evolved) if evolved.replaces_columns => (None, Some(evolved.schema)),
+            Some(evolved) => (Some(evolved.schema), None),
+            None => (None, None),
+        };
+        let Some(schema) = now else { return Ok((table, later)) };
+        let mut updates: Vec<TableUpdate> = new_schema_updates(&schema).into();
+        updates.push(TableUpdate::SetProperties { updates: memory(stream, columns, Some(metadata)) });
         match publish_updates(catalog, &table, updates).await {
             Ok(_) => {}
             Err(CommitFault::Refused(failure)) => return Err(failure),

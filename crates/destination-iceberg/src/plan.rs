@@ -1,17 +1,18 @@
 //! The configured catalog to one plan per stream: which table, which columns, which way of writing. Pure.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use airbyte_protocol::catalog::{ConfiguredCatalog, ConfiguredStream};
 use airbyte_protocol::message::StreamDescriptor;
 use iceberg::{NamespaceIdent, TableIdent};
+use serde_json::{Map, Value};
 
-use crate::column::{Column, ColumnType, Style, columns};
-use crate::config::Config;
+use crate::column::{Column, ColumnType, columns};
+use crate::config::{Config, Nested};
 use crate::failure::{Failure, Result};
 use crate::generations::{Ids, Refresh};
-use crate::naming::{Names, identifier};
-use crate::table_schema::reserved_names;
+use crate::naming::identifier;
+use crate::table_memory::ColumnNames;
 
 /// The destination sync modes that the destination supports, in the protocol's words.
 pub const SYNC_MODES: [&str; 4] = ["overwrite", "append", "append_dedup", "overwrite_dedup"];
@@ -19,11 +20,25 @@ pub const SYNC_MODES: [&str; 4] = ["overwrite", "append", "append_dedup", "overw
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamPlan {
     pub stream: StreamDescriptor,
+    /// The table's name if it is new and no other has it.
     pub table: TableIdent,
     pub columns: Vec<Column>,
     pub rows: Rows,
     pub refresh: Refresh,
     pub ids: Ids,
+    /// What the user may not expect.
+    pub warning: Option<String>,
+    declared: Arc<Declared>,
+}
+
+/// What the catalog says of the stream's columns.
+#[derive(Debug, PartialEq)]
+struct Declared {
+    json_schema: Map<String, Value>,
+    nested: Nested,
+    dedup: bool,
+    key: Vec<Vec<String>>,
+    cursor: Vec<String>,
 }
 
 /// What a record does to rows that are there.
@@ -39,11 +54,10 @@ pub enum Rows {
 
 /// Plans every stream of the catalog; the error names all that cannot be done.
 pub fn plan(config: &Config, catalog: &ConfiguredCatalog) -> Result<Vec<StreamPlan>> {
-    let mut names: HashMap<String, Names> = HashMap::new();
     let mut plans: Vec<StreamPlan> = Vec::new();
     let mut faults = Vec::new();
     for configured in &catalog.streams {
-        match plan_stream(config, configured, &mut names) {
+        match plan_stream(config, configured) {
             Ok(plan) if plans.iter().any(|other| other.stream == plan.stream) => {
                 faults.push(format!("stream {:?} is configured twice", plan.stream.name));
             }
@@ -54,18 +68,11 @@ pub fn plan(config: &Config, catalog: &ConfiguredCatalog) -> Result<Vec<StreamPl
     if faults.is_empty() { Ok(plans) } else { Err(Failure::configuration(faults.join("; "))) }
 }
 
-fn plan_stream(
-    config: &Config,
-    configured: &ConfiguredStream,
-    names: &mut HashMap<String, Names>,
-) -> std::result::Result<StreamPlan, String> {
+fn plan_stream(config: &Config, configured: &ConfiguredStream) -> std::result::Result<StreamPlan, String> {
     let stream = &configured.stream;
     let case = config.identifier_case;
     let namespace = stream.namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or(&config.namespace);
     let namespace = identifier(namespace, case);
-    let name = names.entry(namespace.clone()).or_default().claim(&stream.name, case);
-    let style = Style { case, nested: config.nested };
-    let columns = columns(&stream.json_schema, style, &mut reserved_names(case));
     let truncating = match configured.minimum_generation_id {
         Some(minimum) if minimum > 0 => Refresh::Below(minimum),
         _ => Refresh::Nothing,
@@ -77,10 +84,18 @@ fn plan_stream(
         "overwrite_dedup" => (true, Refresh::Everything),
         other => return Err(format!("has the destination sync mode {other:?}; known are {SYNC_MODES:?}")),
     };
-    let rows = if dedup { upsert(configured, &columns)? } else { Rows::Append };
+    let declared = Declared {
+        json_schema: stream.json_schema.clone(),
+        nested: config.nested,
+        dedup,
+        key: first_given(&configured.primary_key, &stream.source_defined_primary_key).to_vec(),
+        cursor: first_given(&configured.cursor_field, &stream.default_cursor_field).to_vec(),
+    };
+    let columns = declared.columns(&mut ColumnNames::new(case));
+    let (rows, warning) = declared.rows(&columns)?;
     Ok(StreamPlan {
         stream: StreamDescriptor { name: stream.name.clone(), namespace: stream.namespace.clone() },
-        table: TableIdent::new(NamespaceIdent::new(namespace), name),
+        table: TableIdent::new(NamespaceIdent::new(namespace), identifier(&stream.name, case)),
         columns,
         rows,
         refresh,
@@ -89,30 +104,61 @@ fn plan_stream(
             minimum_generation: configured.minimum_generation_id,
             sync: configured.sync_id,
         },
+        warning,
+        declared: Arc::new(declared),
     })
 }
 
-fn upsert(configured: &ConfiguredStream, columns: &[Column]) -> std::result::Result<Rows, String> {
-    let stream = &configured.stream;
-    let first_given = |chosen: &[Vec<String>], own: &[Vec<String>]| {
-        if chosen.is_empty() { own.to_vec() } else { chosen.to_vec() }
-    };
-    let key_paths = first_given(&configured.primary_key, &stream.source_defined_primary_key);
-    if key_paths.is_empty() {
-        return Err("is to be deduplicated and has no primary key".to_owned());
+fn first_given<'a, T>(chosen: &'a [T], own: &'a [T]) -> &'a [T] {
+    if chosen.is_empty() { own } else { chosen }
+}
+
+impl StreamPlan {
+    /// The properties of the primary key, as far as they are columns.
+    pub fn key_properties(&self) -> Vec<String> {
+        self.declared.key.iter().filter_map(|path| path.first().cloned()).collect()
     }
-    let key = key_paths
-        .iter()
-        .map(|path| comparable(path, columns).map_err(|fault| format!("has a primary key that {fault}")))
-        .collect::<std::result::Result<Vec<_>, _>>()?;
-    let cursor_path = if configured.cursor_field.is_empty() {
-        &stream.default_cursor_field
-    } else {
-        &configured.cursor_field
-    };
-    // A cursor that is no column, such as a nested one, leaves it to the order of arrival.
-    let cursor = comparable(cursor_path, columns).ok();
-    Ok(Rows::Upsert { key, cursor })
+
+    /// The plan for a table whose columns have these names.
+    pub fn with_names(mut self, mut names: ColumnNames) -> Result<Self> {
+        self.columns = self.declared.columns(&mut names);
+        let rows = self.declared.rows(&self.columns).map_err(Failure::configuration)?;
+        (self.rows, self.warning) = rows;
+        Ok(self)
+    }
+}
+
+impl Declared {
+    fn columns(&self, names: &mut ColumnNames) -> Vec<Column> {
+        columns(&self.json_schema, self.nested, names)
+    }
+
+    /// What a record does to rows, with a warning if that is not what the catalog asks for.
+    fn rows(&self, columns: &[Column]) -> std::result::Result<(Rows, Option<String>), String> {
+        if !self.dedup {
+            return Ok((Rows::Append, None));
+        }
+        if self.key.is_empty() {
+            return Err("is to be deduplicated and has no primary key".to_owned());
+        }
+        let key = self
+            .key
+            .iter()
+            .map(|path| comparable(path, columns).map_err(|fault| format!("has a primary key that {fault}")))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        let (cursor, warning) = match comparable(&self.cursor, columns) {
+            Ok(cursor) => (Some(cursor), None),
+            Err(_) if self.cursor.is_empty() => (None, None),
+            Err(fault) => {
+                let text = format!(
+                    "has a cursor that {fault}. Of records with the same primary key, the one that comes last is \
+                     kept. Add the cursor to the stream's JSON schema, or choose a cursor that is in it"
+                );
+                (None, Some(text))
+            }
+        };
+        Ok((Rows::Upsert { key, cursor }, warning))
+    }
 }
 
 /// The name of the column at a path, if its values can be compared.
@@ -120,7 +166,7 @@ fn comparable(path: &[String], columns: &[Column]) -> std::result::Result<String
     let [property] = path else { return Err(format!("is nested or empty: {path:?}")) };
     let column = columns.iter().find(|column| column.property == *property);
     match column {
-        None => Err(format!("is no column: {property:?}")),
+        None => Err(format!("is not in the JSON schema: {property:?}")),
         Some(Column { kind: ColumnType::Struct(_) | ColumnType::List(_), .. }) => {
             Err(format!("is an object or array: {property:?}"))
         }
@@ -162,6 +208,7 @@ mod tests {
         assert_eq!(plans[1].table.to_string(), "MINE.TASKS");
         let rows = Rows::Upsert { key: vec!["GID".into()], cursor: Some("MODIFIED_AT".into()) };
         assert_eq!(plans[0].rows, rows);
+        assert_eq!(plans[0].warning, None);
     }
 
     #[test]
@@ -178,6 +225,18 @@ mod tests {
         assert_eq!(generations("append_dedup", 4, 3), Refresh::Below(3));
         assert_eq!(generations("append_dedup", 4, 4), Refresh::Below(4));
         assert_eq!(generations("append", 0, 0), Refresh::Nothing);
+    }
+
+    #[test]
+    fn a_cursor_that_is_no_column_is_a_warning() {
+        let missing = with(stream("append_dedup"), "cursor_field", json!(["updated_at"]));
+        let plan = &planned(json!({}), json!([missing])).unwrap()[0];
+        assert!(
+            plan.warning.as_ref().is_some_and(|text| text.contains("\"updated_at\"")),
+            "{:?}",
+            plan.warning
+        );
+        assert_eq!(plan.rows, Rows::Upsert { key: vec!["gid".into()], cursor: None });
     }
 
     #[test]

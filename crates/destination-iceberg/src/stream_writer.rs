@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use iceberg::spec::{DataFile, Operation};
+use iceberg::spec::{DataFile, Operation, Schema};
 
 use crate::acknowledgement::Progress;
 use crate::batch::Batch;
 use crate::catalog::{Catalog, Table};
-use crate::commit::{Work, publish};
+use crate::commit::{Work, publish, publish_with_schema};
 use crate::data_file::DataFileWriter;
 use crate::failure::Result;
 use crate::generations::{Extent, GENERATION, changed_properties};
@@ -19,6 +19,7 @@ use crate::positions::{IdentityFields, write_deletes};
 use crate::purge::OldRows;
 use crate::snapshot::{FileChange, LiveFiles, Removed};
 use crate::table::Ready;
+use crate::table_memory::SNAPSHOT_STREAM;
 use crate::upsert::Upserts;
 
 /// Vended credentials are renewed when they end this soon.
@@ -30,6 +31,10 @@ pub struct StreamWriter {
     extent: Extent,
     fields: Option<IdentityFields>,
     generation_field: i32,
+    /// The schema that the refresh brings along.
+    new_schema: Option<Schema>,
+    /// Table properties that the next commit sets.
+    memory: HashMap<String, String>,
     files: DataFileWriter,
     upserts: Upserts,
     /// Of a refresh that readers do not see yet: everything so far, upserts worked in.
@@ -50,11 +55,13 @@ impl StreamWriter {
     pub fn new(plan: StreamPlan, ready: Ready, target_bytes: usize, now: Instant) -> Self {
         Self {
             plan,
-            files: DataFileWriter::new(&ready.table, target_bytes),
+            files: DataFileWriter::new(&ready.written, target_bytes),
             table: ready.table,
             extent: ready.extent,
             fields: ready.fields,
             generation_field: ready.generation_field,
+            new_schema: ready.new_schema,
+            memory: ready.memory,
             upserts: Upserts::default(),
             unpublished: LiveFiles::default(),
             received: 0,
@@ -126,7 +133,7 @@ impl StreamWriter {
         let upserts = std::mem::take(&mut self.upserts);
         let records = self.received - self.committed;
         if !written.is_empty() || upserts.len() > 0 {
-            let (fields, plan) = (self.fields.clone(), &self.plan);
+            let (fields, plan, memory) = (self.fields.clone(), &self.plan, &self.memory);
             let table = publish(catalog, self.table.clone(), async |table: &Table| {
                 let deletes = match &fields {
                     Some(fields) => {
@@ -139,7 +146,7 @@ impl StreamWriter {
                 added.extend(write_deletes(table, deletes).await?);
                 let operation =
                     if added.len() > written.len() { Operation::Overwrite } else { Operation::Append };
-                Ok(work(plan, operation, added, Removed::Nothing, Extent::Keep, table))
+                Ok(work(plan, operation, added, Removed::Nothing, Extent::Keep, memory, table))
             })
             .await?;
             self.take_table(table);
@@ -165,12 +172,14 @@ impl StreamWriter {
         let records = self.received;
         let fresh = std::mem::take(&mut self.unpublished);
         let added: Vec<DataFile> = fresh.data.into_iter().chain(fresh.deletes).collect();
-        let plan = &self.plan;
-        let table = publish(catalog, self.table.clone(), async |table: &Table| {
-            let removed = Removed::Everything;
-            Ok(work(plan, Operation::Overwrite, added.clone(), removed, Extent::Replace, table))
-        })
-        .await?;
+        let (plan, memory) = (&self.plan, &self.memory);
+        let schema = self.new_schema.take();
+        let table =
+            publish_with_schema(catalog, self.table.clone(), schema.as_ref(), async |table: &Table| {
+                let removed = Removed::Everything;
+                Ok(work(plan, Operation::Overwrite, added.clone(), removed, Extent::Replace, memory, table))
+            })
+            .await?;
         self.take_table(table);
         // What may come after it, of a source that goes on, is added.
         self.extent = Extent::Keep;
@@ -181,7 +190,7 @@ impl StreamWriter {
 
     /// Removes the rows of generations below `minimum` in one commit. Nothing if there are none.
     async fn purge(&mut self, catalog: &Catalog, minimum: i64) -> Result<Option<Committed>> {
-        let (field, plan) = (self.generation_field, &self.plan);
+        let (field, plan, memory) = (self.generation_field, &self.plan, &self.memory);
         let live = LiveFiles::of(&self.table).await?;
         if OldRows::find(&self.table.file_io, &live.data, field, minimum).await?.is_empty() {
             return Ok(None);
@@ -192,7 +201,7 @@ impl StreamWriter {
             let added: Vec<DataFile> = write_deletes(table, old.rows).await?.into_iter().collect();
             let operation = if added.is_empty() { Operation::Delete } else { Operation::Overwrite };
             let removed = Removed::Files(old.files);
-            Ok(work(plan, operation, added, removed, Extent::Purge(minimum), table))
+            Ok(work(plan, operation, added, removed, Extent::Purge(minimum), memory, table))
         })
         .await?;
         self.take_table(table);
@@ -225,6 +234,7 @@ impl StreamWriter {
     }
 
     fn take_table(&mut self, table: Table) {
+        self.memory.retain(|name, value| table.metadata.properties().get(name) != Some(value));
         self.files.renew(&table);
         self.table = table;
     }
@@ -240,13 +250,15 @@ fn work(
     added: Vec<DataFile>,
     removed: Removed,
     extent: Extent,
+    memory: &HashMap<String, String>,
     table: &Table,
 ) -> Work {
-    let mut summary = HashMap::from([("airbyte.stream".to_owned(), plan.stream.name.clone())]);
+    let mut summary = HashMap::from([(SNAPSHOT_STREAM.to_owned(), plan.stream.name.clone())]);
     let numbers = [("airbyte.sync-id", plan.ids.sync), (GENERATION, plan.ids.generation)];
     for (name, number) in numbers {
         summary.extend(number.map(|number| (name.to_owned(), number.to_string())));
     }
-    let properties = changed_properties(table.metadata.properties(), plan.ids, extent);
+    let mut properties = changed_properties(table.metadata.properties(), plan.ids, extent);
+    properties.extend(memory.clone());
     Work { files: FileChange { operation, added, removed, properties: summary }, properties }
 }

@@ -4,22 +4,30 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use iceberg::arrow::schema_to_arrow_schema;
-use iceberg::spec::FormatVersion;
+use iceberg::spec::{FormatVersion, Schema, TableMetadata};
 
 use crate::batch::{Identity, Shape};
 use crate::catalog::{Catalog, Table};
-use crate::commit::evolve;
+use crate::commit::{Needs, evolve, with_schema};
 use crate::config::IdentifierCase;
 use crate::failure::{Failure, Result};
 use crate::generations::{Extent, TableGenerations};
+use crate::locate::{Located, locate_all};
 use crate::plan::{Rows, StreamPlan};
 use crate::positions::IdentityFields;
 use crate::snapshot::LiveFiles;
-use crate::table_schema::{AirbyteColumn, evolved, fillings, new_schema};
+use crate::table_memory::{ColumnNames, memory};
+use crate::table_schema::{AirbyteColumn, Conflicts, airbyte_case, evolved, fillings, new_schema};
 
-/// A stream with its table, ready to be written.
+/// A stream's table, ready to be written.
 pub struct Ready {
     pub table: Table,
+    /// The table as the written files have it: with the new schema, if there is one.
+    pub written: Table,
+    /// Replaces columns, so it is for the commit that replaces the rows.
+    pub new_schema: Option<Schema>,
+    /// What the table is to remember, as far as it does not yet.
+    pub memory: HashMap<String, String>,
     pub extent: Extent,
     pub shape: Arc<Shape>,
     pub fields: Option<IdentityFields>,
@@ -27,30 +35,35 @@ pub struct Ready {
     pub generation_field: i32,
 }
 
-/// Makes every stream's table ready. Whatever one of them cannot take is told before any of them is touched.
+/// Makes every stream's table ready, and adapts its plan to the table's names. Whatever one of them cannot take is told
+/// before any of them is touched.
 pub async fn prepare_all(
     catalog: &Catalog,
-    plans: &[StreamPlan],
+    plans: Vec<StreamPlan>,
     case: IdentifierCase,
-) -> Result<Vec<Ready>> {
-    let mut found = Vec::with_capacity(plans.len());
-    for plan in plans {
-        let table = catalog.load(&plan.table).await.map_err(|failure| failure.of_stream(&plan.stream))?;
-        if let Some(table) = &table {
-            check(table, plan, case).await.map_err(|failure| failure.of_stream(&plan.stream))?;
-        }
-        found.push(table);
+) -> Result<Vec<(StreamPlan, Ready)>> {
+    let found = locate_all(catalog, &plans).await?;
+    let mut adapted = Vec::with_capacity(plans.len());
+    for (mut plan, Located { ident, table }) in plans.into_iter().zip(found) {
+        plan.table = ident;
+        let stream = plan.stream.clone();
+        let plan = match &table {
+            Some(table) => check(table, plan, case).await.map_err(|failure| failure.of_stream(&stream))?,
+            None => plan,
+        };
+        adapted.push((plan, table));
     }
-    let mut ready = Vec::with_capacity(plans.len());
-    for (plan, table) in plans.iter().zip(found) {
-        let made = prepare_one(catalog, plan, table, case).await;
-        ready.push(made.map_err(|failure| failure.of_stream(&plan.stream))?);
+    let mut ready = Vec::with_capacity(adapted.len());
+    for (plan, table) in adapted {
+        let made = prepare_one(catalog, &plan, table, case).await;
+        let made = made.map_err(|failure| failure.of_stream(&plan.stream))?;
+        ready.push((plan, made));
     }
     Ok(ready)
 }
 
 /// Whether the table can be written at all.
-async fn check(table: &Table, plan: &StreamPlan, case: IdentifierCase) -> Result<()> {
+async fn check(table: &Table, plan: StreamPlan, case: IdentifierCase) -> Result<StreamPlan> {
     let metadata = &table.metadata;
     let refuse = |what: &str| {
         Err(Failure::configuration(format!(
@@ -72,8 +85,19 @@ async fn check(table: &Table, plan: &StreamPlan, case: IdentifierCase) -> Result
             return refuse("has equality deletes of another program");
         }
     }
-    evolved(metadata.current_schema(), metadata.last_column_id(), &plan.columns, case)?;
-    Ok(())
+    let names = ColumnNames::of(metadata, case, &plan.columns, &plan.key_properties());
+    let plan = plan.with_names(names)?;
+    let (schema, last_column_id) = (metadata.current_schema(), metadata.last_column_id());
+    evolved(schema, last_column_id, &plan.columns, airbyte_case(schema, case), conflicts(metadata, &plan))?;
+    Ok(plan)
+}
+
+/// Columns can be replaced where every row is.
+fn conflicts(metadata: &TableMetadata, plan: &StreamPlan) -> Conflicts {
+    match TableGenerations::of(metadata).extent(plan.refresh, plan.ids) {
+        Extent::Replace => Conflicts::Replace,
+        Extent::Keep | Extent::Purge(_) => Conflicts::Refuse,
+    }
 }
 
 async fn prepare_one(
@@ -86,13 +110,22 @@ async fn prepare_one(
         Some(table) => table,
         None => {
             catalog.ensure_namespace(&plan.table.namespace().to_string()).await?;
-            catalog.create(&plan.table, new_schema(&plan.columns, case)?, table_properties()).await?
+            let mut properties = table_properties();
+            properties.extend(memory(&plan.stream, &plan.columns, None));
+            catalog.create(&plan.table, new_schema(&plan.columns, case)?, properties).await?
         }
     };
     // A table that was just made may be another writer's, and a server may have made another one than was asked.
-    let table = evolve(catalog, table, &plan.columns, case).await?;
+    let case = airbyte_case(table.metadata.current_schema(), case);
+    let conflicts = conflicts(&table.metadata, plan);
+    let needs = Needs { columns: &plan.columns, case, conflicts, stream: &plan.stream };
+    let (table, new_schema) = evolve(catalog, table, &needs).await?;
+    let written = match &new_schema {
+        Some(schema) => with_schema(&table, schema)?,
+        None => table.clone(),
+    };
     let extent = TableGenerations::of(&table.metadata).extent(plan.refresh, plan.ids);
-    let schema = table.metadata.current_schema();
+    let schema = written.metadata.current_schema();
     let generation_field = schema
         .field_id_by_name(&AirbyteColumn::GenerationId.name(case))
         .ok_or_else(|| Failure::system("the table has no column for generations"))?;
@@ -135,7 +168,10 @@ async fn prepare_one(
         generation_id: plan.ids.row_generation(),
         sync_id: plan.ids.sync.unwrap_or(0),
     };
-    Ok(Ready { table, extent, shape: Arc::new(shape), fields, generation_field })
+    let shape = Arc::new(shape);
+    let mut memory = memory(&plan.stream, &plan.columns, Some(&table.metadata));
+    memory.retain(|name, value| table.metadata.properties().get(name) != Some(value));
+    Ok(Ready { table, written, new_schema, memory, extent, shape, fields, generation_field })
 }
 
 /// What new tables ask of every writer, ours and others'.

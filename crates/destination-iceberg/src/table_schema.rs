@@ -1,7 +1,7 @@
 //! A stream's table: its schema when it is made, its changes later, and which column takes what. Pure; commits
 //! nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use iceberg::spec::{ListType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type};
@@ -9,7 +9,7 @@ use iceberg::spec::{ListType, NestedField, NestedFieldRef, PrimitiveType, Schema
 use crate::column::{Column, ColumnType};
 use crate::config::IdentifierCase;
 use crate::failure::{Failure, Result};
-use crate::naming::{Names, identifier};
+use crate::naming::{Names, identifier, path};
 
 /// A column that the destination fills itself. Names and meanings are Airbyte's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +74,33 @@ fn meta_type(last_id: &mut i32) -> Type {
     Type::Struct(StructType::new(vec![sync_id.into(), changes.into()]))
 }
 
+/// The names that Iceberg reserves for columns of its readers' own, such as a row's file and position.
+const METADATA_COLUMNS: [&str; 10] = [
+    "_file",
+    "_pos",
+    "_deleted",
+    "_spec_id",
+    "_partition",
+    "_row_id",
+    "_last_updated_sequence_number",
+    "_change_type",
+    "_change_ordinal",
+    "_commit_snapshot_id",
+];
+
 /// The names that no stream's property can have.
 pub fn reserved_names(case: IdentifierCase) -> Names {
     let mut names = Names::default();
     for column in AirbyteColumn::ALL {
-        names.claim(&column.name(case), IdentifierCase::Preserve);
+        names.reserve(&column.name(case));
     }
+    let meta = AirbyteColumn::Meta.name(case);
+    for field in ["sync_id", "changes", "changes.element", "changes.element.field", "changes.element.change"]
+    {
+        names.reserve(&path(&meta, field));
+    }
+    names.reserve(&path(&meta, "changes.element.reason"));
+    METADATA_COLUMNS.iter().for_each(|name| names.reserve(name));
     names
 }
 
@@ -92,6 +113,30 @@ pub fn new_schema(columns: &[Column], case: IdentifierCase) -> Result<Schema> {
     Ok(Schema::builder().with_fields(fields).build()?)
 }
 
+/// The case in which a table has Airbyte's columns: the one that it was made with, else the config's.
+pub fn airbyte_case(schema: &Schema, case: IdentifierCase) -> IdentifierCase {
+    let cases = [case, IdentifierCase::Lower, IdentifierCase::Upper];
+    let fits = |case: &IdentifierCase| schema.field_by_name(&AirbyteColumn::RawId.name(*case)).is_some();
+    cases.into_iter().find(fits).unwrap_or(case)
+}
+
+/// What becomes of a column whose type cannot evolve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflicts {
+    /// The stream fails.
+    Refuse,
+    /// A new column takes its name and place: every row is replaced in the same commit.
+    Replace,
+}
+
+/// A schema that a table needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evolved {
+    pub schema: Schema,
+    /// Whether columns are replaced, so that rows of the old schema cannot stay.
+    pub replaces_columns: bool,
+}
+
 /// The schema that an existing table needs to take the stream, or nothing if it is ready as it is.
 ///
 /// Columns are added, and widened from int to long and from float to double; columns that the stream no longer
@@ -101,8 +146,12 @@ pub fn evolved(
     last_column_id: i32,
     columns: &[Column],
     case: IdentifierCase,
-) -> Result<Option<Schema>> {
-    let mut evolution = Evolution { last_id: last_column_id, changed: false, conflicts: Vec::new() };
+    conflicts: Conflicts,
+) -> Result<Option<Evolved>> {
+    let mut evolution =
+        Evolution { last_id: last_column_id, changed: false, replaced: false, conflicts: Vec::new() };
+    let replace = conflicts == Conflicts::Replace;
+    let mut retyped: Vec<NestedFieldRef> = Vec::new();
     let mut missing: Vec<NestedFieldRef> = Vec::new();
     for column in AirbyteColumn::ALL {
         let name = column.name(case);
@@ -110,22 +159,36 @@ pub fn evolved(
         let wanted = column.to_field(case, &mut scratch_id);
         match schema.as_struct().fields().iter().find(|field| field.name == name) {
             Some(found) if same_shape(&found.field_type, &wanted.field_type) => {}
-            Some(found) => evolution.conflict(&name, &found.field_type, "Airbyte's own type for it"),
+            Some(found) if !replace => {
+                evolution.conflict(&name, &found.field_type, "Airbyte's own type for it");
+            }
             // An added column is null in older rows, so it can only be optional.
-            None => {
+            found => {
                 let mut field = (*column.to_field(case, &mut evolution.last_id)).clone();
                 field.required = false;
-                missing.push(field.into());
+                if found.is_some() { retyped.push(field.into()) } else { missing.push(field.into()) }
             }
         }
     }
-    let mut fields = evolution.fields(schema.as_struct().fields(), columns, "");
-    evolution.changed |= !missing.is_empty();
+    let mut fields = evolution.columns(schema.as_struct().fields(), columns, conflicts);
+    evolution.replaced |= !retyped.is_empty();
+    evolution.changed |= evolution.replaced || !missing.is_empty();
     fields.extend(missing);
+    for field in retyped {
+        fields.iter_mut().filter(|old| old.name == field.name).for_each(|old| *old = field.clone());
+    }
     for field in schema.as_struct().fields() {
         let known = columns.iter().any(|column| column.name == field.name)
             || AirbyteColumn::ALL.iter().any(|column| column.name(case) == field.name);
-        if field.required && !known {
+        if field.required && !known && replace {
+            // No row of before stays, and those that come have nothing for it.
+            evolution.changed = true;
+            for stored in fields.iter_mut().filter(|stored| stored.id == field.id) {
+                let mut optional = (**stored).clone();
+                optional.required = false;
+                *stored = optional.into();
+            }
+        } else if field.required && !known {
             evolution.conflicts.push(format!("column {:?} is required and the stream has none", field.name));
         }
     }
@@ -139,20 +202,54 @@ pub fn evolved(
     if !evolution.changed {
         return Ok(None);
     }
-    let schema = Schema::builder()
-        .with_fields(fields)
-        .with_identifier_field_ids(schema.identifier_field_ids())
-        .build()?;
-    Ok(Some(schema))
+    let required: HashSet<i32> = fields.iter().filter(|field| field.required).map(|field| field.id).collect();
+    // The fields that identify a row have to be required; those inside of others are no concern of ours.
+    let identifiers = schema.identifier_field_ids().filter(|id| {
+        required.contains(id) || !schema.as_struct().fields().iter().any(|field| field.id == *id)
+    });
+    let schema = Schema::builder().with_fields(fields).with_identifier_field_ids(identifiers).build()?;
+    Ok(Some(Evolved { schema, replaces_columns: evolution.replaced }))
 }
 
 struct Evolution {
     last_id: i32,
     changed: bool,
+    replaced: bool,
     conflicts: Vec<String>,
 }
 
 impl Evolution {
+    /// The columns of the table: what cannot evolve is a conflict, or a new column in its place.
+    fn columns(
+        &mut self,
+        existing: &[NestedFieldRef],
+        wanted: &[Column],
+        conflicts: Conflicts,
+    ) -> Vec<NestedFieldRef> {
+        if conflicts == Conflicts::Refuse {
+            return self.fields(existing, wanted, "");
+        }
+        let mut fields = Vec::with_capacity(existing.len());
+        for field in existing {
+            let own: Vec<Column> =
+                wanted.iter().filter(|column| column.name == field.name).cloned().collect();
+            let mut evolved = self.fields(std::slice::from_ref(field), &own, "");
+            if !self.conflicts.is_empty() {
+                self.conflicts.clear();
+                self.replaced = true;
+                evolved = own.iter().map(|column| column.to_field(&mut self.last_id)).collect();
+            }
+            fields.extend(evolved);
+        }
+        for column in wanted {
+            if !existing.iter().any(|field| field.name == column.name) {
+                self.changed = true;
+                fields.push(column.to_field(&mut self.last_id));
+            }
+        }
+        fields
+    }
+
     /// The fields of one level: the existing ones, widened where wanted, then the new ones.
     fn fields(&mut self, existing: &[NestedFieldRef], wanted: &[Column], path: &str) -> Vec<NestedFieldRef> {
         let wanted_by_name: HashMap<&str, &Column> =
@@ -297,7 +394,7 @@ mod tests {
     fn a_table_that_fits_is_left_alone_even_if_it_has_more_columns() {
         let both = [column("a", ColumnType::Long), column("b", ColumnType::Text)];
         let schema = new_schema(&both, CASE).unwrap();
-        assert_eq!(evolved(&schema, 12, &both[..1], CASE).unwrap(), None);
+        assert_eq!(evolved(&schema, 12, &both[..1], CASE, Conflicts::Refuse).unwrap(), None);
         let filled = fillings(&schema, &both[1..], CASE);
         assert_eq!(filled[4..], [Filling::Null, Filling::Stream(0)]);
     }
@@ -312,7 +409,7 @@ mod tests {
             column("b", ColumnType::List(Box::new(ColumnType::Text))),
             column("f", ColumnType::Double),
         ];
-        let evolved = evolved(&narrow, 40, &wanted, CASE).unwrap().unwrap();
+        let evolved = evolved(&narrow, 40, &wanted, CASE, Conflicts::Refuse).unwrap().unwrap().schema;
         let field = |name: &str| evolved.field_by_name(name).unwrap().clone();
         assert_eq!(*field("a").field_type, Type::Primitive(PrimitiveType::Long));
         assert_eq!(field("a").id, schema.field_by_name("a").unwrap().id);
@@ -327,7 +424,8 @@ mod tests {
         let before = object(vec![column("x", ColumnType::Text)]);
         let after = object(vec![column("x", ColumnType::Text), column("y", ColumnType::Long)]);
         let schema = new_schema(&[before], CASE).unwrap();
-        let evolved = evolved(&schema, schema.highest_field_id(), &[after], CASE).unwrap().unwrap();
+        let evolved = evolved(&schema, schema.highest_field_id(), &[after], CASE, Conflicts::Refuse);
+        let evolved = evolved.unwrap().unwrap().schema;
         assert_eq!(evolved.field_by_name("o.element.y").unwrap().id, schema.highest_field_id() + 1);
     }
 
@@ -336,9 +434,26 @@ mod tests {
         let schema =
             new_schema(&[column("a", ColumnType::Long), column("b", ColumnType::Text)], CASE).unwrap();
         let wanted = [column("a", ColumnType::Double), column("b", ColumnType::Timestamptz)];
-        let failure = evolved(&schema, 12, &wanted, CASE).unwrap_err();
+        let failure = evolved(&schema, 12, &wanted, CASE, Conflicts::Refuse).unwrap_err();
         assert!(failure.message.contains(r#"column "a" is long and would have to be double"#), "{failure:?}");
         assert!(failure.message.contains(r#"column "b" is string"#), "{failure:?}");
+    }
+
+    #[test]
+    fn a_retyped_column_is_replaced_in_its_place_by_a_new_one() {
+        let before = [column("a", ColumnType::Long), column("b", ColumnType::Text)];
+        let schema = new_schema(&before, CASE).unwrap();
+        let wanted = [column("a", ColumnType::Text), column("b", ColumnType::Text)];
+        let last = schema.highest_field_id();
+        let evolved = evolved(&schema, last, &wanted, CASE, Conflicts::Replace).unwrap().unwrap();
+        assert!(evolved.replaces_columns);
+        let names = |schema: &Schema| -> Vec<String> {
+            schema.as_struct().fields().iter().map(|field| field.name.clone()).collect()
+        };
+        assert_eq!(names(&evolved.schema), names(&schema));
+        let a = evolved.schema.field_by_name("a").unwrap();
+        assert_eq!((a.id, &*a.field_type), (last + 1, &Type::Primitive(PrimitiveType::String)));
+        assert_eq!(evolved.schema.field_by_name("b"), schema.field_by_name("b"));
     }
 
     #[test]
@@ -346,7 +461,7 @@ mod tests {
         let mut fields = new_schema(&[], CASE).unwrap().as_struct().fields().to_vec();
         fields.push(NestedField::required(50, "theirs", Type::Primitive(PrimitiveType::Long)).into());
         let schema = Schema::builder().with_fields(fields).build().unwrap();
-        let failure = evolved(&schema, 50, &[], CASE).unwrap_err();
+        let failure = evolved(&schema, 50, &[], CASE, Conflicts::Refuse).unwrap_err();
         assert!(failure.message.contains("theirs"), "{failure:?}");
     }
 }

@@ -33,7 +33,8 @@ pub async fn write(
     output: &mut Output,
 ) -> Result<()> {
     let catalog = Catalog::open(config).await?;
-    let ready = prepare_all(&catalog, &plans, config.identifier_case).await?;
+    let (plans, ready): (Vec<_>, Vec<_>) =
+        prepare_all(&catalog, plans, config.identifier_case).await?.into_iter().unzip();
     let shapes =
         plans.iter().zip(&ready).map(|(plan, ready)| (plan.stream.clone(), ready.shape.clone())).collect();
     let (sender, mut events) = tokio::sync::mpsc::channel(EVENTS_IN_FLIGHT);

@@ -212,7 +212,14 @@ impl RestCatalog {
             if let Some(token) = &page_token {
                 address.query_pairs_mut().append_pair("pageToken", token);
             }
-            let page: Page = body(self.repeat(Method::GET, address, None).await?).await?;
+            let page: Page = match self.repeat_or_status(Method::GET, address, None).await? {
+                Answer::Success(response) => body(response).await?,
+                // There is no such namespace yet.
+                Answer::Status(StatusCode::NOT_FOUND, _) => return Ok(idents),
+                other => {
+                    return Err(refusal(&format!("listing the tables of namespace {namespace:?}"), other));
+                }
+            };
             idents.extend(page.identifiers);
             page_token = page.next_page_token;
             if page_token.is_none() {
