@@ -66,7 +66,7 @@ struct OpenFile {
 impl DataFileWriter {
     pub fn new(table: &Table, target_bytes: usize) -> Self {
         Self {
-            folder: data_folder(table),
+            folder: table.data_folder(),
             file_io: table.file_io.clone(),
             schema: table.metadata.current_schema().clone(),
             partition_spec_id: table.metadata.default_partition_spec_id(),
@@ -120,14 +120,5 @@ impl DataFileWriter {
     pub async fn take(&mut self) -> Result<Vec<DataFile>> {
         self.close().await?;
         Ok(std::mem::take(&mut self.files))
-    }
-}
-
-/// Where a table's data lies: its own property, or its location's `data`.
-pub fn data_folder(table: &Table) -> String {
-    let set = table.metadata.properties().get("write.data.path");
-    match set {
-        Some(folder) => folder.trim_end_matches('/').to_owned(),
-        None => format!("{}/data", table.metadata.location().trim_end_matches('/')),
     }
 }

@@ -5,14 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use airbyte_protocol::message::Level;
 use clap::Args;
-use iceberg::spec::{DataFile, TableMetadata};
+use iceberg::spec::TableMetadata;
 use iceberg::{TableIdent, TableUpdate};
 
 use crate::catalog::{Catalog, CommitFault, Table};
 use crate::commit::publish_updates;
 use crate::compact::{Compacted, compact};
 use crate::config::Config;
-use crate::data_file::data_folder;
 use crate::failure::{Failure, Result};
 use crate::naming::identifier;
 use crate::output::{Output, now_in_milliseconds};
@@ -145,7 +144,7 @@ async fn remove_orphans(
         return Err(Failure::configuration("its folder holds another table, so no orphan is safe to remove"));
     }
     let referenced = referenced(table).await?;
-    let data = data_folder(table);
+    let data = table.data_folder();
     let mut files = list(table.metadata.location(), &table.storage).await?;
     if !comparable(&data).starts_with(&own) {
         files.extend(list(&data, &table.storage).await?);
@@ -176,8 +175,9 @@ async fn referenced(table: &Table) -> Result<HashSet<String>> {
             }
             files.insert(comparable(&manifest.manifest_path));
             let loaded = manifest.load_manifest(&table.file_io).await?;
-            let paths = loaded.entries().iter().map(|entry| entry.data_file()).map(DataFile::file_path);
-            files.extend(paths.map(comparable));
+            // An entry that says that a file was deleted does not need it.
+            let live = loaded.entries().iter().filter(|entry| entry.is_alive());
+            files.extend(live.map(|entry| comparable(entry.file_path())));
         }
     }
     Ok(files)

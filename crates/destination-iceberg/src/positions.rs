@@ -21,7 +21,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 
 use crate::catalog::Table;
-use crate::data_file::{data_folder, has_trusted_bounds, parquet_properties};
+use crate::data_file::{has_trusted_bounds, parquet_properties};
 use crate::failure::{Failure, Result};
 use crate::key::{Cursor, Cursors, Key, each_key};
 use crate::parquet_file::{Content, ParquetFile};
@@ -287,7 +287,7 @@ pub async fn write_deletes(table: &Table, mut rows: Vec<(Arc<str>, u64)>) -> Res
     rows.sort_unstable();
     rows.dedup();
     let schema = Arc::new(delete_schema()?);
-    let location = format!("{}/{}-deletes.parquet", data_folder(table), uuid::Uuid::now_v7());
+    let location = format!("{}/{}-deletes.parquet", table.data_folder(), uuid::Uuid::now_v7());
     let properties = parquet_properties()?.into_builder().set_statistics_truncate_length(None).build();
     let mut file = ParquetFile::create(&table.file_io, location, schema.clone(), properties).await?;
     let arrow = Arc::new(schema_to_arrow_schema(&schema)?);

@@ -154,6 +154,10 @@ impl<'a> Producer<'a> {
     /// Takes over the manifests of the snapshot before, those with removed files rewritten.
     async fn carry_over(&mut self, removed: &Removed) -> Result<()> {
         for manifest in manifests(self.table).await? {
+            // It told the snapshot before what was removed, and no reader needs it any more.
+            if !has_live_files(&manifest) {
+                continue;
+            }
             if *removed == Removed::Nothing {
                 self.manifests.push(manifest);
                 continue;
@@ -330,6 +334,11 @@ impl<'a> Producer<'a> {
         }
         Summary { operation: change.operation.clone(), additional_properties: properties }
     }
+}
+
+/// Whether the manifest has files that are not deleted. Without counts it may.
+fn has_live_files(manifest: &ManifestFile) -> bool {
+    manifest.added_files_count != Some(0) || manifest.existing_files_count != Some(0)
 }
 
 /// The address of a file in the table's metadata folder.

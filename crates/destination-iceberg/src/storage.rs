@@ -1,6 +1,6 @@
 //! Files of a warehouse by their address: `file://` or `s3://`. Knows neither tables nor catalogs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -81,24 +81,60 @@ pub async fn list(folder: &str, properties: &StorageProperties) -> Result<Vec<St
     }
 }
 
+/// Folders may be links to other disks, which are followed once. Links that lead nowhere are left out.
 fn list_local(path: &Path, location: &str, files: &mut Vec<StoredFile>) -> std::io::Result<()> {
-    let entries = match std::fs::read_dir(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        let location = format!("{location}/{}", entry.file_name().to_string_lossy());
-        let metadata = entry.metadata()?;
-        if metadata.is_dir() {
-            list_local(&entry.path(), &location, files)?;
-        } else {
-            let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let (modified_at, size) = (modified.as_millis() as i64, metadata.len());
-            files.push(StoredFile { location, modified_at, size });
+    let mut seen = HashSet::new();
+    let mut folders = vec![(path.to_owned(), location.to_owned())];
+    while let Some((path, location)) = folders.pop() {
+        let is_missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        let real = match path.canonicalize() {
+            Err(error) if is_missing(&error) => continue,
+            found => found?,
+        };
+        if !seen.insert(real) {
+            continue;
+        }
+        let entries = std::fs::read_dir(&path)?;
+        for entry in entries {
+            let entry = entry?;
+            let location = format!("{location}/{}", entry.file_name().to_string_lossy());
+            let metadata = match std::fs::metadata(entry.path()) {
+                Err(error) if is_missing(&error) => continue,
+                found => found?,
+            };
+            if metadata.is_dir() {
+                folders.push((entry.path(), location));
+            } else if metadata.is_file() {
+                let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+                let (modified_at, size) = (modified.as_millis() as i64, metadata.len());
+                files.push(StoredFile { location, modified_at, size });
+            }
         }
     }
     Ok(())
+}
+
+/// Makes what was created in local folders survive a power failure. Folders that do not exist and addresses of object
+/// stores are left out.
+pub fn sync_folders(folders: &[&str]) -> Result<()> {
+    for folder in folders.iter().filter(|folder| scheme(folder) == "file") {
+        sync(folder)?;
+    }
+    Ok(())
+}
+
+/// Makes a local file's content survive a power failure. An object store's files do by themselves.
+pub fn sync_file(location: &str) -> Result<()> {
+    if scheme(location) == "file" { sync(location) } else { Ok(()) }
+}
+
+fn sync(location: &str) -> Result<()> {
+    let file = match std::fs::File::open(local_path(location)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        opened => opened,
+    };
+    file.and_then(|file| file.sync_all())
+        .map_err(|error| Failure::transient(format!("{location} cannot be synced to disk: {error}")))
 }
 
 async fn list_s3(folder: &str, properties: &StorageProperties) -> Result<Vec<StoredFile>> {

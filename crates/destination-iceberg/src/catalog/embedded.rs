@@ -18,7 +18,7 @@ use super::{CommitFault, Table};
 use crate::config::EmbeddedConfig;
 use crate::failure::{Failure, Result};
 use crate::naming::folder;
-use crate::storage::{StorageProperties, file_io, local_path, scheme};
+use crate::storage::{StorageProperties, file_io, local_path, scheme, sync_file, sync_folders};
 
 /// The catalog's name within the file, which every reader has to give as well.
 const CATALOG_NAME: &str = "default";
@@ -129,6 +129,9 @@ impl EmbeddedCatalog {
         let metadata_location = MetadataLocation::new_with_metadata(&location, &metadata);
         metadata.write_to(&file_io(&location, &self.storage)?, &metadata_location).await?;
         let metadata_location = metadata_location.to_string();
+        let namespace_folder = format!("{}/{}", self.warehouse, folder(&namespace_of(ident)));
+        sync_file(&metadata_location)?;
+        sync_folders(&[&format!("{location}/metadata"), &location, &namespace_folder, &self.warehouse])?;
         let sql = "INSERT OR IGNORE INTO iceberg_tables
                    (catalog_name, table_namespace, table_name, metadata_location, iceberg_type)
                    VALUES (?1, ?2, ?3, ?4, 'TABLE')";
@@ -147,6 +150,7 @@ impl EmbeddedCatalog {
         updates: Vec<TableUpdate>,
     ) -> std::result::Result<Table, CommitFault> {
         let (metadata, location) = self.next_metadata(table, updates).await?;
+        table.sync_folders()?;
         let sql = "UPDATE iceberg_tables SET metadata_location = ?1, previous_metadata_location = ?2
                    WHERE catalog_name = ?3 AND table_namespace = ?4 AND table_name = ?5
                      AND metadata_location = ?2";
@@ -176,7 +180,9 @@ impl EmbeddedCatalog {
             .with_next_version()
             .with_new_metadata(&metadata);
         metadata.write_to(&table.file_io, &location).await?;
-        Ok((metadata, location.to_string()))
+        let location = location.to_string();
+        sync_file(&location)?;
+        Ok((metadata, location))
     }
 
     pub fn forget(&self, ident: &TableIdent) -> Result<()> {

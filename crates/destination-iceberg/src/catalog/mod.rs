@@ -15,7 +15,7 @@ use iceberg::{TableIdent, TableRequirement, TableUpdate};
 
 use crate::config::{CatalogConfig, Config};
 use crate::failure::{Failure, Result};
-use crate::storage::{StorageProperties, s3_properties};
+use crate::storage::{StorageProperties, s3_properties, sync_folders};
 
 pub use embedded::EmbeddedCatalog;
 pub use rest::RestCatalog;
@@ -30,6 +30,22 @@ pub struct Table {
     pub storage: StorageProperties,
     /// When vended credentials end, in milliseconds since 1970.
     pub credentials_end_at: Option<i64>,
+}
+
+impl Table {
+    /// Where its data files lie: its own property, or its location's `data`.
+    pub fn data_folder(&self) -> String {
+        match self.metadata.properties().get("write.data.path") {
+            Some(folder) => folder.trim_end_matches('/').to_owned(),
+            None => format!("{}/data", self.metadata.location().trim_end_matches('/')),
+        }
+    }
+
+    /// Makes its new files survive a power failure. Their contents were synced when they were closed.
+    fn sync_folders(&self) -> Result<()> {
+        let location = self.metadata.location().trim_end_matches('/');
+        sync_folders(&[&self.data_folder(), &format!("{location}/metadata"), location])
+    }
 }
 
 /// Why a commit did not come back with a new table.
@@ -109,7 +125,10 @@ impl Catalog {
     ) -> std::result::Result<Table, CommitFault> {
         match self {
             Self::Embedded(catalog) => catalog.commit(table, updates).await,
-            Self::Rest(catalog) => catalog.commit(table, requirements, updates).await,
+            Self::Rest(catalog) => {
+                table.sync_folders()?;
+                catalog.commit(table, requirements, updates).await
+            }
         }
     }
 

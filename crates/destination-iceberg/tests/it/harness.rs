@@ -164,7 +164,7 @@ impl Destination {
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { collect(&path, files) } else { files.push(path) }
+        if path.is_dir() && !path.is_symlink() { collect(&path, files) } else { files.push(path) }
     }
 }
 

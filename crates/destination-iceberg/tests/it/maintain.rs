@@ -1,5 +1,7 @@
 //! `maintain`: fewer files, the same rows, and nothing left that no table knows.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use crate::harness::{Destination, catalog, task, tasks, tombstone, versions, whole};
@@ -34,6 +36,49 @@ fn small_files_and_deletes_become_one_file_with_the_same_rows() {
     let later = destination.table("tasks").unwrap();
     assert_eq!(later.rows.len(), before.rows.len());
     assert_eq!(versions(&later)["1"], json!(50));
+}
+
+/// The Parquet files in the warehouse.
+fn parquet_files(destination: &Destination) -> Vec<PathBuf> {
+    let is_parquet = |file: &PathBuf| file.extension().is_some_and(|end| end == "parquet");
+    destination.files().into_iter().filter(is_parquet).collect()
+}
+
+#[test]
+fn files_that_were_replaced_are_freed() {
+    for mode in ["overwrite", "append_dedup"] {
+        let destination = Destination::new();
+        for sync in 0..20 {
+            let data = (0..2000 / (sync + 1)).map(|gid| task(gid, sync));
+            destination.write(&catalog(&[tasks(mode)]), &whole("tasks", data)).succeeded();
+        }
+        let before = destination.table("tasks").unwrap();
+        if mode == "overwrite" {
+            assert_eq!(before.manifests, 2, "manifests without live files are dropped");
+        }
+        destination.with_config(&NOW).succeeded();
+        let after = destination.table("tasks").unwrap();
+        assert_eq!(versions(&after), versions(&before));
+        assert_eq!((parquet_files(&destination).len(), after.data_files), (1, 1), "{mode}");
+    }
+}
+
+#[test]
+fn a_data_folder_on_another_disk_is_kept() {
+    let destination = Destination::new();
+    let catalog = catalog(&[tasks("append_dedup")]);
+    destination.write(&catalog, &whole("tasks", (0..9).map(|gid| task(gid, 1)))).succeeded();
+    let data = parquet_files(&destination)[0].parent().unwrap().to_owned();
+    let disk = destination.folder.path().join("disk");
+    std::fs::rename(&data, &disk).unwrap();
+    std::os::unix::fs::symlink(&disk, &data).unwrap();
+    std::os::unix::fs::symlink(&data, disk.join("circle")).unwrap();
+    std::os::unix::fs::symlink("nowhere", disk.join("broken")).unwrap();
+    std::fs::write(disk.join("orphan.parquet"), b"left by a crash").unwrap();
+    destination.write(&catalog, &whole("tasks", (0..9).map(|gid| task(gid, 2)))).succeeded();
+    destination.with_config(&NOW).succeeded();
+    assert!(data.is_symlink() && !disk.join("orphan.parquet").exists());
+    assert_eq!(destination.table("tasks").unwrap().rows.len(), 9);
 }
 
 #[test]
