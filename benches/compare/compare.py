@@ -26,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PROFILE = os.environ.get("COMPARE_PROFILE", "release")
+TITLE = "Requests of two syncs of the same account"
 OAUTH = {"client_id": "app", "client_secret": "secret-of-the-app", "refresh_token": "refresh-token-of-the-app"}
 
 # Collections of the simulator's truth, and the streams of each connector that hold their records.
@@ -314,8 +315,8 @@ def chart(results: list[Result]) -> str:
     style = ("text{font:14px sans-serif;fill:#57606a}.name{font-weight:600}.title{font-size:16px;font-weight:600}"
              ".first{fill:#4573d2}.second{fill:#f06a6a}@media(prefers-color-scheme:dark){text{fill:#b1bac4}}")
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="660" height="{y - 20}" role="img" '
-            f'aria-label="Requests of two syncs of the same account"><style>{style}</style>'
-            f'<text x="20" y="24" class="title">Requests of two syncs of the same account</text>'
+            f'aria-label="{TITLE}"><style>{style}</style>'
+            f'<text x="20" y="24" class="title">{TITLE}</text>'
             + "".join(lines) + "</svg>\n")
 
 
@@ -324,7 +325,7 @@ def write(results: list[Result], scale: str) -> None:
     conditions = (f"Measured on {datetime.date.today()} with the simulator's `{scale}` account on {os.cpu_count()} cores "
                   f"({platform.machine()}, {platform.system()}), Python {platform.python_version()}, release build.")
     text = page.read_text()
-    generated = f"<!-- results -->\n{conditions}\n\n{table(results)}\n<!-- end of results -->"
+    generated = f"<!-- results -->\n![{TITLE}](pictures/compare.svg)\n\n{table(results)}\n\n{conditions}\n<!-- end of results -->"
     text = re.sub(r"<!-- results -->.*<!-- end of results -->", lambda _: generated, text, flags=re.DOTALL)
     page.write_text(text)
     picture = ROOT / "docs" / "pictures" / "compare.svg"
