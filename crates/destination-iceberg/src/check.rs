@@ -1,6 +1,8 @@
 //! The `check` verb: a table is made, written, read back and dropped, so that every right the destination needs is
 //! tried. Knows no stream.
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use iceberg::TableIdent;
@@ -11,7 +13,7 @@ use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::plan::{StreamPlan, plan};
 use crate::snapshot::LiveFiles;
-use crate::storage::list;
+use crate::storage::{list, local_path, scheme};
 use crate::stream_writer::StreamWriter;
 use crate::table::prepare_all;
 
@@ -61,6 +63,26 @@ async fn drop_probe(catalog: &Catalog, ident: &TableIdent) -> Result<()> {
     let Ok(files) = list(table.metadata.location(), &table.storage).await else { return Ok(()) };
     for file in files {
         table.file_io.delete(&file.location).await?;
+    }
+    remove_empty_folders(table.metadata.location())
+        .map_err(|error| Failure::transient(format!("the folder of the check cannot be removed: {error}")))
+}
+
+/// Removes what the table leaves on a local disk: its folders, and that of its namespace if nothing else is in it.
+fn remove_empty_folders(location: &str) -> std::io::Result<()> {
+    if scheme(location) != "file" {
+        return Ok(());
+    }
+    let table = local_path(location);
+    let parts = ["data", "metadata"].map(|part| table.join(part));
+    let namespace = table.parent();
+    for folder in parts.iter().map(PathBuf::as_path).chain([table]).chain(namespace) {
+        match std::fs::remove_dir(folder) {
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
+                return Err(error);
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -8,14 +8,19 @@ use crate::config::IdentifierCase;
 pub const LONGEST_NAME: usize = 255;
 
 /// Spells one name in the wanted case, cut to the longest that engines take. Every character stays, as Iceberg allows
-/// them all; only an empty name becomes `_`.
+/// them all; only an empty name becomes `_`, and `.` and `..`, which no address can hold, become `_` and `__`.
 pub fn identifier(name: &str, case: IdentifierCase) -> String {
     let spelled = match case {
         IdentifierCase::Preserve => name.to_owned(),
         IdentifierCase::Lower => name.to_lowercase(),
         IdentifierCase::Upper => name.to_uppercase(),
     };
-    if spelled.is_empty() { "_".to_owned() } else { cut(&spelled, LONGEST_NAME).to_owned() }
+    // In an address, these two are the folder itself and the one above.
+    if matches!(spelled.as_str(), "" | "." | "..") {
+        "_".repeat(spelled.len().max(1))
+    } else {
+        cut(&spelled, LONGEST_NAME).to_owned()
+    }
 }
 
 /// The name with a number behind it, no longer than a name may be.
@@ -81,6 +86,10 @@ mod tests {
             .iter()
             .map(|name| names.claim("", name, IdentifierCase::Preserve))
             .collect();
+        assert_eq!(
+            [".", "..", "..."].map(|name| identifier(name, IdentifierCase::Preserve)),
+            ["_", "__", "..."]
+        );
         assert_eq!(claimed, ["Name", "name_2", "NAME_3", "_", "😀 x"]);
         assert_eq!(Names::default().claim("", "straße", IdentifierCase::Upper), "STRASSE");
         assert_eq!(Names::default().claim("", "ÀB", IdentifierCase::Lower), "àb");

@@ -332,15 +332,16 @@ impl<'a> serde::Deserialize<'a> for Key<'a> {
                 formatter.write_str("a key")
             }
 
-            fn visit_borrowed_str<E>(self, text: &'a str) -> std::result::Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
+            fn visit_borrowed_bytes<E>(self, bytes: &'a [u8]) -> std::result::Result<Self::Value, E> {
+                Ok(Key(String::from_utf8_lossy(bytes)))
             }
 
-            fn visit_str<E>(self, text: &str) -> std::result::Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
+            fn visit_bytes<E>(self, bytes: &[u8]) -> std::result::Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))
             }
         }
-        deserializer.deserialize_str(Text)
+        // As bytes, since JSON can spell a lone surrogate, which is no text. No property has such a name.
+        deserializer.deserialize_bytes(Text)
     }
 }
 
@@ -384,6 +385,15 @@ mod tests {
         assert_eq!(string(r#"{"a": 1}"#).unwrap(), r#"{"a": 1}"#);
         assert_eq!(string("1.10").unwrap(), "1.10");
         assert_eq!(string(r#""\ud800""#), None);
+    }
+
+    #[test]
+    fn a_key_that_is_no_text_does_not_hide_the_others() {
+        let members = object(r#"{"a":1,"\ud800":2,"\u00e9":3}"#).unwrap();
+        let members: Vec<(&str, &str)> =
+            members.iter().map(|(name, value)| (name.as_ref(), value.get())).collect();
+        assert_eq!((members[0], members[2]), (("a", "1"), ("é", "3")));
+        assert_eq!(members.len(), 3);
     }
 
     #[test]

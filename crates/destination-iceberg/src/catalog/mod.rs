@@ -5,6 +5,7 @@
 //! its token. The protocol's types (`TableUpdate`, `TableRequirement`) are the crate's.
 
 mod embedded;
+mod redaction;
 mod rest;
 
 use std::collections::HashMap;

@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 
 use iceberg::spec::{Schema, TableMetadata};
 use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
+use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::redaction::{Secrets, ServerText};
 use super::{CommitFault, Table};
 use crate::config::{Authentication, RestConfig, StorageCredentials};
 use crate::failure::{Failure, Result, with_causes};
@@ -43,6 +45,8 @@ pub struct RestCatalog {
     credentials: StorageCredentials,
     storage: StorageProperties,
     token: Mutex<Option<Token>>,
+    /// What no message may repeat.
+    secrets: Secrets,
 }
 
 struct Token {
@@ -54,7 +58,7 @@ struct Token {
 enum Answer {
     Success(Response),
     /// The status, with what the server said of it.
-    Status(StatusCode, String),
+    Status(StatusCode, ServerText),
     /// No answer came.
     Lost(String),
 }
@@ -92,6 +96,7 @@ impl RestCatalog {
             .map_err(|error| Failure::configuration(format!("the catalog's address is none: {error}")))?;
         let client = reqwest::Client::builder()
             .timeout(REQUEST_TIMEOUT)
+            .redirect(redirects_within_one_server())
             .user_agent(concat!("destination-iceberg/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Failure::system(with_causes(&error)))?;
@@ -103,7 +108,18 @@ impl RestCatalog {
             credentials: config.storage_credentials,
             storage,
             token: Mutex::new(None),
+            secrets: Secrets::default(),
         };
+        match &config.authentication {
+            Authentication::None => {}
+            Authentication::Bearer { token } => catalog.secrets.add(token.expose()),
+            Authentication::Oauth { client_secret, .. } => catalog.secrets.add(client_secret.expose()),
+        }
+        for (name, value) in &catalog.storage {
+            if name.contains("secret") || name.contains("token") {
+                catalog.secrets.add(value);
+            }
+        }
         let mut address = catalog.address(&["v1", "config"])?;
         if let Some(warehouse) = &config.warehouse {
             address.query_pairs_mut().append_pair("warehouse", warehouse);
@@ -170,11 +186,11 @@ impl RestCatalog {
     ) -> std::result::Result<Table, CommitFault> {
         let ident = &table.ident;
         let identifier = json!({"namespace": namespace_levels(ident.namespace()), "name": ident.name()});
-        let body = json!({"identifier": identifier, "requirements": requirements, "updates": updates});
-        match self.request(Method::POST, self.table_address(ident)?, Some(&body)).await? {
+        let change = json!({"identifier": identifier, "requirements": requirements, "updates": updates});
+        match self.request(Method::POST, self.table_address(ident)?, Some(&change)).await? {
             Answer::Success(response) => {
                 let committed: CommittedTable =
-                    response.json().await.map_err(|error| CommitFault::Unclear(with_causes(&error)))?;
+                    body(response).await.map_err(|failure| CommitFault::Unclear(failure.message))?;
                 Ok(Table {
                     metadata: Arc::new(committed.metadata),
                     metadata_location: committed.metadata_location,
@@ -326,7 +342,11 @@ impl RestCatalog {
             Ok(response) if response.status().is_success() => Answer::Success(response),
             Ok(response) => {
                 let status = response.status();
-                Answer::Status(status, said(&response.text().await.unwrap_or_default()))
+                let said = match elsewhere(&response) {
+                    Some(host) => format!("it redirects to another server, {host}"),
+                    None => said(&response.text().await.unwrap_or_default()),
+                };
+                Answer::Status(status, self.secrets.redact(&said))
             }
             Err(error) => Answer::Lost(with_causes(&error.without_url())),
         })
@@ -376,9 +396,17 @@ impl RestCatalog {
                     let life = granted.expires_in.map_or(UNTOLD_TOKEN_LIFE, Duration::from_secs);
                     let margin = TOKEN_MARGIN.min(life / 10);
                     let renew_at = Instant::now().checked_add(life.saturating_sub(margin));
+                    self.secrets.add(&granted.access_token);
                     return Ok(Token { value: granted.access_token, renew_at });
                 }
                 Ok(response) if is_passing(response.status()) => last = response.status().to_string(),
+                Ok(response) if response.status().is_redirection() => {
+                    let host = elsewhere(&response).unwrap_or_default();
+                    return Err(Failure::configuration(format!(
+                        "the catalog's token address redirects to another server, {host}, which would get the \
+                         client secret. If that is right, set it as the token address in the config"
+                    )));
+                }
                 Ok(response) => {
                     let status = response.status();
                     return Err(Failure::configuration(format!(
@@ -415,12 +443,27 @@ fn refusal(what: &str, answer: Answer) -> Failure {
     }
 }
 
-/// The message of the protocol's error body, or the body's beginning.
+/// The message of the protocol's error body, or the whole body.
 fn said(text: &str) -> String {
-    const ENOUGH: usize = 500;
     let parsed: Option<Value> = serde_json::from_str(text).ok();
     let message = parsed.as_ref().and_then(|body| body.pointer("/error/message")).and_then(Value::as_str);
-    message.unwrap_or(text).chars().take(ENOUGH).collect()
+    message.unwrap_or(text).to_owned()
+}
+
+/// Redirects are followed to the same server alone: another one must not get what was meant for this one.
+fn redirects_within_one_server() -> Policy {
+    const MOST: usize = 10;
+    Policy::custom(|attempt| {
+        let within = attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin());
+        if within && attempt.previous().len() <= MOST { attempt.follow() } else { attempt.stop() }
+    })
+}
+
+/// The server that a redirect leads to, without the rest of the address, which may hold a secret.
+fn elsewhere(response: &Response) -> Option<String> {
+    let location = response.headers().get(header::LOCATION).filter(|_| response.status().is_redirection())?;
+    let target = response.url().join(location.to_str().ok()?).ok()?;
+    Some(target.origin().ascii_serialization())
 }
 
 async fn body<T: for<'a> Deserialize<'a>>(response: Response) -> Result<T> {
@@ -430,7 +473,14 @@ async fn body<T: for<'a> Deserialize<'a>>(response: Response) -> Result<T> {
             with_causes(&error.without_url())
         ))
     };
-    response.json().await.map_err(unread)
+    let bytes = response.bytes().await.map_err(unread)?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        // The parser's own text may repeat what stands there, such as a token.
+        let (line, column) = (error.line(), error.column());
+        let text =
+            format!("the catalog's answer is not what its protocol says (line {line}, column {column})");
+        Failure::transient(text)
+    })
 }
 
 fn namespace_levels(namespace: &NamespaceIdent) -> Vec<String> {

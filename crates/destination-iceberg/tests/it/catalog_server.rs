@@ -32,6 +32,8 @@ pub enum Fault {
     Conflict,
     /// 400: this server wants none of it.
     Refused,
+    /// 401 with the request's token in the body, as some gateways answer.
+    Echo,
     /// The token is revoked: this request and all until the next token get 401.
     Revoked,
 }
@@ -115,6 +117,10 @@ fn serve(
         Some(Fault::Lost) => None,
         Some(Fault::Conflict) => Some(Answer(409, json!({}))),
         Some(Fault::Refused) => Some(Answer(400, json!({"error": {"message": "no such feature"}}))),
+        Some(Fault::Echo) => {
+            let token = request.headers.get("authorization").cloned().unwrap_or_default();
+            Some(Answer(401, json!({"error": {"message": format!("bad header {token:?} of {secret}")}})))
+        }
         Some(Fault::Revoked) => {
             state.token = None;
             Some(Answer(401, json!({})))

@@ -20,6 +20,14 @@ fn check_tries_everything_and_leaves_nothing() {
     assert_eq!(run.messages[0]["connectionStatus"]["status"], "SUCCEEDED");
     let left: Vec<_> = destination.files().into_iter().filter(|file| !file.ends_with("catalog.db")).collect();
     assert_eq!(left, [] as [std::path::PathBuf; 0]);
+    let entries = std::fs::read_dir(destination.warehouse()).unwrap();
+    let entries: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(entries, ["catalog.db"], "not even a folder is left");
+    // Beside a table it leaves alone what is the table's.
+    destination.write(&catalog(&[tasks("append")]), &whole("tasks", [task(1, 1)])).succeeded();
+    let before = destination.files();
+    destination.with_config(&["check"]).succeeded();
+    assert_eq!(destination.files(), before);
 }
 
 #[test]

@@ -103,6 +103,16 @@ fn times_at_the_ends_of_the_range_are_exact_or_null_and_reported() {
 }
 
 #[test]
+fn a_key_that_is_no_text_leaves_the_record_as_it_is() {
+    let destination = Destination::new();
+    let line = r#"{"type":"RECORD","record":{"stream":"s","data":{"\ud800":1,"a":"kept"},"emitted_at":1}}"#;
+    let lines = [format!("{line}\n"), status("s", "COMPLETE")];
+    destination.write(&catalog(&[stream("s", json!({"a": {"type": "string"}}))]), &lines).succeeded();
+    let row = destination.table("s").unwrap().rows.remove(0);
+    assert_eq!((&row["a"], &row["_airbyte_meta"]["changes"]), (&json!("kept"), &json!([])));
+}
+
+#[test]
 fn integers_are_exact_or_null_and_reported() {
     let spelled =
         ["9007199254740993.0", "9223372036854775807", "3e2", "9007199254740991.4", "9223372036854775808"];

@@ -1,5 +1,9 @@
 //! REST catalogs: OAuth, the prefix, vended credentials, and every answer that leaves a commit in doubt.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::mpsc;
+
 use serde_json::{Value, json};
 
 use crate::catalog_server::{CLIENT_ID, CatalogServer, Fault, PREFIX};
@@ -133,4 +137,75 @@ fn vended_credentials_that_end_soon_are_renewed_before_writing() {
     write(&destination, 2).succeeded();
     let loads_with = server.count("GET", "/tables/tasks") - loads_without;
     assert!(loads_with >= 2, "{loads_with} loads of the table: one to open it and one to renew");
+}
+
+#[test]
+fn a_refusal_that_repeats_the_token_is_told_without_it() {
+    let (destination, server) = connected();
+    server.fault(&[Fault::Echo, Fault::Echo]);
+    // `write` looks for both secrets in everything that is printed.
+    let run = write(&destination, 1);
+    assert!(run.error().1.contains("bad header"), "{run:?}");
+}
+
+/// A server that sends every request elsewhere, and tells of each.
+fn redirecting(status: u16, target: &str) -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (told, requests) = mpsc::channel();
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\nlocation: {target}?secret={CLIENT_SECRET}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            drop(told.send(line));
+            drop(stream.write_all(answer.as_bytes()));
+        }
+    });
+    (address, requests)
+}
+
+#[test]
+fn a_redirected_token_address_gets_no_secret_to_another_server() {
+    for status in [302, 307, 308] {
+        let (mut destination, _server) = connected();
+        let (elsewhere, requests) = redirecting(200, "/");
+        let (token_address, _) = redirecting(status, &elsewhere);
+        destination.config["catalog"]["authentication"]["token_uri"] = json!(token_address);
+        let run = write(&destination, 1);
+        assert!(run.error().1.contains(&elsewhere), "{run:?}");
+        assert_eq!(run.error().0, "config_error");
+        assert!(requests.try_recv().is_err(), "the other server is not asked");
+    }
+}
+
+#[test]
+fn a_redirected_catalog_is_not_followed_to_another_server() {
+    let (mut destination, server) = connected();
+    let (elsewhere, requests) = redirecting(200, "/");
+    let (address, _) = redirecting(307, &elsewhere);
+    let token_address = format!("{}/v1/oauth/tokens", server.address);
+    destination.config["catalog"]["uri"] = json!(address);
+    destination.config["catalog"]["authentication"]["token_uri"] = json!(token_address);
+    let run = write(&destination, 1);
+    assert!(run.error().1.contains(&elsewhere), "{run:?}");
+    assert!(requests.try_recv().is_err(), "the other server is not asked");
+}
+
+#[test]
+fn streams_that_are_named_like_folders_stay_in_their_addresses() {
+    let (destination, server) = connected();
+    for (name, table) in [(".", "_"), ("..", "__")] {
+        let mut stream = tasks("append");
+        stream["stream"]["name"] = json!(name);
+        for _ in 0..2 {
+            destination
+                .write(&catalog(std::slice::from_ref(&stream)), &whole(name, [task(1, 1)]))
+                .succeeded();
+        }
+        assert_eq!(read_table(&server.table(table).1).rows.len(), 2, "{name}");
+    }
 }
