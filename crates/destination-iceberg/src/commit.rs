@@ -80,7 +80,10 @@ pub async fn publish_with_schema(
             TableRequirement::RefSnapshotIdMatch { r#ref: MAIN_BRANCH.to_owned(), snapshot_id },
         ];
         last = match catalog.commit(&table, requirements, updates).await {
-            Ok(table) => return Ok(table),
+            Ok(committed) => {
+                table.loaded.clear();
+                return Ok(committed);
+            }
             Err(CommitFault::Refused(failure)) => return Err(failure),
             Err(CommitFault::Overtaken) => "another writer was faster each time".to_owned(),
             Err(CommitFault::Unclear(said)) => said,

@@ -14,7 +14,7 @@ use crate::catalog::{Catalog, Table};
 use crate::commit::{Work, publish};
 use crate::data_file::{DataFileWriter, has_trusted_bounds};
 use crate::failure::{Failure, Result};
-use crate::positions::each_deleted;
+use crate::position_deletes::each_deleted;
 use crate::snapshot::{FileChange, LiveFiles, Removed};
 
 /// A data file is rewritten when this share of its rows is deleted.

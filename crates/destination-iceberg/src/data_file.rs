@@ -29,12 +29,14 @@ pub fn parquet_properties() -> Result<WriterProperties> {
 /// Data files' names begin with this. Those of earlier versions did not, and their bounds may be wrong.
 const NAME_PREFIX: &str = "part-";
 
-/// Whether the file may be skipped by its bounds. Earlier versions named files by a bare UUID, and the bounds of a
-/// file with several row groups did not cover all of them.
+/// Whether the file may be skipped by its bounds. Earlier versions named files by a bare UUID, or one with `-deletes`, and
+/// the bounds of a file with several row groups did not cover all of them.
 pub fn has_trusted_bounds(file: &DataFile) -> bool {
     let name = file.file_path().rsplit('/').next().unwrap_or_default();
-    let is_bare_uuid = name.strip_suffix(".parquet").is_some_and(|stem| uuid::Uuid::parse_str(stem).is_ok());
-    !is_bare_uuid || file.split_offsets().is_some_and(|offsets| offsets.len() == 1)
+    let is_old = name
+        .strip_suffix(".parquet")
+        .is_some_and(|stem| uuid::Uuid::parse_str(stem.strip_suffix("-deletes").unwrap_or(stem)).is_ok());
+    !is_old || file.split_offsets().is_some_and(|offsets| offsets.len() == 1)
 }
 
 /// Where a batch's first row came to lie.

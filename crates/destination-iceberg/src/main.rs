@@ -23,6 +23,7 @@ mod number;
 mod output;
 mod parquet_file;
 mod plan;
+mod position_deletes;
 mod positions;
 mod purge;
 mod snapshot;

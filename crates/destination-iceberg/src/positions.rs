@@ -1,36 +1,34 @@
-//! Rows by their place: finding the rows that have given keys, and deleting rows by file and position. Knows no
-//! stream and no catalog.
-//!
-//! Position deletes are the one form of row-level delete that Snowflake reads in tables of format version 2; it
-//! refuses tables with equality deletes.
+//! Rows by their place: finding the rows that have given keys. Knows no stream and no catalog.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
-use futures::TryStreamExt;
-use iceberg::arrow::{ArrowFileReader, schema_to_arrow_schema};
-use iceberg::io::{FileIO, FileMetadata};
-use iceberg::spec::{
-    DataContentType, DataFile, DataFileFormat, Datum, NestedField, PrimitiveLiteral, PrimitiveType, Schema,
-    Type,
-};
+use arrow_array::{Array, ArrayRef};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt};
+use iceberg::arrow::ArrowFileReader;
+use iceberg::io::{FileIO, FileMetadata, FileRead};
+use iceberg::spec::{DataFile, DataFileFormat, Datum, PrimitiveLiteral};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 
-use crate::catalog::Table;
-use crate::data_file::{has_trusted_bounds, parquet_properties};
+use crate::data_file::has_trusted_bounds;
 use crate::failure::{Failure, Result};
 use crate::key::{Cursor, Cursors, Key, each_key};
-use crate::parquet_file::{Content, ParquetFile};
+use crate::position_deletes::{each_deleted, may_delete_from};
 
-/// The numbers that the Iceberg specification reserves for the columns of position delete files.
-const DELETED_FILE_ID: i32 = 2_147_483_546;
-const DELETED_POSITION_ID: i32 = 2_147_483_545;
 /// Rows read at a time when keys are looked up.
 const BATCH_ROWS: usize = 8192;
+/// Files read at once.
+const READS_AT_ONCE: usize = 8;
+/// Files of at most this size are read as a whole.
+const WHOLE_FILE_BYTES: u64 = 1 << 20;
+/// Delete files of at most this many rows are joined with the next one.
+const SMALL_DELETES: u64 = 10_000;
 
 /// The fields of the table that make up the key and the cursor, by number, keys in the primary key's order.
 #[derive(Debug, Clone)]
@@ -50,45 +48,87 @@ pub struct Found {
     pub cursor: Cursor,
 }
 
+/// What `find` found.
+#[derive(Debug, Default)]
+pub struct Search {
+    pub rows: Vec<Found>,
+    /// The small delete files that it had to read, with every row that they delete.
+    pub small_deletes: Vec<SmallDeletes>,
+}
+
+#[derive(Debug)]
+pub struct SmallDeletes {
+    pub path: String,
+    pub rows: Vec<(Arc<str>, u64)>,
+}
+
 /// The rows of `data` that have a key of `wanted` and are not deleted by `deletes`.
 ///
-/// Only the columns of key and cursor are read, and no file whose bounds say that it has none of the keys.
+/// Only the columns of key and cursor are read, no data file whose bounds say that it has none of the keys, and no delete
+/// file that deletes from other files only.
 pub async fn find<V>(
     file_io: &FileIO,
     fields: &IdentityFields,
     data: &[DataFile],
     deletes: &[DataFile],
     wanted: &HashMap<Key, V>,
-) -> Result<Vec<Found>> {
+) -> Result<Search> {
     let range = KeyRange::of(wanted);
-    let mut found = Vec::new();
-    for file in data {
-        if !has_trusted_bounds(file) || range.may_hold(file, fields.key[0]) {
+    let may_hold = |file: &&DataFile| !has_trusted_bounds(file) || range.may_hold(file, fields.key[0]);
+    let reads: Vec<_> = data
+        .iter()
+        .filter(may_hold)
+        .map(|file| async move {
+            let mut found = Vec::new();
             find_in_file(file_io, fields, file, wanted, &mut found).await?;
-        }
+            Ok::<_, Failure>(found)
+        })
+        .collect();
+    let found: Vec<Vec<Found>> = futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
+    let mut rows: Vec<Found> = found.into_iter().flatten().collect();
+    if rows.is_empty() {
+        return Ok(Search::default());
     }
-    if found.is_empty() {
-        return Ok(found);
-    }
-    let mut dead: HashSet<usize> = HashSet::new();
     let mut by_place: HashMap<&str, HashMap<u64, usize>> = HashMap::new();
-    for (index, row) in found.iter().enumerate() {
+    for (index, row) in rows.iter().enumerate() {
         by_place.entry(&row.file).or_default().insert(row.position, index);
     }
-    for file in deletes {
-        each_deleted(file_io, file, |path, position| {
-            if let Some(index) = by_place.get(path).and_then(|rows| rows.get(&position)) {
-                dead.insert(*index);
-            }
+    let paths: BTreeSet<&str> = by_place.keys().copied().collect();
+    let by_place = &by_place;
+    let reads: Vec<_> = deletes
+        .iter()
+        .filter(|file| may_delete_from(file, &paths))
+        .map(|file| async move {
+            let mut dead = Vec::new();
+            let mut kept: Option<(HashSet<Arc<str>>, Vec<(Arc<str>, u64)>)> =
+                (file.record_count() <= SMALL_DELETES).then(Default::default);
+            each_deleted(file_io, file, |path, position| {
+                dead.extend(by_place.get(path).and_then(|rows| rows.get(&position)));
+                if let Some((names, rows)) = &mut kept {
+                    let name = names.get(path).cloned().unwrap_or_else(|| Arc::from(path));
+                    names.insert(name.clone());
+                    rows.push((name, position));
+                }
+            })
+            .await?;
+            let small = kept.map(|(_, rows)| SmallDeletes { path: file.file_path().to_owned(), rows });
+            Ok::<_, Failure>((dead, small))
         })
-        .await?;
+        .collect();
+    let read: Vec<(Vec<usize>, Option<SmallDeletes>)> =
+        futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
+    let mut dead: HashSet<usize> = HashSet::new();
+    let mut small_deletes = Vec::new();
+    for (indexes, small) in read {
+        dead.extend(indexes);
+        small_deletes.extend(small);
     }
     let mut index = 0;
-    found.retain(|_| {
+    rows.retain(|_| {
         index += 1;
         !dead.contains(&(index - 1))
     });
-    Ok(found)
+    Ok(Search { rows, small_deletes })
 }
 
 async fn find_in_file<V>(
@@ -135,34 +175,6 @@ pub fn generation_at(column: &ArrayRef, row: usize) -> Option<i64> {
     generations.is_valid(row).then(|| generations.value(row))
 }
 
-/// Calls `take` with every file and position that a position delete file deletes.
-pub async fn each_deleted(file_io: &FileIO, file: &DataFile, mut take: impl FnMut(&str, u64)) -> Result<()> {
-    if file.content_type() == DataContentType::EqualityDeletes
-        || file.file_format() != DataFileFormat::Parquet
-    {
-        return Err(Failure::configuration(format!(
-            "the table has deletes of another kind than position deletes in Parquet ({}): another program wrote \
-             them. Compact the table with that program, or drop it and refresh the stream",
-            file.file_path()
-        )));
-    }
-    let ids = [DELETED_FILE_ID, DELETED_POSITION_ID];
-    let Some((mut batches, columns)) = read_columns(file_io, file, &ids).await? else { return Ok(()) };
-    let missing = || Failure::system(format!("{} is no position delete file", file.file_path()));
-    let path_column = *columns.get(&DELETED_FILE_ID).ok_or_else(missing)?;
-    let position_column = *columns.get(&DELETED_POSITION_ID).ok_or_else(missing)?;
-    while let Some(batch) = batches.try_next().await.map_err(|error| unreadable(file, &error))? {
-        let paths = batch.column(path_column).as_string_opt::<i32>().ok_or_else(missing)?;
-        let positions = batch.column(position_column).as_primitive_opt::<Int64Type>().ok_or_else(missing)?;
-        for (path, position) in paths.iter().zip(positions) {
-            if let (Some(path), Some(position)) = (path, position) {
-                take(path, position as u64);
-            }
-        }
-    }
-    Ok(())
-}
-
 pub type Batches = ParquetRecordBatchStream<ArrowFileReader>;
 
 /// Reads the columns that carry the given field numbers, with each one's place in the batches. Nothing if the file
@@ -176,7 +188,11 @@ pub async fn read_columns(
         let path = file.file_path();
         return Err(Failure::configuration(format!("{path} is no Parquet file; upserts need Parquet")));
     }
-    let reader = file_io.new_input(file.file_path())?.reader().await?;
+    let mut reader = file_io.new_input(file.file_path())?.reader().await?;
+    let size = file.file_size_in_bytes();
+    if size <= WHOLE_FILE_BYTES {
+        reader = Box::new(WholeFile(reader.read(0..size).await?));
+    }
     let reader = ArrowFileReader::new(FileMetadata { size: file.file_size_in_bytes() }, reader);
     let builder =
         ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| unreadable(file, &error))?;
@@ -199,6 +215,22 @@ pub async fn read_columns(
         .build()
         .map_err(|error| unreadable(file, &error))?;
     Ok(Some((batches, places)))
+}
+
+/// A file in memory: one request to an object store instead of several, one after the other.
+struct WholeFile(Bytes);
+
+impl FileRead for WholeFile {
+    fn read<'a, 'b>(&'a self, range: Range<u64>) -> BoxFuture<'b, iceberg::Result<Bytes>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        let range = range.start as usize..range.end as usize;
+        let part = (range.end <= self.0.len()).then(|| self.0.slice(range));
+        let missing = || iceberg::Error::new(iceberg::ErrorKind::DataInvalid, "the file is too short");
+        Box::pin(std::future::ready(part.ok_or_else(missing)))
+    }
 }
 
 pub fn unreadable(file: &DataFile, error: &parquet::errors::ParquetError) -> Failure {
@@ -278,46 +310,10 @@ fn first_part(key: &[u8]) -> Option<Part<'_>> {
     }
 }
 
-/// Writes one file that deletes the given rows of the table; nothing if there are none.
-pub async fn write_deletes(table: &Table, mut rows: Vec<(Arc<str>, u64)>) -> Result<Option<DataFile>> {
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    // The specification wants them sorted by file, then by position.
-    rows.sort_unstable();
-    rows.dedup();
-    let schema = Arc::new(delete_schema()?);
-    let location = format!("{}/{}-deletes.parquet", table.data_folder(), uuid::Uuid::now_v7());
-    let properties = parquet_properties()?.into_builder().set_statistics_truncate_length(None).build();
-    let mut file = ParquetFile::create(&table.file_io, location, schema.clone(), properties).await?;
-    let arrow = Arc::new(schema_to_arrow_schema(&schema)?);
-    for chunk in rows.chunks(BATCH_ROWS) {
-        let paths = StringArray::from_iter_values(chunk.iter().map(|(path, _)| path));
-        let positions = Int64Array::from_iter_values(chunk.iter().map(|(_, position)| *position as i64));
-        let batch = RecordBatch::try_new(arrow.clone(), vec![Arc::new(paths), Arc::new(positions)])
-            .map_err(|error| Failure::system(format!("a delete file's batch: {error}")))?;
-        file.write(&batch).await?;
-    }
-    // They are sorted, so the first and the last tell whether there is more than one file.
-    let first = rows.first().map(|(path, _)| path.to_string());
-    let of = first.filter(|first| rows.last().is_some_and(|(last, _)| **last == **first));
-    let entry = file.close(Content::Deletes { of }, table.metadata.default_partition_spec_id()).await?;
-    Ok(Some(entry))
-}
-
-fn delete_schema() -> Result<Schema> {
-    let field = |id, name: &str, kind| NestedField::required(id, name, Type::Primitive(kind)).into();
-    Ok(Schema::builder()
-        .with_fields([
-            field(DELETED_FILE_ID, "file_path", PrimitiveType::String),
-            field(DELETED_POSITION_ID, "pos", PrimitiveType::Long),
-        ])
-        .build()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_array::{Int64Array, StringArray};
 
     #[test]
     fn a_keys_first_part_is_read_back() {

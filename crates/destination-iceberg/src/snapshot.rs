@@ -7,8 +7,9 @@
 //! inherit the snapshot's.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::{StreamExt, TryStreamExt};
 use iceberg::TableUpdate;
 use iceberg::spec::{
     DataContentType, DataFile, MAIN_BRANCH, ManifestContentType, ManifestEntryRef, ManifestFile,
@@ -19,9 +20,10 @@ use iceberg::spec::{
 use crate::catalog::Table;
 use crate::failure::{Failure, Result};
 
-/// From this many manifests on, a commit joins them into one, so that reading a table that was appended to
-/// thousands of times does not open thousands of manifests. Java's default is 100.
-const MANIFESTS_TO_MERGE: usize = 100;
+/// Manifests below this size are joined by each commit, so a table has few of them, and a commit rewrites little.
+const SMALL_MANIFEST_BYTES: i64 = 256 << 10;
+/// Files of metadata that are read at once.
+const READS_AT_ONCE: usize = 16;
 
 /// What one commit does to a table's files.
 #[derive(Debug, Clone)]
@@ -43,6 +45,24 @@ pub enum Removed {
     Files(HashSet<String>),
 }
 
+impl Removed {
+    pub fn files(paths: HashSet<String>) -> Self {
+        if paths.is_empty() { Self::Nothing } else { Self::Files(paths) }
+    }
+
+    fn has(&self, entry: &ManifestEntryRef) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Files(paths) => paths.contains(entry.file_path()),
+        }
+    }
+}
+
+fn live(manifest: &iceberg::spec::Manifest) -> impl Iterator<Item = &ManifestEntryRef> {
+    manifest.entries().iter().filter(|entry| entry.is_alive())
+}
+
 /// The live files of a snapshot.
 #[derive(Debug, Default)]
 pub struct LiveFiles {
@@ -54,14 +74,20 @@ impl LiveFiles {
     /// The files of the table's current snapshot.
     pub async fn of(table: &Table) -> Result<Self> {
         let mut files = Self::default();
-        for manifest in manifests(table).await? {
-            for entry in manifest.load_manifest(&table.file_io).await?.entries() {
-                if entry.is_alive() {
-                    files.push(entry.data_file().clone());
-                }
+        let manifests = table.loaded.manifests(table).await?;
+        for manifest in contents(table, manifests.iter()).await? {
+            for entry in manifest.entries().iter().filter(|entry| entry.is_alive()) {
+                files.push(entry.data_file().clone());
             }
         }
         Ok(files)
+    }
+
+    /// Takes out the files at these addresses.
+    pub fn remove(&mut self, paths: &HashSet<String>) {
+        for files in [&mut self.data, &mut self.deletes] {
+            files.retain(|file| !paths.contains(file.file_path()));
+        }
     }
 
     pub fn push(&mut self, file: DataFile) {
@@ -72,10 +98,57 @@ impl LiveFiles {
     }
 }
 
-/// The manifests of the table's current snapshot; none before the first commit.
-pub async fn manifests(table: &Table) -> Result<Vec<ManifestFile>> {
-    let Some(snapshot) = table.metadata.current_snapshot() else { return Ok(Vec::new()) };
-    manifests_of(table, snapshot).await
+/// The manifests of a table's current snapshot, read at most once each. Copies of a table share them.
+#[derive(Debug, Clone, Default)]
+pub struct SnapshotCache(Arc<Mutex<Option<(i64, Arc<Vec<Manifest>>)>>>);
+
+/// A manifest, whose content is read when it is needed.
+#[derive(Debug)]
+pub struct Manifest {
+    pub file: ManifestFile,
+    content: tokio::sync::OnceCell<Arc<iceberg::spec::Manifest>>,
+}
+
+impl Manifest {
+    async fn content(&self, table: &Table) -> Result<Arc<iceberg::spec::Manifest>> {
+        let read = async || Ok::<_, Failure>(Arc::new(self.file.load_manifest(&table.file_io).await?));
+        self.content.get_or_try_init(read).await.cloned()
+    }
+}
+
+impl SnapshotCache {
+    /// The manifests of the table's current snapshot; none before the first commit.
+    pub async fn manifests(&self, table: &Table) -> Result<Arc<Vec<Manifest>>> {
+        let Some(snapshot) = table.metadata.current_snapshot() else { return Ok(Arc::default()) };
+        if let Some((id, manifests)) = &*self.lock()
+            && *id == snapshot.snapshot_id()
+        {
+            return Ok(manifests.clone());
+        }
+        let files = manifests_of(table, snapshot).await?;
+        let manifests = files.into_iter().map(|file| Manifest { file, content: Default::default() });
+        let manifests = Arc::new(manifests.collect::<Vec<_>>());
+        *self.lock() = Some((snapshot.snapshot_id(), manifests.clone()));
+        Ok(manifests)
+    }
+
+    /// Frees the memory.
+    pub fn clear(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(i64, Arc<Vec<Manifest>>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The contents of the manifests, in their order.
+async fn contents(
+    table: &Table,
+    manifests: impl Iterator<Item = &Manifest>,
+) -> Result<Vec<Arc<iceberg::spec::Manifest>>> {
+    let reads: Vec<_> = manifests.map(|manifest| manifest.content(table)).collect();
+    futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await
 }
 
 pub async fn manifests_of(table: &Table, snapshot: &Snapshot) -> Result<Vec<ManifestFile>> {
@@ -88,9 +161,7 @@ pub async fn manifests_of(table: &Table, snapshot: &Snapshot) -> Result<Vec<Mani
 /// commit makes it the current one. `now` is in milliseconds since 1970.
 pub async fn prepare(table: &Table, change: &FileChange, now: i64) -> Result<Vec<TableUpdate>> {
     let mut producer = Producer::new(table);
-    producer.carry_over(&change.removed).await?;
-    producer.add(&change.added).await?;
-    producer.merge_if_many().await?;
+    producer.write_manifests(change).await?;
     let snapshot = producer.finish(change, now).await?;
     let retention = SnapshotRetention::branch(None, None, None);
     let reference = SnapshotReference::new(snapshot.snapshot_id(), retention);
@@ -151,99 +222,81 @@ impl<'a> Producer<'a> {
         }
     }
 
-    /// Takes over the manifests of the snapshot before, those with removed files rewritten.
-    async fn carry_over(&mut self, removed: &Removed) -> Result<()> {
-        for manifest in manifests(self.table).await? {
-            // It told the snapshot before what was removed, and no reader needs it any more.
-            if !has_live_files(&manifest) {
-                continue;
+    /// Takes over the manifests of the snapshot before. Small ones and those with removed files are joined with the
+    /// added files, into one manifest for data files and one for delete files.
+    async fn write_manifests(&mut self, change: &FileChange) -> Result<()> {
+        let manifests = self.table.loaded.manifests(self.table).await?;
+        // One without live files told the snapshot before what was removed, and no reader needs it any more.
+        let (small, large): (Vec<_>, Vec<_>) =
+            manifests.iter().filter(|manifest| has_live_files(&manifest.file)).partition(|manifest| {
+                manifest.file.manifest_length < SMALL_MANIFEST_BYTES
+                    && manifest.file.partition_spec_id == self.table.metadata.default_partition_spec_id()
+            });
+        let (mut joined, mut kept) = (small, Vec::new());
+        if change.removed == Removed::Nothing {
+            kept = large;
+        } else {
+            let loaded = contents(self.table, large.iter().copied()).await?;
+            for (manifest, content) in large.into_iter().zip(loaded) {
+                let is_touched = live(&content).any(|entry| change.removed.has(entry));
+                if is_touched { joined.push(manifest) } else { kept.push(manifest) }
             }
-            if *removed == Removed::Nothing {
-                self.manifests.push(manifest);
-                continue;
-            }
-            let loaded = manifest.load_manifest(&self.table.file_io).await?;
-            let is_removed = |entry: &ManifestEntryRef| match removed {
-                Removed::Nothing => false,
-                Removed::Everything => true,
-                Removed::Files(paths) => paths.contains(entry.file_path()),
-            };
-            let alive = || loaded.entries().iter().filter(|entry| entry.is_alive());
-            if !alive().any(is_removed) {
-                self.manifests.push(manifest);
-                continue;
-            }
-            let mut writer = self.manifest_writer(manifest.content)?;
-            for entry in alive() {
-                let (file, sequence) = (entry.data_file().clone(), sequence_of(entry)?);
-                if is_removed(entry) {
-                    self.removed.count(&file);
-                    writer.add_delete_file(file, sequence, entry.file_sequence_number)?;
-                } else {
-                    writer.add_existing_file(file, adder_of(entry)?, sequence, entry.file_sequence_number)?;
+        }
+        self.manifests.extend(kept.into_iter().map(|manifest| manifest.file.clone()));
+        let joined_contents = contents(self.table, joined.iter().copied()).await?;
+        let mut writers = [ManifestContentType::Data, ManifestContentType::Deletes]
+            .map(|content| (content, None::<ManifestWriter>));
+        for (content, writer) in &mut writers {
+            for (manifest, loaded) in joined.iter().zip(&joined_contents) {
+                if manifest.file.content == *content {
+                    self.take_over(writer, *content, loaded, &change.removed)?;
                 }
             }
-            self.manifests.push(writer.write_manifest_file().await?);
-        }
-        Ok(())
-    }
-
-    /// One manifest for the added data files and one for the added delete files.
-    async fn add(&mut self, files: &[DataFile]) -> Result<()> {
-        for content in [ManifestContentType::Data, ManifestContentType::Deletes] {
-            let is_data = content == ManifestContentType::Data;
-            let mut writer = None;
-            for file in files.iter().filter(|file| (file.content_type() == DataContentType::Data) == is_data)
-            {
+            let is_of_content = |file: &&DataFile| {
+                (file.content_type() == DataContentType::Data) == (*content == ManifestContentType::Data)
+            };
+            for file in change.added.iter().filter(is_of_content) {
                 self.added.count(file);
-                let writer = match &mut writer {
-                    Some(writer) => writer,
-                    None => writer.insert(self.manifest_writer(content)?),
-                };
                 // Below zero: the sequence number of the snapshot that adds it.
                 const INHERITED: i64 = -1;
-                writer.add_file(file.clone(), INHERITED)?;
+                self.open(writer, *content)?.add_file(file.clone(), INHERITED)?;
             }
-            if let Some(writer) = writer {
-                self.manifests.push(writer.write_manifest_file().await?);
+        }
+        let writes = writers.into_iter().filter_map(|(_, writer)| writer);
+        let written = futures::future::try_join_all(writes.map(ManifestWriter::write_manifest_file)).await?;
+        self.manifests.extend(written);
+        Ok(())
+    }
+
+    fn take_over(
+        &mut self,
+        writer: &mut Option<ManifestWriter>,
+        content: ManifestContentType,
+        loaded: &iceberg::spec::Manifest,
+        removed: &Removed,
+    ) -> Result<()> {
+        for entry in live(loaded) {
+            let (file, sequence) = (entry.data_file().clone(), sequence_of(entry)?);
+            let writer = self.open(writer, content)?;
+            if removed.has(entry) {
+                writer.add_delete_file(file, sequence, entry.file_sequence_number)?;
+                self.removed.count(entry.data_file());
+            } else {
+                writer.add_existing_file(file, adder_of(entry)?, sequence, entry.file_sequence_number)?;
             }
         }
         Ok(())
     }
 
-    /// Joins the manifests of earlier snapshots, kind by kind, if there are too many.
-    async fn merge_if_many(&mut self) -> Result<()> {
-        for content in [ManifestContentType::Data, ManifestContentType::Deletes] {
-            let mine = self.snapshot_id;
-            let (old, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.manifests)
-                .into_iter()
-                .partition(|manifest| manifest.content == content && manifest.added_snapshot_id != mine);
-            self.manifests = rest;
-            if old.len() < MANIFESTS_TO_MERGE {
-                self.manifests.extend(old);
-                continue;
-            }
-            let mut writer = self.manifest_writer(content)?;
-            let mut any = false;
-            for manifest in old {
-                for entry in manifest.load_manifest(&self.table.file_io).await?.entries() {
-                    if entry.is_alive() {
-                        any = true;
-                        let (file, sequence) = (entry.data_file().clone(), sequence_of(entry)?);
-                        writer.add_existing_file(
-                            file,
-                            adder_of(entry)?,
-                            sequence,
-                            entry.file_sequence_number,
-                        )?;
-                    }
-                }
-            }
-            if any {
-                self.manifests.push(writer.write_manifest_file().await?);
-            }
-        }
-        Ok(())
+    fn open<'w>(
+        &mut self,
+        writer: &'w mut Option<ManifestWriter>,
+        content: ManifestContentType,
+    ) -> Result<&'w mut ManifestWriter> {
+        Ok(match writer {
+            Some(writer) => writer,
+            None => writer.insert(self.manifest_writer(content)?),
+        })
     }
 
     fn manifest_writer(&mut self, content: ManifestContentType) -> Result<ManifestWriter> {

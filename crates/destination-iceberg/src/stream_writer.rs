@@ -15,12 +15,13 @@ use crate::failure::Result;
 use crate::generations::{Extent, GENERATION, changed_properties};
 use crate::output::now_in_milliseconds;
 use crate::plan::StreamPlan;
-use crate::positions::{IdentityFields, write_deletes};
+use crate::position_deletes::write_deletes;
+use crate::positions::IdentityFields;
 use crate::purge::OldRows;
 use crate::snapshot::{FileChange, LiveFiles, Removed};
 use crate::table::Ready;
 use crate::table_memory::SNAPSHOT_STREAM;
-use crate::upsert::Upserts;
+use crate::upsert::{Deletes, Upserts};
 
 /// Vended credentials are renewed when they end this soon.
 const CREDENTIALS_MARGIN: Duration = Duration::from_secs(600);
@@ -140,13 +141,14 @@ impl StreamWriter {
                         let before = LiveFiles::of(table).await?;
                         upserts.deletes(&table.file_io, fields, &written, &before).await?
                     }
-                    None => Vec::new(),
+                    None => Deletes::default(),
                 };
                 let mut added = written.clone();
-                added.extend(write_deletes(table, deletes).await?);
-                let operation =
-                    if added.len() > written.len() { Operation::Overwrite } else { Operation::Append };
-                Ok(work(plan, operation, added, Removed::Nothing, Extent::Keep, memory, table))
+                added.extend(write_deletes(table, deletes.rows).await?);
+                let removed = Removed::files(deletes.removed);
+                let is_append = added.len() == written.len() && removed == Removed::Nothing;
+                let operation = if is_append { Operation::Append } else { Operation::Overwrite };
+                Ok(work(plan, operation, added, removed, Extent::Keep, memory, table))
             })
             .await?;
             self.take_table(table);
@@ -200,7 +202,7 @@ impl StreamWriter {
             let old = OldRows::find(&table.file_io, &live.data, field, minimum).await?;
             let added: Vec<DataFile> = write_deletes(table, old.rows).await?.into_iter().collect();
             let operation = if added.is_empty() { Operation::Delete } else { Operation::Overwrite };
-            let removed = Removed::Files(old.files);
+            let removed = Removed::files(old.files);
             Ok(work(plan, operation, added, removed, Extent::Purge(minimum), memory, table))
         })
         .await?;
@@ -215,7 +217,11 @@ impl StreamWriter {
         if let Some(fields) = &self.fields {
             let file_io = &self.table.file_io;
             let deletes = upserts.deletes(file_io, fields, &written, &self.unpublished).await?;
-            self.unpublished.deletes.extend(write_deletes(&self.table, deletes).await?);
+            for path in &deletes.removed {
+                self.table.file_io.delete(path).await?;
+            }
+            self.unpublished.remove(&deletes.removed);
+            self.unpublished.deletes.extend(write_deletes(&self.table, deletes.rows).await?);
         }
         self.unpublished.data.extend(written);
         Ok(())

@@ -4,7 +4,7 @@
 //! A commit writes the next metadata file and then swaps its address in, if the address is still the one that
 //! the commit was made for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,7 @@ use super::{CommitFault, Table};
 use crate::config::EmbeddedConfig;
 use crate::failure::{Failure, Result};
 use crate::naming::folder;
+use crate::snapshot::SnapshotCache;
 use crate::storage::{StorageProperties, file_io, local_path, scheme, sync_file, sync_folders};
 
 /// The catalog's name within the file, which every reader has to give as well.
@@ -158,7 +159,10 @@ impl EmbeddedCatalog {
         let values =
             params![location, table.metadata_location, CATALOG_NAME, namespace_of(ident), ident.name()];
         match self.connection().execute(sql, values) {
-            Ok(1) => Ok(self.table(ident, metadata, location)?),
+            Ok(1) => {
+                remove_old_metadata(table, &metadata).await;
+                Ok(self.table(ident, metadata, location)?)
+            }
             Ok(_) => Err(CommitFault::Overtaken),
             Err(error) => Err(CommitFault::Unclear(format!("the catalog file: {error}"))),
         }
@@ -213,7 +217,22 @@ impl EmbeddedCatalog {
             metadata_location,
             storage: self.storage.clone(),
             credentials_end_at: None,
+            loaded: SnapshotCache::default(),
         })
+    }
+}
+
+/// Removes the metadata files that the commit dropped from the table's log, if the table asks for it. One that cannot be
+/// removed is an orphan, which `maintain` removes.
+async fn remove_old_metadata(before: &Table, after: &TableMetadata) {
+    let wanted = after.properties().get("write.metadata.delete-after-commit.enabled");
+    if wanted.is_none_or(|wanted| wanted != "true") {
+        return;
+    }
+    let kept: HashSet<&str> = after.metadata_log().iter().map(|entry| entry.metadata_file.as_str()).collect();
+    let dropped = before.metadata.metadata_log().iter().map(|entry| entry.metadata_file.as_str());
+    for file in dropped.filter(|file| !kept.contains(file)) {
+        drop(before.file_io.delete(file).await);
     }
 }
 

@@ -16,6 +16,7 @@ use iceberg::{TableIdent, TableRequirement, TableUpdate};
 
 use crate::config::{CatalogConfig, Config};
 use crate::failure::{Failure, Result};
+use crate::snapshot::SnapshotCache;
 use crate::storage::{StorageProperties, s3_properties, sync_folders};
 
 pub use embedded::EmbeddedCatalog;
@@ -31,6 +32,8 @@ pub struct Table {
     pub storage: StorageProperties,
     /// When vended credentials end, in milliseconds since 1970.
     pub credentials_end_at: Option<i64>,
+    /// What is known of the current snapshot's manifests.
+    pub loaded: SnapshotCache,
 }
 
 impl Table {

@@ -265,6 +265,7 @@ impl RestCatalog {
             metadata_location: loaded.metadata_location.unwrap_or_default(),
             storage,
             credentials_end_at,
+            loaded: Default::default(),
         })
     }
 
