@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use source_asana::asana::{Asked, Fault, Place, Secret, consequence};
+use source_asana::asana::{Asked, Fault, Place, Secret, Secrets, consequence};
 
 const TOKEN: &str = "2/1204/567:0123456789abcdef0123456789abcdef";
 
@@ -12,13 +12,12 @@ const LONGEST: usize = 2000;
 
 fuzz_target!(|input: (u16, Option<&str>, &[u8])| {
     let (status, retry_after, body) = input;
-    let asked = Asked { endpoint: "/tasks".into(), path: "/tasks".to_owned() };
+    let asked = Asked { endpoint: "/tasks".into(), object: "/tasks".to_owned() };
     let said_after = [body, TOKEN.as_bytes()].concat();
-    let secret = Secret::new(TOKEN);
+    let secrets = Secrets::default();
+    secrets.learn(&Secret::new(TOKEN));
     for body in [body, &said_after] {
-        let body = secret.redact(&String::from_utf8_lossy(body));
-        let fault = Fault::of_answer(status, body.as_bytes(), retry_after, &asked);
-        let fault = fault.shown(|text| secret.redact(text));
+        let fault = Fault::of_answer(status, body, retry_after, &asked, &secrets);
         let text = format!("{fault} {fault:?}");
         assert!(!fault.message.is_empty());
         assert!(fault.to_string().chars().count() <= LONGEST, "{fault}");

@@ -6,18 +6,20 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
 
-use super::connection::{Broken, Timeouts, body_of, chain, fault_of, http_client};
-use super::fault::{Asked, Fault, Kind, Retry, beginning};
+use super::connection::{Broken, Timeouts, chain, error_of, fault_of, http_client, page_of};
+use super::fault::{Asked, BEGINNING, Fault, Kind, Retry};
 use super::limiter::{Congestion, Limiter, Limits, Permit, Quota};
 use super::oauth::Exchange;
 use super::retry::{Patience, Wait, with_patience};
+use super::server_clock::ServerClock;
+use super::text::ServerText;
 use super::token::{Renewal, Secret, Secrets, TokenSource};
 use super::turn::{Turn, Turns};
 use crate::moment::Moment;
@@ -124,9 +126,14 @@ pub(super) struct Body {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Garbage {
     /// What would have been right, and what is wrong about it.
-    pub expected: String,
-    /// All of it, so that secrets can be found in it before a part is shown.
-    pub body: String,
+    pub expected: ServerText,
+    pub body: ServerText,
+}
+
+impl Garbage {
+    pub(super) fn new(expected: impl AsRef<[u8]>, body: impl AsRef<[u8]>) -> Self {
+        Self { expected: ServerText::new(expected), body: ServerText::new(body) }
+    }
 }
 
 /// Makes requests. Cheap to clone; all clones share pace, connections and counts.
@@ -151,6 +158,8 @@ struct Shared {
     /// Answers that were what they should be: by it a request knows whether anything got through meanwhile.
     successes: AtomicU64,
     is_outage: AtomicBool,
+    made_at: Instant,
+    server_clock: ServerClock,
 }
 
 impl Request {
@@ -169,7 +178,19 @@ impl Request {
     }
 
     pub(super) fn asked(&self) -> Asked {
-        Asked { endpoint: self.endpoint.clone(), path: self.path.clone() }
+        Asked { endpoint: self.endpoint.clone(), object: self.object() }
+    }
+
+    /// The path with the gids of the query: what the request is about, without how it is asked.
+    pub(super) fn object(&self) -> String {
+        let is_gid = |value: &str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        let named =
+            self.query.iter().filter(|(name, value)| name != "limit" && (is_gid(value) || value == "me"));
+        let gids: Vec<String> = named.map(|(name, value)| format!("{name}={value}")).collect();
+        match gids.is_empty() {
+            true => self.path.clone(),
+            false => format!("{}?{}", self.path, gids.join("&")),
+        }
     }
 
     /// The address below `base_url`, which has no slash at its end.
@@ -217,6 +238,8 @@ impl Client {
                 changes: Mutex::default(),
                 successes: AtomicU64::new(0),
                 is_outage: AtomicBool::new(false),
+                made_at: Instant::now(),
+                server_clock: ServerClock::default(),
             }),
         })
     }
@@ -239,6 +262,12 @@ impl Client {
     /// How long no request starts from now on, because Asana asked for a pause.
     pub fn pause(&self) -> Duration {
         self.shared.limiter.pause()
+    }
+
+    /// When the client was made, in Asana's time as far as an answer has told it; `local` is what this machine's clock
+    /// showed then.
+    pub fn began(&self, local: Moment) -> Moment {
+        self.shared.server_clock.began(local)
     }
 
     /// `text` without the token.
@@ -277,7 +306,7 @@ impl Client {
             shared.count(request, |counts| counts.retries += 1);
             if !matches!(fault.kind, Kind::SlowDown { .. }) {
                 self.notify(Notice::Retrying {
-                    endpoint: request.endpoint.to_string(),
+                    endpoint: request.object(),
                     attempt,
                     wait,
                     why: fault.to_string(),
@@ -334,20 +363,28 @@ impl Shared {
             .header(AUTHORIZATION, authorization)
             .send()
             .await
-            .map_err(|error| self.shown(fault_of(error, &asked)))?;
+            .map_err(|error| fault_of(error, &asked, &self.secrets))?;
         self.tell_changes(answer.headers());
+        if let Some(date) = answer.headers().get(DATE).and_then(|date| date.to_str().ok()) {
+            self.server_clock.learn(date, self.made_at.elapsed());
+        }
         let status = answer.status().as_u16();
         let headers = answer.headers().clone();
         let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         if status == 429 {
             // The wait begins with the headers: the body may be slow, or not come at all.
-            let fault = Fault::of_answer(status, b"", retry_after, &asked);
+            let fault = Fault::of_answer(status, b"", retry_after, &asked, &self.secrets);
             self.slow_down(request, &permit, &fault);
         }
         let turn = self.bodies.next().await;
-        let body = body_of(answer, turn.buffer());
+        let body = async {
+            match status {
+                200 => page_of(answer, turn.buffer()).await,
+                _ => error_of(answer).await,
+            }
+        };
         let body = timeout(self.time_for_body, body).await.unwrap_or(Err(Broken::TooSlow));
-        let body = body.map_err(|error| self.shown(error.fault(&asked)));
+        let body = body.map_err(|broken| broken.fault(&asked, &self.secrets));
         if status != 429 && status < 500 {
             permit.answered();
         }
@@ -360,12 +397,12 @@ impl Shared {
             (400..=499, Err(fault)) if !matches!(status, 401 | 429) => return Err(fault),
             (_, Err(_)) => Vec::new(),
         };
-        let body = self.secrets.redact(&String::from_utf8_lossy(&body));
-        let mut fault = Fault::of_answer(status, body.as_bytes(), retry_after, &asked);
+        let mut fault = Fault::of_answer(status, &body, retry_after, &asked, &self.secrets);
         if let Some(host) = headers.get(LOCATION).and_then(redirect_host) {
-            fault.message = format!("a redirect to {host}, which is not followed");
+            let redirect = ServerText::new(format!("a redirect to {host}, which is not followed"));
+            fault.message = redirect.redact(&self.secrets);
         }
-        Err(self.shown(fault))
+        Err(fault)
     }
 
     fn slow_down(&self, request: &Request, permit: &Permit, fault: &Fault) {
@@ -401,13 +438,10 @@ impl Shared {
     }
 
     fn distrust(&self, Garbage { expected, body }: Garbage, request: &Request) -> Fault {
-        let got = beginning(self.secrets.redact(&body).as_bytes());
-        let message = format!("expected {expected}, got: {got}");
-        self.shown(Fault::new(Kind::DistrustAnswer, Some(200), message, &request.asked()))
-    }
-
-    fn shown(&self, fault: Fault) -> Fault {
-        fault.shown(|text| self.secrets.redact(text))
+        let expected = expected.redact(&self.secrets);
+        let got = body.redact(&self.secrets).beginning(BEGINNING);
+        let message = got.after(&format!("expected {expected}, got: "));
+        Fault::new(Kind::DistrustAnswer, Some(200), message, &request.asked())
     }
 }
 
@@ -419,7 +453,7 @@ pub(super) fn form(fields: &[(&str, &str)]) -> String {
 }
 
 fn authorization(token: &Secret, asked: &Asked) -> Result<HeaderValue, Fault> {
-    let unusable = |what: &str| Fault::new(Kind::GiveToken, None, what, asked);
+    let unusable = |what: &'static str| Fault::new(Kind::GiveToken, None, what, asked);
     if token.is_empty() {
         return Err(unusable("the token is empty"));
     }

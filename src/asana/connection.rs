@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use super::fault::{Asked, Fault, Kind};
 use super::limiter::MOST_IN_FLIGHT;
+use super::text::{Redacted, ServerText};
+use super::token::Secrets;
 use super::turn::LARGE_BODY;
 
-/// No answer of Asana's comes near: a page is at most 100 records. An end for what answers without one.
-const LARGEST_BODY: usize = 256 * 1024 * 1024;
+/// A page of a hundred full records has half a megabyte; a hundred tasks with the longest notes that Asana takes have
+/// less than this.
+pub(super) const LARGEST_PAGE: usize = 32 * 1024 * 1024;
+/// Asana's list of errors has a few hundred bytes.
+pub(super) const LARGEST_ERROR: usize = 64 * 1024;
 /// What a server may send of a body that nobody reads yet, in bytes.
 const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
 /// The same for all requests of a connection together. More than every request under way can fill, or bodies that
@@ -87,34 +92,59 @@ pub(super) enum Broken {
 }
 
 impl Broken {
-    pub(super) fn fault(self, asked: &Asked) -> Fault {
+    pub(super) fn fault(self, asked: &Asked, secrets: &Secrets) -> Fault {
         match self {
-            Self::Connection(error) => fault_of(error, asked),
+            Self::Connection(error) => fault_of(error, asked, secrets),
             Self::TooSlow => Fault::new(Kind::Reconnect, None, "the answer did not end in time", asked),
             Self::TooLarge => {
-                let message = format!("expected a page, got more than {LARGEST_BODY} bytes");
-                Fault::new(Kind::DistrustAnswer, None, message, asked)
+                let message = format!("the answer has more than {} MiB", LARGEST_PAGE / (1024 * 1024));
+                Fault::new(Kind::AskForLess, Some(200), Redacted::own(message), asked)
             }
         }
     }
 }
 
-/// All of an answer's body, in `body`, which is empty.
-pub(super) async fn body_of(mut answer: reqwest::Response, mut body: Vec<u8>) -> Result<Vec<u8>, Broken> {
+/// The body of a success, in `body`, which is empty. No more of it is read than a page may have.
+pub(super) async fn page_of(answer: reqwest::Response, body: Vec<u8>) -> Result<Vec<u8>, Broken> {
+    match body_of(answer, body, LARGEST_PAGE).await? {
+        (body, Length::Whole) => Ok(body),
+        (_, Length::Cut) => Err(Broken::TooLarge),
+    }
+}
+
+/// The body of an answer that is no success, or the beginning of a long one.
+pub(super) async fn error_of(answer: reqwest::Response) -> Result<Vec<u8>, Broken> {
+    body_of(answer, Vec::new(), LARGEST_ERROR).await.map(|(body, _)| body)
+}
+
+/// Whether all of a body was read.
+enum Length {
+    Whole,
+    Cut,
+}
+
+/// As much of an answer's body, decompressed, as `most` allows.
+async fn body_of(
+    mut answer: reqwest::Response,
+    mut body: Vec<u8>,
+    most: usize,
+) -> Result<(Vec<u8>, Length), Broken> {
     // A length that is told is believed as far as a page is ever long.
     let told = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    body.reserve(told.min(LARGE_BODY));
+    body.reserve(told.min(LARGE_BODY).min(most));
     while let Some(piece) = answer.chunk().await.map_err(Broken::Connection)? {
-        if body.len() + piece.len() > LARGEST_BODY {
-            return Err(Broken::TooLarge);
+        let room = most - body.len();
+        if piece.len() > room {
+            body.extend_from_slice(&piece[..room]);
+            return Ok((body, Length::Cut));
         }
         body.extend_from_slice(&piece);
     }
-    Ok(body)
+    Ok((body, Length::Whole))
 }
 
 /// The fault of a request that got no answer, or not all of it.
-pub(super) fn fault_of(error: reqwest::Error, asked: &Asked) -> Fault {
+pub(super) fn fault_of(error: reqwest::Error, asked: &Asked, secrets: &Secrets) -> Fault {
     let error = error.without_url();
     let message = chain(&error);
     let kind = if is_untrusted(&error) {
@@ -124,7 +154,7 @@ pub(super) fn fault_of(error: reqwest::Error, asked: &Asked) -> Fault {
     } else {
         Kind::Reconnect
     };
-    Fault::new(kind, None, message, asked)
+    Fault::new(kind, None, ServerText::new(message).redact(secrets), asked)
 }
 
 /// Whether the server's certificate is what is wrong. A connection that fails by it looks like any other.

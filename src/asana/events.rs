@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::client::{Client, Garbage, Request, Tries};
 use super::fault::{Fault, Kind};
-use super::page::utf8;
+use super::page::{FRUITLESS_ANSWERS, utf8};
 use crate::gid::Gid;
 use crate::moment::Moment;
 
@@ -30,7 +30,7 @@ pub struct Happenings {
 pub enum Gap {
     #[default]
     None,
-    /// There was no token, or it was too old: what happened before is not told.
+    /// There was no token, it was too old, or Asana lost some of the events: what happened before is not told.
     Before,
 }
 
@@ -45,7 +45,7 @@ pub struct Happening {
     pub at: Option<Moment>,
 }
 
-/// Everything since `token`.
+/// Everything since `token`. If Asana does not take the token, whatever it says about it, the events begin anew.
 ///
 /// # Errors
 ///
@@ -55,8 +55,22 @@ pub async fn happenings(
     request: &Request,
     token: Option<String>,
 ) -> Result<Happenings, Fault> {
+    let had_token = token.is_some();
+    match since(client, request, token).await {
+        Err(fault) if had_token && may_be_for_its_token(&fault) => since(client, request, None).await,
+        outcome => outcome,
+    }
+}
+
+/// Whether the request may succeed without a token. Asana documents 412 for tokens that are too old.
+fn may_be_for_its_token(fault: &Fault) -> bool {
+    matches!(fault.kind, Kind::CorrectRequest | Kind::LeaveOut | Kind::StartAgain { sync: None })
+}
+
+async fn since(client: &Client, request: &Request, token: Option<String>) -> Result<Happenings, Fault> {
     let mut happenings = Happenings { token: token.clone().unwrap_or_default(), ..Happenings::default() };
     let mut token = token;
+    let mut fruitless = 0;
     for _ in 0..MOST_ANSWERS {
         let request = match &token {
             Some(token) => request.clone().query("sync", token.clone()),
@@ -64,16 +78,23 @@ pub async fn happenings(
         };
         match client.fetch(&request, Tries::All, |body| parse(&utf8(body.bytes)?)).await {
             Ok(answer) => {
+                let is_progress = !answer.events.is_empty() && token.as_ref() != Some(&answer.token);
+                fruitless = if is_progress { 0 } else { fruitless + 1 };
                 happenings.events.extend(answer.events);
+                if token.is_none() || answer.gap == Gap::Before {
+                    happenings.gap = Gap::Before;
+                }
                 happenings.token.clone_from(&answer.token);
                 token = Some(answer.token);
                 if !answer.has_more {
                     return Ok(happenings);
                 }
+                if fruitless >= FRUITLESS_ANSWERS {
+                    break;
+                }
             }
-            Err(Fault { kind: Kind::StartAgain { sync: Some(fresh) }, .. })
-                if happenings.gap == Gap::None =>
-            {
+            // Asked again with the fresh token, a server that answers so for ever would never come to an end.
+            Err(Fault { kind: Kind::StartAgain { sync: Some(fresh) }, .. }) => {
                 happenings.gap = Gap::Before;
                 happenings.token = fresh;
                 return Ok(happenings);
@@ -89,7 +110,11 @@ struct Answer {
     events: Vec<Happening>,
     token: String,
     has_more: bool,
+    gap: Gap,
 }
+
+/// The action of an event that stands for others which Asana has lost. It has no resource.
+const LOST: &str = "sync_error";
 
 fn parse(text: &str) -> Result<Answer, Garbage> {
     #[derive(Deserialize)]
@@ -111,9 +136,8 @@ fn parse(text: &str) -> Result<Answer, Garbage> {
         gid: String,
         resource_type: Option<String>,
     }
-    let envelope: Envelope = serde_json::from_str(text).map_err(|error| Garbage {
-        expected: format!("events under `data` and a token under `sync` ({error})"),
-        body: text.to_owned(),
+    let envelope: Envelope = serde_json::from_str(text).map_err(|error| {
+        Garbage::new(format!("events under `data` and a token under `sync` ({error})"), text)
     })?;
     let happening = |event: Event| {
         let resource = event.resource?;
@@ -124,7 +148,9 @@ fn parse(text: &str) -> Result<Answer, Garbage> {
             at: event.created_at.as_deref().and_then(Moment::parse),
         })
     };
+    let is_lossy = envelope.data.iter().any(|event| event.action == LOST);
     Ok(Answer {
+        gap: if is_lossy { Gap::Before } else { Gap::None },
         events: envelope.data.into_iter().filter_map(happening).collect(),
         token: envelope.sync,
         has_more: envelope.has_more,
@@ -154,6 +180,16 @@ mod tests {
             [("7".to_owned(), "task", "deleted", at), ("8".to_owned(), "story", "undeleted", None)]
         );
         assert_eq!((answer.token.as_str(), answer.has_more), ("abc", true));
+    }
+
+    #[test]
+    fn events_that_were_lost_are_a_gap() {
+        let event =
+            r#"{"action":"sync_error","message":"There was an error with the event queue","type":"x"}"#;
+        for (data, gap) in [(event, Gap::Before), (r#"{"action":"changed"}"#, Gap::None)] {
+            let answer = parse(&format!(r#"{{"data":[{data}],"sync":"a"}}"#)).unwrap();
+            assert_eq!((answer.gap, answer.events.len()), (gap, 0));
+        }
     }
 
     #[test]

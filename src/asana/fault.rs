@@ -11,10 +11,14 @@ use serde::Deserialize;
 
 use super::oauth::TOKEN_PATH;
 use super::object::Object;
+use super::text::{Redacted, ServerText};
+use super::token::Secrets;
 use crate::moment::Moment;
 
 /// How much of a message is kept, in characters: enough for any of Asana's, and an end for pages of HTML.
 const LONGEST_MESSAGE: usize = 500;
+/// How much is shown of a body that is not Asana's, in characters.
+pub(super) const BEGINNING: usize = 120;
 
 /// A request that did not give what it was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +27,11 @@ pub struct Fault {
     /// The HTTP status, if an answer came.
     pub status: Option<u16>,
     /// What Asana said, or what was expected and what came instead.
-    pub message: String,
+    pub message: Redacted,
     /// The endpoint as a template: `/projects/{gid}/sections`.
     pub endpoint: Cow<'static, str>,
-    /// The path that was asked for: `/projects/123/sections`.
-    pub path: String,
+    /// The path that was asked for, with the gids of its query: `/tasks?project=123`.
+    pub object: String,
 }
 
 /// What to do about a fault.
@@ -47,10 +51,12 @@ pub enum Kind {
     RestartListing,
     /// 400: Asana cut the result off; what came is not everything.
     SplitListing,
-    /// 400, 414, 431: the request asks for too much at once; the connector has to ask differently.
+    /// 400, 413, or a page that is too long to be read: ask for fewer records at once.
     AskForLess,
-    /// 400 and other refusals: Asana does not accept a value of the request, such as an id it does not know.
+    /// 400, 422: Asana does not accept a value of the request, such as an id it does not know.
     CorrectRequest,
+    /// 400, 405, 406, 414, 431 and their like: the connector has to be changed to ask in another way.
+    AskDifferently,
     /// 412: the sync token of an event listing is too old; read everything again and go on with this token.
     StartAgain { sync: Option<String> },
     /// 451: Asana does not serve the place that the request comes from.
@@ -59,7 +65,8 @@ pub enum Kind {
     SlowDown { retry_after: Option<Duration> },
     /// 429, and longer than a sync waits: run it again after that time.
     RunAgainLater { after: Moment },
-    /// 5xx, 408, 425: the server could not answer this time.
+    /// 5xx, 408, 409, 421, 423, 425, 499 and other statuses that are nobody's fault: the server could not answer this
+    /// time.
     TryAgain,
     /// 424 and 501: what is stored elsewhere cannot be had from there.
     TryStorageAgain,
@@ -147,40 +154,40 @@ pub enum Retry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     pub endpoint: Cow<'static, str>,
-    pub path: String,
+    /// The path with the gids of its query: `/tasks?project=123`.
+    pub object: String,
 }
 
 impl Fault {
-    pub fn new(kind: Kind, status: Option<u16>, message: impl Into<String>, asked: &Asked) -> Self {
+    pub fn new(kind: Kind, status: Option<u16>, message: impl Into<Redacted>, asked: &Asked) -> Self {
         Self {
             kind,
             status,
-            message: message.into(),
+            message: message.into().shortened(LONGEST_MESSAGE),
             endpoint: asked.endpoint.clone(),
-            path: asked.path.clone(),
+            object: asked.object.clone(),
         }
     }
 
     /// The fault that an answer with a status other than 200 stands for. `retry_after` is the answer's header.
-    pub fn of_answer(status: u16, body: &[u8], retry_after: Option<&str>, asked: &Asked) -> Self {
-        let said = Said::parse(body);
+    pub fn of_answer(
+        status: u16,
+        body: &[u8],
+        retry_after: Option<&str>,
+        asked: &Asked,
+        secrets: &Secrets,
+    ) -> Self {
+        let said = Said::parse(body, secrets);
         let kind = kind_of(status, &said, retry_after);
-        let message = match (said, &kind) {
-            (Said::ByAsana { message, .. }, _) => message,
-            (Said::Nothing, _) => "the answer has no body".to_owned(),
-            (Said::ByAnother { beginning }, _) => {
-                format!("expected Asana's list of errors, got: {beginning}")
-            }
+        let message = match said {
+            Said::ByAsana { message, .. } => message,
+            Said::Nothing => "the answer has no body".into(),
+            Said::ByAnother => ServerText::new(body)
+                .redact(secrets)
+                .beginning(BEGINNING)
+                .after("expected Asana's list of errors, got: "),
         };
         Self::new(kind, Some(status), message, asked)
-    }
-
-    /// The same with a message that is fit to be shown: without secrets, and only then cut, since a part of a
-    /// secret would not be found.
-    pub fn shown(mut self, redact: impl Fn(&str) -> String) -> Self {
-        self.message = shortened(&redact(&self.message));
-        self.path = redact(&self.path);
-        self
     }
 
     /// What a rejection is that nothing can be asked for after, for longer than `patience`: the limits are the
@@ -188,11 +195,11 @@ impl Fault {
     pub fn beyond_patience(self, patience: Duration, now: Moment) -> Self {
         let Kind::SlowDown { retry_after: Some(wait) } = self.kind else { return self };
         let after = now.plus(wait);
-        let message = format!(
+        let message = Redacted::own(format!(
             "no request is answered before {after}, and no more than {} s are waited for here ({})",
             patience.as_secs(),
             self.message.trim_end_matches('.')
-        );
+        ));
         Self { kind: Kind::RunAgainLater { after }, message, ..self }
     }
 
@@ -217,6 +224,7 @@ impl Fault {
             | Kind::SplitListing
             | Kind::AskForLess
             | Kind::CorrectRequest
+            | Kind::AskDifferently
             | Kind::StartAgain { .. }
             | Kind::AskFromElsewhere
             | Kind::RunAgainLater { .. }
@@ -233,6 +241,7 @@ impl Fault {
             | Kind::GrantAccess
             | Kind::LeaveOut
             | Kind::SplitListing
+            | Kind::AskForLess
             | Kind::CorrectRequest
             | Kind::AskFromElsewhere
             | Kind::TrustServer
@@ -245,7 +254,7 @@ impl Fault {
             | Kind::TryStorageAgain
             | Kind::Reconnect
             | Kind::DistrustAnswer => Class::Transient,
-            Kind::AskForLess => Class::Bug,
+            Kind::AskDifferently => Class::Bug,
         }
     }
 
@@ -269,7 +278,11 @@ impl Fault {
             Kind::SplitListing => {
                 "The listing is larger than Asana returns; move part of it to other projects, or archive and split it."
             }
-            Kind::AskForLess => "Please report this: the connector should have asked for less at once.",
+            Kind::AskForLess => {
+                "Asana does not return this even in pages of one record. Split what the address names, such as a \
+                 project, into smaller ones, or archive it and leave archived projects out."
+            }
+            Kind::AskDifferently => "Please report this: the connector should have asked in another way.",
             Kind::CorrectRequest => {
                 "Check the gids in the configuration; if they are right, please report this."
             }
@@ -306,7 +319,7 @@ impl Fault {
             Kind::RestartListing => Reason::OffsetExpired,
             Kind::SplitListing => Reason::ResultTruncated,
             Kind::AskForLess => Reason::ResultTooLarge,
-            Kind::CorrectRequest => Reason::RequestRefused,
+            Kind::CorrectRequest | Kind::AskDifferently => Reason::RequestRefused,
             Kind::StartAgain { .. } => Reason::SyncTokenExpired,
             Kind::AskFromElsewhere => Reason::LegalReasons,
             Kind::SlowDown { .. } => Reason::RateLimited,
@@ -343,6 +356,7 @@ pub fn consequence(fault: &Fault, place: Place) -> Consequence {
             | Kind::SplitListing
             | Kind::AskForLess
             | Kind::CorrectRequest
+            | Kind::AskDifferently
             | Kind::StartAgain { .. }
             | Kind::SlowDown { .. }
             | Kind::TryAgain
@@ -357,7 +371,7 @@ pub fn consequence(fault: &Fault, place: Place) -> Consequence {
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let method = if self.endpoint == TOKEN_PATH { "POST" } else { "GET" };
-        write!(formatter, "{method} {}", self.path)?;
+        write!(formatter, "{method} {}", self.object)?;
         if let Some(status) = self.status {
             write!(formatter, " answered {status}")?;
         }
@@ -406,9 +420,9 @@ impl Reason {
 
 /// What the body of an answer that is not a success says.
 enum Said {
-    ByAsana { message: String, sync: Option<String> },
+    ByAsana { message: Redacted, sync: Option<String> },
     Nothing,
-    ByAnother { beginning: String },
+    ByAnother,
 }
 
 /// Asana's errors; those of its OAuth endpoints have another shape and are not read here.
@@ -426,7 +440,7 @@ struct OneError {
 }
 
 impl Said {
-    fn parse(body: &[u8]) -> Self {
+    fn parse(body: &[u8], secrets: &Secrets) -> Self {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Self::Nothing;
         }
@@ -440,12 +454,14 @@ impl Said {
                     })
                     .collect();
                 let message = match messages.is_empty() {
-                    true => "no reason given".to_owned(),
-                    false => messages.join("; "),
+                    true => "no reason given".into(),
+                    false => ServerText::new(messages.join("; ")).redact(secrets),
                 };
+                // Tokens of event listings are kept and printed in states; none of ours is one.
+                let sync = sync.filter(|sync| *ServerText::new(sync).redact(secrets) == **sync);
                 Self::ByAsana { message, sync }
             }
-            Err(_) => Self::ByAnother { beginning: beginning(body) },
+            Err(_) => Self::ByAnother,
         }
     }
 }
@@ -456,19 +472,22 @@ fn kind_of(status: u16, said: &Said, retry_after: Option<&str>) -> Kind {
         (407, _) => Kind::SatisfyProxy,
         (429, _) => Kind::SlowDown { retry_after: retry_after.and_then(seconds) },
         (451, _) => Kind::AskFromElsewhere,
-        (408 | 425, _) => Kind::TryAgain,
+        (408 | 409 | 421 | 423 | 425 | 499, _) => Kind::TryAgain,
         (424 | 501, _) => Kind::TryStorageAgain,
         (500.., _) => Kind::TryAgain,
         // A web page instead of Asana's errors is not Asana's word on what exists and who may see it.
-        (..400, _) | (_, Said::ByAnother { .. }) => Kind::DistrustAnswer,
+        (..400, _) | (_, Said::ByAnother) => Kind::DistrustAnswer,
         (402, _) => Kind::UpgradePlan,
         (403, _) => Kind::GrantAccess,
         (404 | 410, _) => Kind::LeaveOut,
         (412, Said::ByAsana { sync, .. }) => Kind::StartAgain { sync: sync.clone() },
         (412, Said::Nothing) => Kind::StartAgain { sync: None },
-        (413 | 414 | 431, _) => Kind::AskForLess,
+        (413, _) => Kind::AskForLess,
+        (405 | 406 | 411 | 414..=417 | 426 | 428 | 431 | 434, _) => Kind::AskDifferently,
         (400, Said::ByAsana { message, .. }) => kind_of_bad_request(message),
-        (400..=499, _) => Kind::CorrectRequest,
+        (400 | 422, _) => Kind::CorrectRequest,
+        // Nobody has seen these; none of them is a word of Asana's on the request.
+        (401..=499, _) => Kind::TryAgain,
     }
 }
 
@@ -481,8 +500,10 @@ fn kind_of_bad_request(message: &str) -> Kind {
         Kind::SplitListing
     } else if has(&["pagination token"]) || has(&["offset", "expired"]) {
         Kind::RestartListing
-    } else if has(&["too large"]) || has(&["multiple workspaces"]) {
+    } else if has(&["too large"]) {
         Kind::AskForLess
+    } else if has(&["multiple workspaces"]) {
+        Kind::AskDifferently
     } else {
         Kind::CorrectRequest
     }
@@ -491,23 +512,4 @@ fn kind_of_bad_request(message: &str) -> Kind {
 /// A `Retry-After` in whole seconds, as Asana sends it. A date, which a proxy might send, counts as none.
 fn seconds(header: &str) -> Option<Duration> {
     header.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// The beginning of a body, fit for a message: one line, no control characters.
-pub(super) fn beginning(body: &[u8]) -> String {
-    const SHOWN: usize = 120;
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN)]);
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
-    let line: String = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
-fn shortened(message: &str) -> String {
-    match message.char_indices().nth(LONGEST_MESSAGE) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_owned(),
-    }
 }

@@ -123,9 +123,11 @@ pub struct Pace {
     lowered_after: u64,
     /// When the pause that came with that ended.
     lowered_at: Option<Duration>,
-    /// Whether a request was answered since the pace was last lowered. While the server rejects everything, that
-    /// tells nothing about the pace.
+    /// Whether a request that started since the pace was last lowered was answered. While the server rejects everything,
+    /// that tells nothing about the pace: requests start ever more seldom, and the first answer restores `tried`.
     is_tried: bool,
+    /// The pace as it was last lowered for a reason.
+    tried: f64,
     unnamed_in_a_row: u32,
     answered: LastMinute,
 }
@@ -148,6 +150,7 @@ impl Pace {
             lowered_after: 0,
             lowered_at: None,
             is_tried: true,
+            tried: start.clamp(floor, ceiling),
             unnamed_in_a_row: 0,
             answered: LastMinute::default(),
         }
@@ -177,10 +180,16 @@ impl Pace {
     }
 
     /// A request was answered, so the quota had room for it.
-    pub fn answered(&mut self, now: Duration) {
+    pub fn answered(&mut self, ticket: Ticket, now: Duration) {
         self.answered.add(now);
-        self.unnamed_in_a_row = 0;
-        self.is_tried = true;
+        // What started before the pace was lowered says nothing about the time since.
+        if ticket.0 > self.lowered_after {
+            self.unnamed_in_a_row = 0;
+            if !self.is_tried {
+                self.is_tried = true;
+                self.per_minute = self.per_minute.max(self.tried);
+            }
+        }
         let since = now.saturating_sub(self.grown_at).min(STEADY);
         self.grown_at = now;
         if now.saturating_sub(self.steady_since) >= STEADY {
@@ -203,6 +212,20 @@ impl Pace {
         if is_known {
             return Congestion::Known;
         }
+        if self.is_tried {
+            self.lower(retry_after, now);
+        } else {
+            self.per_minute = (self.per_minute * DECREASE).max(self.floor);
+        }
+        self.is_tried = false;
+        self.lowered_after = self.started;
+        self.lowered_at = Some(self.blocked_until.max(now));
+        self.grown_at = self.blocked_until.max(now);
+        Congestion::New
+    }
+
+    /// Lowers the pace because it was too fast.
+    fn lower(&mut self, retry_after: Option<Duration>, now: Duration) {
         let was_quiet = self.lowered_at.is_none_or(|at| now.saturating_sub(at) > MINUTE);
         let too_fast = match retry_after {
             Some(wait) if wait > LONG_WAIT => {
@@ -213,17 +236,9 @@ impl Pace {
             _ => self.per_minute,
         };
         self.per_minute = (too_fast * DECREASE).max(self.floor);
-        if was_quiet {
-            self.remembered = too_fast * REMEMBERED;
-        } else if self.is_tried {
-            // What was remembered of the last rejection was still too much.
-            self.remembered = self.per_minute;
-        }
-        self.is_tried = false;
-        self.lowered_after = self.started;
-        self.lowered_at = Some(self.blocked_until.max(now));
-        self.grown_at = self.blocked_until.max(now);
-        Congestion::New
+        self.tried = self.per_minute;
+        // Soon after the last rejection, what was remembered of that was still too much.
+        self.remembered = if was_quiet { too_fast * REMEMBERED } else { self.per_minute };
     }
 
     /// No request starts before `until`.
@@ -364,9 +379,9 @@ impl Permit {
     /// The server took the request.
     pub fn answered(&self) {
         let now = self.limiter.epoch.elapsed();
-        self.limiter.standard.pace().answered(now);
-        if self.search.is_some() {
-            self.limiter.search.pace().answered(now);
+        self.limiter.standard.pace().answered(self.standard, now);
+        if let Some(ticket) = self.search {
+            self.limiter.search.pace().answered(ticket, now);
         }
     }
 

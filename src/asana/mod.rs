@@ -12,7 +12,9 @@ mod object;
 mod page;
 mod retry;
 mod search;
+mod server_clock;
 mod surrogate;
+mod text;
 mod token;
 mod turn;
 
@@ -29,5 +31,6 @@ pub use oauth::{Authorization, OAuth};
 pub use page::{Page, Pages, get_one};
 pub use retry::Patience;
 pub use search::{SEARCH_FIELDS, Search};
+pub use text::{Redacted, ServerText};
 pub use token::{Renewal, Secret, Secrets, TokenSource};
 pub use turn::Turn;

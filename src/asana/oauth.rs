@@ -11,8 +11,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use super::client::{Notice, form};
-use super::connection::fault_of;
+use super::connection::{Broken, error_of, fault_of};
 use super::fault::{Asked, Fault, Kind};
+use super::text::{Redacted, ServerText};
 use super::token::{Renewal, Secret, Secrets};
 
 /// The path of Asana's token endpoint, which is on the API's host but not below the API's path (Asana's page on
@@ -107,27 +108,29 @@ impl OAuth {
     }
 
     async fn exchange(&self, grant: &mut Grant, exchange: Exchange<'_>) -> Result<Secret, Fault> {
-        let asked = Asked { endpoint: TOKEN_PATH.into(), path: TOKEN_PATH.to_owned() };
+        let asked = Asked { endpoint: TOKEN_PATH.into(), object: TOKEN_PATH.to_owned() };
         let url = Url::parse(exchange.base_url).and_then(|url| url.join(TOKEN_PATH));
-        let url = url.map_err(|error| Fault::new(Kind::DistrustAnswer, None, error.to_string(), &asked))?;
+        let url = url.map_err(|error| {
+            Fault::new(Kind::DistrustAnswer, None, Redacted::own(error.to_string()), &asked)
+        })?;
         let body = form(&[
             ("grant_type", "refresh_token"),
             ("client_id", self.client_id.expose()),
             ("client_secret", self.client_secret.expose()),
             ("refresh_token", grant.refresh_token.expose()),
         ]);
-        let shown = |fault: Fault| fault.shown(|text| exchange.secrets.redact(text));
-        let unreachable = |error| shown(fault_of(error, &asked));
+        let secrets = exchange.secrets;
         let request =
             exchange.http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
-        let answer = request.send().await.map_err(unreachable)?;
+        let answer = request.send().await.map_err(|error| fault_of(error, &asked, secrets))?;
         let status = answer.status().as_u16();
-        let body = answer.bytes().await.map_err(unreachable)?;
+        // An answer with a token is no longer than one with an error.
+        let body = error_of(answer).await.map_err(|broken: Broken| broken.fault(&asked, secrets))?;
         match status {
             200 => {}
             // OAuth's own refusals; https://www.rfc-editor.org/rfc/rfc6749#section-5.2.
-            400 | 401 => return Err(shown(refusal(status, &body, &asked))),
-            _ => return Err(shown(Fault::of_answer(status, &body, None, &asked))),
+            400 | 401 => return Err(refusal(status, &body, &asked, secrets)),
+            _ => return Err(Fault::of_answer(status, &body, None, &asked, secrets)),
         }
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
             Fault::new(Kind::DistrustAnswer, Some(status), "expected an access token, got none", &asked)
@@ -149,11 +152,12 @@ impl OAuth {
     }
 }
 
-fn refusal(status: u16, body: &[u8], asked: &Asked) -> Fault {
+fn refusal(status: u16, body: &[u8], asked: &Asked, secrets: &Secrets) -> Fault {
     match serde_json::from_slice::<Refusal>(body) {
         Ok(Refusal { error, error_description }) => {
             let description = error_description.map(|text| format!(": {text}")).unwrap_or_default();
-            Fault::new(Kind::SignInAgain, Some(status), format!("{error}{description}"), asked)
+            let message = ServerText::new(format!("{error}{description}")).redact(secrets);
+            Fault::new(Kind::SignInAgain, Some(status), message, asked)
         }
         Err(_) => Fault::new(Kind::DistrustAnswer, Some(status), "expected OAuth's word on why", asked),
     }

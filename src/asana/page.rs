@@ -24,6 +24,9 @@ const SMALLEST_PAGE: u32 = 12;
 const PAGES_BEFORE_LARGER: u32 = 20;
 /// How often a listing may begin again without getting any further.
 const FRUITLESS_RESTARTS: u32 = 3;
+/// How many answers in a row may bring nothing new before a listing is taken for endless. Asana's pages are empty at
+/// times, since what the token's user may not see is taken out of them.
+pub(super) const FRUITLESS_ANSWERS: u32 = 10;
 
 /// Rows as Asana sent them, except that a line break between tokens is a space, so that each is one line, and that
 /// half a surrogate pair is U+FFFD, so that everybody can read it.
@@ -89,7 +92,7 @@ impl Page {
         });
         match read {
             Ok((rows, next_offset)) => Ok(Self { text: on_one_line(text), rows, next_offset, turn: None }),
-            Err(expected) => Err(Garbage { expected, body: text }),
+            Err(expected) => Err(Garbage::new(expected, text)),
         }
     }
 }
@@ -110,10 +113,15 @@ pub struct Pages {
     /// Where the next page begins; `None` at the first.
     offset: Option<String>,
     limit: u32,
+    /// No page is larger: Asana has called such a one too large.
+    most: u32,
     pages_since_smaller: u32,
     is_done: bool,
     seen: Seen,
     fruitless_restarts: u32,
+    fruitless_pages: u32,
+    /// Rows that a listing which was begun again shows before it gets to new ones.
+    rows_to_repeat: usize,
 }
 
 impl Pages {
@@ -125,10 +133,13 @@ impl Pages {
             paging,
             offset: None,
             limit: LARGEST_PAGE,
+            most: LARGEST_PAGE,
             pages_since_smaller: 0,
             is_done: false,
             seen: Seen::default(),
             fruitless_restarts: 0,
+            fruitless_pages: 0,
+            rows_to_repeat: 0,
         }
     }
 
@@ -141,8 +152,8 @@ impl Pages {
     pub async fn next(&mut self) -> Result<Option<Page>, Fault> {
         while !self.is_done {
             let Some(mut page) = self.fetch().await? else { continue };
-            let was_empty = page.is_empty();
-            self.advance(page.next_offset.take(), was_empty)?;
+            let rows = page.len();
+            self.advance(page.next_offset.take(), rows == 0)?;
             // Rows can come twice when a listing is begun again or changes while it is read. A listing of
             // one page cannot show any twice.
             if !(self.seen.is_empty() && self.is_done) {
@@ -150,10 +161,26 @@ impl Pages {
             }
             if !page.is_empty() {
                 self.fruitless_restarts = 0;
+                self.fruitless_pages = 0;
                 return Ok(Some(page));
             }
+            self.note_fruitless(rows)?;
         }
         Ok(None)
+    }
+
+    /// A page of so many rows brought nothing new. A server that goes on like that is not followed for ever.
+    fn note_fruitless(&mut self, rows: usize) -> Result<(), Fault> {
+        if rows > 0 && self.rows_to_repeat > 0 {
+            self.rows_to_repeat = self.rows_to_repeat.saturating_sub(rows);
+            return Ok(());
+        }
+        self.fruitless_pages += 1;
+        if self.is_done || self.fruitless_pages < FRUITLESS_ANSWERS {
+            return Ok(());
+        }
+        let message = "expected new records or the end of the listing, got neither from many pages in a row";
+        Err(Fault::new(Kind::DistrustAnswer, Some(200), message, &self.request.asked()))
     }
 
     /// One page, or `None` when the listing has to go on in another way.
@@ -167,6 +194,7 @@ impl Pages {
             request = request.query("offset", offset.clone());
         }
         let can_shrink = limit.is_some_and(|limit| limit / 2 >= SMALLEST_PAGE);
+        let can_ask_for_less = limit.is_some_and(|limit| limit > 1);
         let tries = if can_shrink { Tries::Few } else { Tries::All };
         let read = |body| Page::read(body, limit);
         let mut fetched = self.client.fetch(&request, tries, read).await;
@@ -179,17 +207,26 @@ impl Pages {
                 self.pages_since_smaller += 1;
                 if self.pages_since_smaller >= PAGES_BEFORE_LARGER {
                     self.pages_since_smaller = 0;
-                    self.limit = (self.limit * 2).next_multiple_of(25).min(LARGEST_PAGE);
+                    self.limit = (self.limit * 2).next_multiple_of(25).min(self.most);
                 }
                 Ok(Some(page))
             }
-            Err(fault) if can_shrink && may_be_for_its_size(&fault) => {
-                self.limit /= 2;
+            Err(fault) if fault.kind == Kind::AskForLess && self.paging == Paging::Whole => {
+                // "You should use pagination", Asana says then.
+                self.paging = Paging::Offset;
+                Ok(None)
+            }
+            Err(fault)
+                if (can_shrink && may_be_for_its_size(&fault))
+                    || (can_ask_for_less && fault.kind == Kind::AskForLess) =>
+            {
+                self.limit = (self.limit / 2).max(1);
+                if fault.kind == Kind::AskForLess {
+                    self.most = self.limit;
+                }
                 self.pages_since_smaller = 0;
-                self.client.notify(Notice::SmallerPages {
-                    endpoint: self.request.endpoint.to_string(),
-                    limit: self.limit,
-                });
+                self.client
+                    .notify(Notice::SmallerPages { endpoint: self.request.object(), limit: self.limit });
                 Ok(None)
             }
             Err(fault)
@@ -198,8 +235,9 @@ impl Pages {
                     && self.fruitless_restarts < FRUITLESS_RESTARTS =>
             {
                 self.fruitless_restarts += 1;
+                self.rows_to_repeat = self.seen.len();
                 self.offset = None;
-                self.client.notify(Notice::ListingRestarted { endpoint: self.request.endpoint.to_string() });
+                self.client.notify(Notice::ListingRestarted { endpoint: self.request.object() });
                 Ok(None)
             }
             Err(fault) => Err(fault),
@@ -235,7 +273,7 @@ pub async fn get_one(client: &Client, request: &Request) -> Result<String, Fault
         });
         match object {
             Ok(object) => Ok(on_one_line(text[object].to_owned())),
-            Err(expected) => Err(Garbage { expected, body: text }),
+            Err(expected) => Err(Garbage::new(expected, text)),
         }
     };
     client.fetch(request, Tries::All, read).await
@@ -274,7 +312,11 @@ pub(super) struct Seen {
 
 impl Seen {
     fn is_empty(&self) -> bool {
-        self.gids.is_empty() && self.others.is_empty()
+        self.len() == 0
+    }
+
+    fn len(&self) -> usize {
+        self.gids.len() + self.others.len()
     }
 
     fn is_new(&mut self, row: &str) -> bool {
@@ -317,9 +359,8 @@ fn may_be_for_its_size(fault: &Fault) -> bool {
 
 /// The text of a body, in which JSON's escapes stand for characters.
 pub(super) fn utf8(body: Vec<u8>) -> Result<String, Garbage> {
-    String::from_utf8(body).map(without_halves).map_err(|error| Garbage {
-        expected: format!("JSON ({error})"),
-        body: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    String::from_utf8(body).map(without_halves).map_err(|error| {
+        Garbage::new(format!("JSON ({error})"), String::from_utf8_lossy(error.as_bytes()).as_bytes())
     })
 }
 

@@ -141,7 +141,7 @@ mod tests {
     use crate::asana::{Asked, Kind};
 
     fn fault(kind: Kind) -> Fault {
-        let asked = Asked { endpoint: "/tasks".into(), path: "/tasks".to_owned() };
+        let asked = Asked { endpoint: "/tasks".into(), object: "/tasks".to_owned() };
         Fault::new(kind, None, "no", &asked)
     }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::client::{Client, Request, Tries};
 use super::fault::{Fault, Kind};
 use super::limiter::Quota;
-use super::page::{Page, Seen};
+use super::page::{FRUITLESS_ANSWERS, Page, Seen};
 use crate::moment::Moment;
 
 /// The fields by which time is paged; a search has to ask for them.
@@ -38,6 +38,7 @@ pub struct Search {
     /// The instant that was last taken apart by creation.
     taken_apart: Option<Moment>,
     seen: Seen,
+    fruitless_answers: u32,
 }
 
 /// Where the next answer begins.
@@ -67,6 +68,7 @@ impl Search {
             indexed_until,
             taken_apart: None,
             seen: Seen::default(),
+            fruitless_answers: 0,
         }
     }
 
@@ -91,7 +93,14 @@ impl Search {
             };
             page.keep_new(&mut self.seen);
             if !page.is_empty() {
+                self.fruitless_answers = 0;
                 return Ok(Some(page));
+            }
+            self.fruitless_answers += 1;
+            if self.place.is_some() && self.fruitless_answers >= FRUITLESS_ANSWERS {
+                let message =
+                    "expected new records or the end of the search, got neither from many answers in a row";
+                return Err(Fault::new(Kind::DistrustAnswer, Some(200), message, &self.request.asked()));
             }
         }
         Ok(None)

@@ -4,8 +4,6 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::encoded;
 use super::fault::Fault;
 use super::oauth::{Exchange, OAuth};
@@ -14,6 +12,10 @@ use super::oauth::{Exchange, OAuth};
 const REDACTED: &str = "[redacted]";
 /// A run of letters and digits of this length does not occur by chance. Asana's tokens end in one of 32.
 const TELLING: usize = 16;
+/// A secret shorter than this may be part of a gid or a time by chance.
+const SHORT: usize = 8;
+/// `&#x00000022;` is longer than what anybody writes.
+const LONGEST_HTML_ESCAPE: usize = 12;
 
 /// A secret text. It cannot be printed:
 ///
@@ -58,51 +60,24 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// `text` without the secret, plain, escaped as URLs, forms, JSON or HTML do, or in base64.
+    /// `text` without the secret: plain, escaped as URLs, forms, JSON or HTML do, once or several times, or in base64.
     pub fn redact(&self, text: &str) -> String {
-        let mut clean = text.to_owned();
-        for form in self.forms().iter().filter(|form| !form.is_empty()) {
-            clean = without(&clean, form);
+        let mut forms = encoded::forms(&self.0);
+        // No escape touches letters and digits, so the longest word covers the escapes not thought of.
+        forms.extend(self.longest_word().filter(|word| word.len() >= TELLING).map(str::to_owned));
+        let forms: Vec<&[u8]> = std::iter::once(&self.0).chain(&forms).map(String::as_bytes).collect();
+        let mut clean = String::with_capacity(text.len());
+        let mut place = 0;
+        while let Some(next) = text[place..].chars().next() {
+            let length = forms.iter().find_map(|form| found(text, place, form));
+            match length {
+                Some(_) => clean.push_str(REDACTED),
+                None => clean.push(next),
+            }
+            place += length.unwrap_or(next.len_utf8());
+            place = text.ceil_char_boundary(place);
         }
         clean
-    }
-
-    /// The longest first, since one form can be a part of another.
-    fn forms(&self) -> Vec<String> {
-        let escapes: [fn(char) -> String; 11] = [
-            |c| c.to_string(),
-            percent_encoded,
-            |c| percent_encoded(c).replace('%', "%25"),
-            |c| if c == ' ' { "+".to_owned() } else { percent_encoded(c) },
-            |c| if c == '/' { c.to_string() } else { percent_encoded(c) },
-            |c| if c == ':' { c.to_string() } else { percent_encoded(c) },
-            |c| if matches!(c, '"' | '\\') { format!("\\{c}") } else { c.to_string() },
-            |c| if matches!(c, '/' | '"' | '\\') { format!("\\{c}") } else { c.to_string() },
-            // JSON inside JSON.
-            |c| match c {
-                '"' => r#"\\\""#.to_owned(),
-                '\\' => r"\\\\".to_owned(),
-                c => c.to_string(),
-            },
-            |c| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
-            |c| format!("&#x{:x};", u32::from(c)),
-        ];
-        let mut forms: Vec<String> = escapes
-            .iter()
-            .map(|escape| {
-                let each = self.0.chars().map(|c| match c.is_ascii_alphanumeric() {
-                    true => c.to_string(),
-                    false => escape(c),
-                });
-                each.collect()
-            })
-            .collect();
-        // No escape touches letters and digits, so this covers the ones not thought of.
-        forms.extend(self.longest_word().filter(|word| word.len() >= TELLING).map(str::to_owned));
-        forms.extend(encoded::forms(&self.0));
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-        forms.dedup();
-        forms
     }
 
     fn longest_word(&self) -> Option<&str> {
@@ -110,22 +85,72 @@ impl Secret {
     }
 }
 
-fn percent_encoded(c: char) -> String {
-    utf8_percent_encode(c.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC).to_string()
+/// How long the secret is that stands at this place of `text`, or a beginning of it that is too long to occur by chance.
+/// A short secret has to be a word of its own, or it would be found in gids and times.
+fn found(text: &str, place: usize, secret: &[u8]) -> Option<usize> {
+    let (before, text) = text.as_bytes().split_at(place);
+    let mut length = 0;
+    for (index, byte) in secret.iter().enumerate() {
+        match escaped(&text[length..], *byte) {
+            Some(more) => length += more,
+            // The first of several backslashes has matched all of them.
+            None if *byte == b'\\' && index > 0 && secret[index - 1] == b'\\' => {}
+            None => return (index >= TELLING).then_some(length),
+        }
+    }
+    let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let is_word = !is_letter(before.last()) && !is_letter(text.get(length));
+    (!secret.is_empty() && (secret.len() >= SHORT || is_word)).then_some(length)
 }
 
-/// Removes each occurrence, whatever the case of its letters: escapes are written `%2F` and `%2f`.
-fn without(text: &str, secret: &str) -> String {
-    let (haystack, needle) = (text.to_ascii_lowercase(), secret.to_ascii_lowercase());
-    let mut clean = String::with_capacity(text.len());
-    let mut end = 0;
-    for (start, found) in haystack.match_indices(&needle) {
-        clean.push_str(&text[end..start]);
-        clean.push_str(REDACTED);
-        end = start + found.len();
+/// How much of the beginning of `text` stands for this byte, plain or escaped.
+fn escaped(text: &[u8], byte: u8) -> Option<usize> {
+    if byte.is_ascii_alphanumeric() {
+        return text.first()?.eq_ignore_ascii_case(&byte).then_some(1);
     }
-    clean.push_str(&text[end..]);
-    clean
+    // JSON escapes with a backslash, JSON inside JSON with several.
+    let slashes = text.iter().take_while(|byte| **byte == b'\\').count();
+    let text = &text[slashes..];
+    let length = match text {
+        [b'u', digits @ ..] if slashes > 0 && number(digits.get(..4), 16) == Some(u32::from(byte)) => 5,
+        [b'%', rest @ ..] if percent_encoded(rest, byte).is_some() => 1 + percent_encoded(rest, byte)?,
+        [b'&', rest @ ..] if html_escaped(rest, byte).is_some() => 1 + html_escaped(rest, byte)?,
+        [first, ..] if *first == byte => 1,
+        [b'+', ..] if byte == b' ' => 1,
+        _ if slashes > 0 && byte == b'\\' => 0,
+        _ => return None,
+    };
+    Some(slashes + length)
+}
+
+/// How much of what follows a percent sign belongs to the escape of this byte; the percent sign may be escaped again.
+fn percent_encoded(text: &[u8], byte: u8) -> Option<usize> {
+    let again = text.chunks(2).take_while(|pair| *pair == b"25").count() * 2;
+    match byte {
+        b'%' if again > 0 => Some(again),
+        _ => (number(text.get(again..again + 2), 16)? == u32::from(byte)).then_some(again + 2),
+    }
+}
+
+/// How much of what follows an ampersand belongs to the escape of this byte.
+fn html_escaped(text: &[u8], byte: u8) -> Option<usize> {
+    let length = text.iter().take(LONGEST_HTML_ESCAPE).position(|byte| *byte == b';')?;
+    let stands_for = match &text[..length] {
+        b"quot" => u32::from(b'"'),
+        b"amp" => u32::from(b'&'),
+        b"lt" => u32::from(b'<'),
+        b"gt" => u32::from(b'>'),
+        b"apos" => u32::from(b'\''),
+        [b'#', b'x' | b'X', digits @ ..] => number(Some(digits), 16)?,
+        [b'#', digits @ ..] => number(Some(digits), 10)?,
+        _ => return None,
+    };
+    (stands_for == u32::from(byte)).then_some(length + 1)
+}
+
+fn number(digits: Option<&[u8]>, radix: u32) -> Option<u32> {
+    let digits = std::str::from_utf8(digits?).ok()?;
+    u32::from_str_radix(digits, radix).ok()
 }
 
 impl fmt::Debug for Secret {

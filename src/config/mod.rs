@@ -153,13 +153,17 @@ fn sign_in(
     credentials: Option<Credentials>,
     secrets: &Secrets,
 ) -> Result<SignIn, Failure> {
-    let secret = |text: &str, what: &str, place: &str| {
+    let pasted = |text: &str, what: &str, place: &str| {
         let secret = Secret::new(text);
-        if secret.is_empty() {
-            return Err(Failure::config(format!("the {what} is empty: paste it into `{place}`")));
+        match secret.is_empty() {
+            true => Err(Failure::config(format!("the {what} is empty: paste it into `{place}`"))),
+            false => Ok(secret),
         }
+    };
+    let secret = |text: &str, what: &str, place: &str| {
+        let secret = pasted(text, what, place)?;
         secrets.learn(&secret);
-        Ok(secret)
+        Ok::<_, Failure>(secret)
     };
     match (token, credentials) {
         (Some(token), _) => Ok(SignIn::Token(secret(&token, "access token", "token")?)),
@@ -169,7 +173,8 @@ fn sign_in(
         }
         (None, Some(Credentials::OAuth { client_id, client_secret, refresh_token })) => {
             Ok(SignIn::OAuth(Authorization {
-                client_id: secret(&client_id, "client ID", "credentials.client_id")?,
+                // It names the app to everybody who signs in: it is no secret, and may be as short as a gid.
+                client_id: pasted(&client_id, "client ID", "credentials.client_id")?,
                 client_secret: secret(&client_secret, "client secret", "credentials.client_secret")?,
                 refresh_token: secret(&refresh_token, "refresh token", "credentials.refresh_token")?,
             }))

@@ -157,7 +157,7 @@ async fn what_keeps_failing_ends_with_what_it_was() {
         let (fault, requests) = fault_of(reply.clone()).await;
         assert_eq!((&fault.kind, fault.status, requests), (&kind, status, ATTEMPTS), "{reply:?}: {fault}");
         assert!(fault.message.contains(message), "{reply:?}: {fault}");
-        assert_eq!(fault.path, "/tasks/12");
+        assert_eq!(fault.object, "/tasks/12");
         assert_eq!(fault.endpoint, "/tasks/{gid}");
     }
 }
@@ -180,7 +180,7 @@ async fn a_server_that_cannot_be_reached_is_tried_again() {
     let retries = notices(&mut told);
     assert_eq!(retries.len(), ATTEMPTS - 1);
     let Notice::Retrying { endpoint, attempt, why, .. } = &retries[1] else { panic!("{retries:?}") };
-    assert_eq!((endpoint.as_str(), *attempt), ("/tasks/{gid}", 2));
+    assert_eq!((endpoint.as_str(), *attempt), ("/tasks/12", 2));
     assert!(why.contains("GET /tasks/12"), "{why}");
 }
 

@@ -108,7 +108,7 @@ async fn an_expired_offset_begins_the_listing_again_without_a_record_twice() {
     })
     .await;
     assert_eq!((read.end, read.gids), (Ok(()), texts([1, 2, 3, 4, 5])));
-    assert_eq!(read.notices, [Notice::ListingRestarted { endpoint: "/tasks".to_owned() }]);
+    assert_eq!(read.notices, [Notice::ListingRestarted { endpoint: "/tasks?project=7".to_owned() }]);
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn pages_that_keep_failing_are_asked_for_with_fewer_records() {
         let smaller: Vec<&Notice> =
             read.notices.iter().filter(|notice| matches!(notice, Notice::SmallerPages { .. })).collect();
         assert_eq!(smaller.len(), 2);
-        assert_eq!(*smaller[1], Notice::SmallerPages { endpoint: "/tasks".to_owned(), limit: 25 });
+        assert_eq!(*smaller[1], Notice::SmallerPages { endpoint: "/tasks?project=7".to_owned(), limit: 25 });
     }
 }
 
@@ -264,6 +264,88 @@ async fn whole_has_no_limit_and_yet_follows_what_it_is_pointed_to() {
     .await;
     assert_eq!((read.end, read.gids), (Ok(()), texts(0..301)));
     assert!(read.asked.iter().all(|asked| !asked.contains_key("limit")), "{:?}", read.asked);
+}
+
+/// A server that always has another offset, whether its pages are empty or show what was shown before.
+#[tokio::test]
+async fn a_listing_that_gets_no_further_is_a_fault_that_names_it() {
+    for (paging, gids) in
+        [(Paging::Offset, 0..0), (Paging::Offset, 1..3), (Paging::UntilEmpty, 1..3), (Paging::Whole, 0..0)]
+    {
+        let read = read(paging, move |index, _| page(gids.clone(), Some(&index.to_string()))).await;
+        let fault = read.end.unwrap_err();
+        assert_eq!(fault.kind, Kind::DistrustAnswer);
+        assert!(
+            fault.to_string().contains("GET /tasks?project=7 answered 200: expected new records"),
+            "{fault}"
+        );
+        assert!(read.asked.len() <= 12, "{}", read.asked.len());
+    }
+    let read = read(Paging::Offset, |index, _| page([1], Some(if index % 2 == 0 { "a" } else { "b" }))).await;
+    assert_eq!(read.end.unwrap_err().kind, Kind::DistrustAnswer);
+    assert!(read.asked.len() <= 12, "{}", read.asked.len());
+}
+
+/// A listing that begins again shows what it showed before, on however many pages.
+#[tokio::test]
+async fn a_long_listing_may_begin_again() {
+    let read = read(Paging::Offset, |index, received| match (index, offset(received)) {
+        (30, Some(_)) => expired(),
+        (_, None) => page([0], Some("1")),
+        (_, Some(offset)) => {
+            let number: u32 = offset.parse().unwrap();
+            page([number], (number < 40).then(|| (number + 1).to_string()).as_deref())
+        }
+    })
+    .await;
+    assert_eq!((read.end, read.gids), (Ok(()), texts(0..=40)));
+}
+
+#[tokio::test]
+async fn a_result_that_is_too_large_is_asked_for_in_ever_smaller_pages() {
+    let too_large = || Reply::error(400, "The result is too large. You should use pagination!");
+    let limits = |read: &Read| -> Vec<String> {
+        read.asked.iter().map(|asked| asked.get("limit").cloned().unwrap_or_default()).collect()
+    };
+    let done = read(Paging::Offset, large(3, 3, too_large())).await;
+    assert_eq!((&done.end, &done.gids), (&Ok(()), &texts(0..3)));
+    assert_eq!(limits(&done), ["100", "50", "25", "12", "6", "3"]);
+    let never = read(Paging::Offset, move |_, _| too_large()).await;
+    assert_eq!(never.end.as_ref().unwrap_err().kind, Kind::AskForLess);
+    assert_eq!(limits(&never), ["100", "50", "25", "12", "6", "3", "1"]);
+    let whole = read(Paging::Whole, move |_, received| match received.target.contains("limit=") {
+        true => page([1], None),
+        false => too_large(),
+    })
+    .await;
+    assert_eq!((&whole.end, &whole.gids), (&Ok(()), &texts([1])));
+    assert_eq!(limits(&whole), ["", "100"]);
+}
+
+/// So many spaces by gzip: RFC 1952's header, and one block of RFC 1951 with fixed codes, a space and many copies of it.
+fn compressed_spaces(length: usize) -> Vec<u8> {
+    let copies = "1100010100000".repeat(length / 258);
+    let bits = format!("1100{}{copies}", "1010000");
+    let mut bytes = vec![31, 139, 8, 0, 0, 0, 0, 0, 0, 255];
+    let eight = |bits: &[u8]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | (bit - b'0'));
+    bytes.extend(bits.as_bytes().chunks(8).map(eight));
+    bytes
+}
+
+/// More than a page may have, in few bytes of a compressed answer.
+#[tokio::test]
+async fn a_page_that_grows_too_large_is_asked_for_in_smaller_ones() {
+    let bomb = compressed_spaces(33 * 1024 * 1024);
+    let read = read(Paging::Offset, move |_, _| {
+        Reply::Answer(200, "content-encoding: gzip\r\n".to_owned(), bomb.clone())
+    })
+    .await;
+    let fault = read.end.unwrap_err();
+    assert_eq!(fault.kind, Kind::AskForLess);
+    assert!(
+        fault.to_string().contains("GET /tasks?project=7 answered 200: the answer has more than 32 MiB"),
+        "{fault}"
+    );
 }
 
 #[tokio::test]

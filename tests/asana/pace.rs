@@ -55,11 +55,18 @@ impl Run {
         ticket
     }
 
+    /// The request that started last is answered.
+    fn answered(&mut self) {
+        if let Some(ticket) = self.tickets.last() {
+            self.pace.answered(*ticket, self.now);
+        }
+    }
+
     fn apply(&mut self, event: &Event) {
         match event {
             Event::Pass(time) => self.now = self.now.saturating_add(*time),
             Event::Start => drop(self.start()),
-            Event::Answer => self.pace.answered(self.now),
+            Event::Answer => self.answered(),
             Event::Reject { which, retry_after } if !self.tickets.is_empty() => {
                 let ticket = self.tickets[which % self.tickets.len()];
                 self.pace.rejected(ticket, retry_after.map(Duration::from_secs), self.now);
@@ -74,7 +81,7 @@ impl Run {
         let end = self.now + time;
         while self.now < end {
             self.start();
-            self.pace.answered(self.now);
+            self.answered();
         }
     }
 }
@@ -164,12 +171,31 @@ fn a_rejection_takes_its_share_of_the_pace() {
     assert_eq!(run.pace.per_minute(), CEILING * 0.85);
 }
 
+/// While everything is rejected, the requests that find out when it ends become rarer; the pace is what it was after
+/// the first rejection as soon as one of them is answered, and answers to older requests say nothing.
+#[test]
+fn a_storm_of_rejections_lowers_the_pace_once() {
+    let mut run = Run::new();
+    let before = run.start();
+    let mut least = CEILING;
+    for _ in 0..30 {
+        let ticket = run.start();
+        run.pace.rejected(ticket, Some(Duration::from_secs(1)), run.now);
+        run.pace.answered(before, run.now);
+        least = least.min(run.pace.per_minute());
+    }
+    assert!(least < CEILING / 50.0, "{least}");
+    run.start();
+    run.answered();
+    assert!((CEILING * 0.85..CEILING * 0.87).contains(&run.pace.per_minute()), "{}", run.pace.per_minute());
+}
+
 #[test]
 fn a_long_wait_lowers_the_pace_to_what_was_answered() {
     let mut run = Run::new();
     let mut last = run.start();
     for _ in 0..500 {
-        run.pace.answered(run.now);
+        run.answered();
         last = run.start();
     }
     run.pace.rejected(last, Some(Duration::from_secs(45)), run.now);
@@ -180,7 +206,7 @@ fn a_long_wait_lowers_the_pace_to_what_was_answered() {
 fn a_long_wait_with_few_answers_lowers_the_pace_by_its_share_of_a_minute() {
     let mut run = Run::new();
     let ticket = run.start();
-    run.pace.answered(run.now);
+    run.answered();
     run.pace.rejected(ticket, Some(Duration::from_secs(15)), run.now);
     assert_eq!(run.pace.per_minute(), CEILING * 0.75 * 0.85);
 }
@@ -207,7 +233,7 @@ fn the_pace_does_not_grow_while_idle() {
     for _ in 0..100 {
         run.now += Duration::from_secs(10);
         run.start();
-        run.pace.answered(run.now);
+        run.answered();
     }
     assert_eq!(run.pace.per_minute(), lowered);
     run.prosper(Duration::from_secs(10));

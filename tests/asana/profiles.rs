@@ -111,6 +111,8 @@ struct Bands {
     starts_in_a_second: Band,
     /// Requests that were served in the last tenth of the time, as a share of the quota: whether it recovered.
     used_in_the_end: Band,
+    /// Requests that were served in the second minute after the last storm, as a share of the quota.
+    used_after_storm: Option<Band>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,6 +127,7 @@ struct Band {
 struct Outcome {
     served: u64,
     served_in_the_end: u64,
+    served_after_storm: u64,
     rejected: u64,
     in_flight: usize,
     most_in_flight: usize,
@@ -182,6 +185,12 @@ fn run(profile: &Profile) -> Vec<String> {
             &profile.expect.used_in_the_end,
         ),
     ];
+    let after_storm = profile
+        .expect
+        .used_after_storm
+        .iter()
+        .map(|band| ("used_after_storm", outcome.served_after_storm as f64 / quota, band));
+    let figures: Vec<_> = figures.into_iter().chain(after_storm).collect();
     let texts = figures.iter().map(|(name, value, _)| format!("{name} {value:.4}"));
     eprintln!("{}: {}", profile.about, texts.collect::<Vec<_>>().join(", "));
     figures
@@ -210,8 +219,11 @@ async fn simulate(profile: &Profile) -> Outcome {
     let length = Duration::from_secs(profile.virtual_minutes * 60);
     let server = Rc::new(RefCell::new(Bookkeeping::new(profile.server.clone(), begin)));
     let outcome = Rc::new(RefCell::new(Outcome::default()));
+    let storm_end = profile.server.storms.iter().map(|storm| Duration::from_secs(storm.to_s)).max();
+    let recovered = storm_end.map(|end| end + Duration::from_secs(60)..end + Duration::from_secs(120));
     for _ in 0..WORKERS {
         let (limiter, server, outcome) = (limiter.clone(), server.clone(), outcome.clone());
+        let recovered = recovered.clone();
         tokio::task::spawn_local(async move {
             loop {
                 let permit = limiter.permit(quota).await;
@@ -228,6 +240,9 @@ async fn simulate(profile: &Profile) -> Outcome {
                         outcome.served += 1;
                         if begin.elapsed() >= length * 9 / 10 {
                             outcome.served_in_the_end += 1;
+                        }
+                        if recovered.as_ref().is_some_and(|minute| minute.contains(&begin.elapsed())) {
+                            outcome.served_after_storm += 1;
                         }
                     }
                     Err(retry_after) => {

@@ -59,6 +59,22 @@ fn space_around_a_token_is_not_part_of_it() {
     assert_eq!(Secret::new(" secret\n").redact("a secret is kept"), "a [redacted] is kept");
 }
 
+/// Whoever repeats a request may cut it off.
+#[test]
+fn the_beginning_of_a_long_secret_is_removed_too() {
+    let secret = Secret::new(TOKEN);
+    for length in 16..TOKEN.len() {
+        assert_eq!(secret.redact(&format!("a {}… b", &TOKEN[..length])), "a [redacted]… b");
+    }
+}
+
+#[test]
+fn a_short_secret_is_removed_only_where_it_is_a_word() {
+    let secret = Secret::new("1204");
+    assert_eq!(secret.redact("project 12045, 91204 and 1204"), "project 12045, 91204 and [redacted]");
+    assert_eq!(secret.redact("1204"), "[redacted]");
+}
+
 proptest! {
     #[test]
     fn no_escape_of_a_token_survives(

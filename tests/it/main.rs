@@ -14,6 +14,7 @@ mod conformance;
 mod deletions;
 mod faults;
 mod incremental;
+mod odd_answers;
 mod official;
 mod read_full;
 mod resume;

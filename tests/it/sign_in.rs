@@ -126,6 +126,39 @@ fn an_app_that_is_not_let_in_any_more_asks_for_a_new_sign_in() {
     }
 }
 
+/// The page is long before it repeats the request, so that what is shown of it ends in the middle of a secret.
+#[test]
+fn a_token_endpoint_that_repeats_the_request_in_a_page_does_not_bring_a_secret_into_any_message() {
+    let parts = [&REFRESH_TOKEN[10..18], &CLIENT_SECRET[..8]];
+    for before in [0, 10, 30, 50, 60, 70, 80, 90, 100, 110] {
+        let simulator = simulator(Refresh::Kept, HOUR);
+        let page = format!(
+            "<html>{}refresh_token={REFRESH_TOKEN}&client_secret={CLIENT_SECRET}</html>",
+            "x".repeat(before)
+        );
+        let fault = Fault::Respond { status: 502, headers: Vec::new(), body: page };
+        simulator.faults().add(FaultRule::new("/-/oauth_token", fault));
+        let run = connector(&simulator).check();
+        let text = format!("{:?}", run.messages);
+        assert!(text.contains("502"), "{text}");
+        for part in parts {
+            assert!(!text.contains(part), "{before}: {part} is in {text}");
+        }
+    }
+}
+
+/// The client ID names the app and is no secret. As short as it may be, it would be found in gids and times.
+#[test]
+fn a_short_client_id_is_not_taken_out_of_other_text() {
+    let simulator = simulator(Refresh::Kept, HOUR);
+    let refusal = json!({"errors": [{"message": "workspace: Not a recognized ID: 12045678"}]}).to_string();
+    let fault = Fault::Respond { status: 400, headers: Vec::new(), body: refusal };
+    simulator.faults().add(FaultRule::new("/tags", fault));
+    let run = connector(&simulator).read(&catalog_of(&["tags"], "full_refresh"), None);
+    let message = run.errors()[0]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("Not a recognized ID: 12045678"), "{message}");
+}
+
 /// One call's worth of AWS Secrets Manager: gives its address, and the request's head and body when it came.
 fn secrets_manager(status: &'static str, answer: Value) -> (String, mpsc::Receiver<(String, Value)>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

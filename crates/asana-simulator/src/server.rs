@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -95,6 +95,10 @@ async fn serve(
         None if path == oauth::PATH => {
             let form = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let form = String::from_utf8_lossy(&form);
+            let struck = state.faults.strike(oauth::PATH, oauth::PATH, || form.clone().into_owned());
+            if let Some((_, Fault::Respond { status, body, .. })) = struck {
+                return Ok(response(Reply { status, headers: Vec::new(), body, fault: None }, breaker));
+            }
             let (status, body) = state.grants.grant(state.options.app.as_ref(), &form, state.clock.now());
             Reply { status, headers: Vec::new(), body, fault: None }
         }
@@ -115,7 +119,12 @@ async fn serve(
             Reply { status, headers: Vec::new(), body, fault: None }
         }
     };
-    Ok(response(reply, breaker))
+    let mut response = response(reply, breaker);
+    let date = state.clock.now().as_http_date();
+    if let Ok(date) = HeaderValue::try_from(date) {
+        response.headers_mut().insert(DATE, date);
+    }
+    Ok(response)
 }
 
 /// Turns a reply into a response, with what is still to go wrong on the way.

@@ -36,6 +36,12 @@ impl Timestamp {
         Self(self.0 - duration.as_millis() as i64)
     }
 
+    /// The instant in whole seconds as the `Date` header of HTTP has it.
+    pub(crate) fn as_http_date(self) -> String {
+        let instant = DateTime::from_timestamp_millis(self.0).unwrap_or_default();
+        instant.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     pub fn day(self) -> Day {
         Day(self.0.div_euclid(DAY) as i32)
     }
