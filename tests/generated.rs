@@ -46,6 +46,58 @@ fn the_streams_page_is_what_the_streams_declare() {
     keep_current("docs/STREAMS.md", &streams_page());
 }
 
+/// Columns that airbyte-source-asana has under the same stream and name: what its users find changed.
+#[test]
+fn the_migration_page_lists_every_shared_column_that_differs() {
+    const BEGIN: &str = "<!-- written by tests/generated.rs -->\n";
+    const END: &str = "<!-- end -->";
+    let facts: Value = serde_json::from_str(include_str!("facts/airbyte_source_asana.json")).unwrap();
+    let discovered = serde_json::to_value(catalog::discovered()).unwrap();
+    let mut list = String::from("| column | there | here |\n|---|---|---|\n");
+    let (mut shared, mut same) = (0, 0);
+    for entry in discovered["streams"].as_array().unwrap() {
+        let name = entry["name"].as_str().unwrap();
+        let Some(theirs) = facts["streams"][name].as_object() else { continue };
+        for (column, there) in theirs {
+            shared += 1;
+            let here = match entry["json_schema"]["properties"].get(column) {
+                Some(schema) => column_type(schema),
+                None => "no such column".to_owned(),
+            };
+            let there = there.as_str().unwrap();
+            if here == there {
+                same += 1;
+            } else {
+                writeln!(list, "| `{name}.{column}` | {there} | {here} |").unwrap();
+            }
+        }
+    }
+    assert!(shared > 100, "{shared} columns: the facts do not fit the streams");
+    let summary = format!(
+        "Of {shared} columns of version {}, {same} keep name and type.",
+        facts["version"].as_str().unwrap()
+    );
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/MIGRATING.md");
+    let page = fs::read_to_string(file).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the page marks where the list begins");
+    let (_, after) = rest.split_once(END).expect("the page marks where the list ends");
+    keep_current("docs/MIGRATING.md", &format!("{before}{BEGIN}{summary}\n\n{list}{END}{after}"));
+}
+
+/// A column's type as the facts write it.
+fn column_type(schema: &Value) -> String {
+    let types: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one.as_str()],
+        Value::Array(all) => all.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect(),
+        _ => Vec::new(),
+    };
+    match types[..] {
+        ["array"] => format!("array of {}", column_type(&schema["items"])),
+        [one] => schema["format"].as_str().map_or(one.to_owned(), |format| format!("{one}/{format}")),
+        _ => "any".to_owned(),
+    }
+}
+
 fn keep_current(path: &str, expected: &str) {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
     let found = fs::read_to_string(&file).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! What time it is at Asana, from the `Date` header of its answers. Pure: the times of this machine are arguments.
+//! What time it is at Asana, from the `Date` header of its answers. Pure: the times of this machine are arguments; knows
+//! no request.
 //!
 //! Cursors are compared with times that Asana wrote, so they have to be in Asana's time: with a machine's clock that is
 //! fast, changes made before the cursor and after the sync would never be read.

@@ -1,5 +1,5 @@
 //! Text from a server, which may repeat a secret, and text in which no secret is left. A fault's message is of the
-//! second type, and the only way from the first to the second is [`ServerText::redact`].
+//! second type, and the only way from the first to the second is [`ServerText::redact`]. Knows no request.
 
 use std::fmt;
 use std::ops::Deref;
