@@ -55,8 +55,6 @@ pub struct Batch {
     pub arrivals: Vec<Arrival>,
     /// How many records came, deletions included.
     pub records: u64,
-    /// Their JSON's size.
-    pub bytes: usize,
 }
 
 /// A batch of one stream while it grows.
@@ -110,9 +108,9 @@ impl BatchBuilder {
         self.bytes
     }
 
-    /// How many fields were in no column, since the builder was made.
-    pub fn unknown_fields(&self) -> u64 {
-        self.unknown_fields
+    /// How many fields were in no column, since the last time.
+    pub fn take_unknown_fields(&mut self) -> u64 {
+        std::mem::take(&mut self.unknown_fields)
     }
 
     /// Appends one record. A record that is no object becomes a row of nulls that says so.
@@ -168,7 +166,7 @@ impl BatchBuilder {
     pub fn finish(&mut self) -> Result<Batch> {
         let records = self.rows();
         let deletions = std::mem::take(&mut self.deletions);
-        let bytes = std::mem::take(&mut self.bytes);
+        self.bytes = 0;
         let mut stream = self.cells.iter_mut().map(Cells::finish).collect::<Result<Vec<_>>>()?;
         let shape = self.shape.clone();
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(shape.fillings.len());
@@ -202,7 +200,7 @@ impl BatchBuilder {
             let kept = BooleanArray::from_iter(deletions.iter().map(|deleted| Some(!deleted)));
             rows = arrow_select::filter::filter_record_batch(&rows, &kept).map_err(broken)?;
         }
-        Ok(Batch { rows, arrivals, records: records as u64, bytes })
+        Ok(Batch { rows, arrivals, records: records as u64 })
     }
 }
 

@@ -171,7 +171,7 @@ async fn rewrite(
             Failure::system(format!("rows that were read do not fit their table: {error}"))
         })?;
         if batch.num_rows() > 0 {
-            writer.write(&batch, batch.get_array_memory_size()).await?;
+            writer.write(&batch).await?;
         }
     }
     writer.take().await

@@ -61,8 +61,6 @@ pub struct DataFileWriter {
 struct OpenFile {
     writer: ParquetFile,
     rows: u64,
-    /// JSON that went in, an upper bound of what the open row group holds.
-    bytes: usize,
 }
 
 impl DataFileWriter {
@@ -83,13 +81,8 @@ impl DataFileWriter {
         self.file_io = table.file_io.clone();
     }
 
-    /// An upper bound of the memory that the open file holds.
-    pub fn held_bytes(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.bytes.min(2 * ROW_GROUP_BYTES))
-    }
-
-    /// Appends a batch of `bytes` of JSON, which lies in one file.
-    pub async fn write(&mut self, rows: &RecordBatch, bytes: usize) -> Result<Place> {
+    /// Appends a batch, which lies in one file.
+    pub async fn write(&mut self, rows: &RecordBatch) -> Result<Place> {
         let file = self.files.len() as u32;
         let open = match &mut self.open {
             Some(open) => open,
@@ -98,13 +91,12 @@ impl DataFileWriter {
                 let schema = self.schema.clone();
                 let writer =
                     ParquetFile::create(&self.file_io, location, schema, parquet_properties()?).await?;
-                self.open.insert(OpenFile { writer, rows: 0, bytes: 0 })
+                self.open.insert(OpenFile { writer, rows: 0 })
             }
         };
         let place = Place { file, row: open.rows };
         open.writer.write(rows).await?;
         open.rows += rows.num_rows() as u64;
-        open.bytes += bytes;
         if open.writer.size() >= self.target_bytes {
             self.close().await?;
         }

@@ -1,4 +1,4 @@
-//! Protocol lines to batches and events, on a thread of its own. Knows the streams' shapes, no file and no
+//! Protocol lines to batches and events, on a thread of its own. Knows the streams' shapes, no table and no
 //! catalog.
 
 use std::collections::HashMap;
@@ -11,16 +11,15 @@ use tokio::sync::mpsc::Sender;
 
 use crate::batch::{Batch, BatchBuilder, RowIds, Shape};
 use crate::failure::{Failure, Result};
+use crate::raw_rows::{Added, Lines, RawRows};
 
 /// A batch is handed on when it has so many rows, or so many bytes of JSON.
 const BATCH_ROWS: usize = 8192;
 const BATCH_BYTES: usize = 4 << 20;
-/// All batches together may grow to so many bytes of JSON before they are all handed on.
-const ALL_BATCHES_BYTES: usize = 16 << 20;
 /// A line buffer that grew beyond this for one record is given back.
 const LINE_BUFFER_TO_KEEP: usize = 1 << 20;
 
-/// What the input says, in its order: the rows before a STATE come before it.
+/// What the input says, in its order: the rows before a STATE come before it, or are among the raw rows.
 pub enum Event {
     Rows {
         stream: usize,
@@ -65,44 +64,97 @@ impl From<Unheard> for Stop {
 }
 
 /// Reads the input to its end, or to its first line that cannot be passed over, and sends what it says.
-pub fn read(input: impl BufRead, streams: Vec<(StreamDescriptor, Arc<Shape>)>, events: &Sender<Event>) {
-    let outcome = Intake::new(streams, events).and_then(|mut intake| match intake.read(input) {
+pub fn read(
+    input: impl BufRead,
+    streams: Vec<(StreamDescriptor, Arc<Shape>)>,
+    raw_rows: &RawRows,
+    events: &Sender<Event>,
+) {
+    let mut intake = Intake::new(streams, raw_rows, events);
+    let outcome = match intake.read(input) {
         Ok(()) | Err(Stop::Unheard) => Ok(()),
         Err(Stop::Failed(failure)) => {
             // What came before the bad line is good.
             let _ = intake.flush_all();
             Err(failure)
         }
-    });
+    };
     // Nobody listens any more: then nobody wants to know.
     let _ = events.blocking_send(Event::End(outcome));
+}
+
+fn is_full(builder: &BatchBuilder) -> bool {
+    builder.rows() >= BATCH_ROWS || builder.bytes() >= BATCH_BYTES
+}
+
+/// The batches of a stream's raw rows.
+pub struct Batches<'a> {
+    raw_rows: &'a RawRows,
+    lines: Lines,
+    /// Lines that were read, and how many bytes of them are done.
+    open: Vec<u8>,
+    done: usize,
+}
+
+impl<'a> Batches<'a> {
+    pub fn new(raw_rows: &'a RawRows, lines: Lines) -> Self {
+        Self { raw_rows, lines, open: Vec::new(), done: 0 }
+    }
+
+    /// The next batch; nothing when no record is left.
+    pub fn next(&mut self, builder: &mut BatchBuilder) -> Result<Option<Batch>> {
+        loop {
+            while let Some(end) = self.open[self.done..].iter().position(|byte| *byte == b'\n') {
+                let line = &self.open[self.done..self.done + end];
+                self.done += end + 1;
+                let incoming: Incoming<'_> = serde_json::from_slice(line)
+                    .map_err(|error| Failure::system(format!("a record cannot be read again: {error}")))?;
+                if let Some(record) = &incoming.record {
+                    builder.push(record);
+                }
+                if is_full(builder) {
+                    return builder.finish().map(Some);
+                }
+            }
+            match self.raw_rows.next(&mut self.lines)? {
+                Some(lines) => (self.open, self.done) = (lines, 0),
+                None if builder.rows() > 0 => return builder.finish().map(Some),
+                None => return Ok(None),
+            }
+        }
+    }
 }
 
 struct Intake<'a> {
     index_of: HashMap<StreamDescriptor, usize>,
     names: Vec<StreamDescriptor>,
-    builders: Vec<BatchBuilder>,
+    shapes: Vec<Arc<Shape>>,
+    /// Of the streams that are encoded as they come.
+    builders: Vec<Option<BatchBuilder>>,
     /// Records received, by stream.
     records: Vec<u64>,
+    complete: Vec<bool>,
+    raw_rows: &'a RawRows,
     events: &'a Sender<Event>,
-    held_bytes: usize,
 }
 
 impl<'a> Intake<'a> {
-    fn new(streams: Vec<(StreamDescriptor, Arc<Shape>)>, events: &'a Sender<Event>) -> Result<Self> {
-        let mut builders = Vec::with_capacity(streams.len());
-        for (_, shape) in &streams {
-            builders.push(BatchBuilder::new(shape.clone(), RowIds::new())?);
-        }
-        let names: Vec<StreamDescriptor> = streams.into_iter().map(|(name, _)| name).collect();
-        Ok(Self {
+    fn new(
+        streams: Vec<(StreamDescriptor, Arc<Shape>)>,
+        raw_rows: &'a RawRows,
+        events: &'a Sender<Event>,
+    ) -> Self {
+        let (names, shapes): (Vec<StreamDescriptor>, Vec<Arc<Shape>>) = streams.into_iter().unzip();
+        Self {
             index_of: names.iter().cloned().enumerate().map(|(index, name)| (name, index)).collect(),
-            records: vec![0; builders.len()],
+            builders: shapes.iter().map(|_| None).collect(),
+            records: vec![0; shapes.len()],
+            complete: vec![false; shapes.len()],
             names,
-            builders,
+            shapes,
+            raw_rows,
             events,
-            held_bytes: 0,
-        })
+        }
     }
 
     fn read(&mut self, mut input: impl BufRead) -> std::result::Result<(), Stop> {
@@ -118,18 +170,7 @@ impl<'a> Intake<'a> {
             }
             self.take_line(&line)?;
         }
-        self.flush_all()?;
-        for (builder, name) in self.builders.iter().zip(&self.names) {
-            let unknown = builder.unknown_fields();
-            if unknown > 0 {
-                let text = format!(
-                    "stream {}: {unknown} values of fields not in the catalog were passed over",
-                    name.name
-                );
-                self.send(Event::Warning(text))?;
-            }
-        }
-        Ok(())
+        self.flush_all()
     }
 
     fn take_line(&mut self, line: &[u8]) -> std::result::Result<(), Stop> {
@@ -141,7 +182,7 @@ impl<'a> Intake<'a> {
             Err(error) => return self.not_a_message(line, &error),
         };
         match (incoming.kind.as_str(), &incoming.record) {
-            ("RECORD", Some(record)) => self.take_record(record),
+            ("RECORD", Some(record)) => self.take_record(record, line),
             ("STATE", _) => self.take_state(&incoming, line),
             ("TRACE", _) => match incoming.stream_status() {
                 Some((name, status)) => self.take_status(&name, status),
@@ -171,7 +212,7 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    fn take_record(&mut self, record: &IncomingRecord<'_>) -> std::result::Result<(), Stop> {
+    fn take_record(&mut self, record: &IncomingRecord<'_>, line: &[u8]) -> std::result::Result<(), Stop> {
         // Nearly all streams have no namespace, and then nothing is copied but the name.
         let name = StreamDescriptor { name: record.stream.clone(), namespace: record.namespace.clone() };
         let Some(&stream) = self.index_of.get(&name) else {
@@ -181,16 +222,30 @@ impl<'a> Intake<'a> {
             ))
             .into());
         };
-        let builder = &mut self.builders[stream];
-        let before = builder.bytes();
-        builder.push(record);
-        self.records[stream] += 1;
-        self.held_bytes += builder.bytes() - before;
-        if builder.rows() >= BATCH_ROWS || builder.bytes() >= BATCH_BYTES {
-            self.flush(stream)?;
-        } else if self.held_bytes >= ALL_BATCHES_BYTES {
-            self.flush_all()?;
+        if self.complete[stream] {
+            let failure = Failure::system("a record came after its stream was complete");
+            return Err(failure.of_stream(&self.names[stream]).into());
         }
+        self.records[stream] += 1;
+        match &mut self.builders[stream] {
+            Some(builder) => {
+                builder.push(record);
+                if is_full(builder) { self.flush(stream) } else { Ok(()) }
+            }
+            None => match self.raw_rows.add(stream, line)? {
+                Added::Kept => Ok(()),
+                Added::Direct(lines) => self.encode_from_now_on(stream, lines),
+            },
+        }
+    }
+
+    fn encode_from_now_on(&mut self, stream: usize, lines: Lines) -> std::result::Result<(), Stop> {
+        let mut builder = BatchBuilder::new(self.shapes[stream].clone(), RowIds::new())?;
+        let mut batches = Batches::new(self.raw_rows, lines);
+        while let Some(batch) = batches.next(&mut builder)? {
+            self.send(Event::Rows { stream, batch })?;
+        }
+        self.builders[stream] = Some(builder);
         Ok(())
     }
 
@@ -228,15 +283,19 @@ impl<'a> Intake<'a> {
     ) -> std::result::Result<(), Stop> {
         let Some(&stream) = self.index_of.get(name) else { return Ok(()) };
         self.flush(stream)?;
+        if status == StreamStatus::Complete {
+            self.complete[stream] = true;
+            self.builders[stream] = None;
+        }
         Ok(self.send(Event::Status { stream, status })?)
     }
 
     fn flush(&mut self, stream: usize) -> std::result::Result<(), Stop> {
-        let builder = &mut self.builders[stream];
+        let Some(builder) = &mut self.builders[stream] else { return Ok(()) };
+        self.raw_rows.count_unknown_fields(stream, builder.take_unknown_fields());
         if builder.rows() == 0 {
             return Ok(());
         }
-        self.held_bytes -= builder.bytes();
         let batch = builder.finish()?;
         Ok(self.send(Event::Rows { stream, batch })?)
     }

@@ -2,12 +2,13 @@
 //! commits, and no protocol line.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iceberg::spec::{DataFile, Operation, Schema};
 
 use crate::acknowledgement::Progress;
-use crate::batch::Batch;
+use crate::batch::{Batch, Shape};
 use crate::catalog::{Catalog, Table};
 use crate::commit::{Work, publish, publish_with_schema};
 use crate::data_file::DataFileWriter;
@@ -36,6 +37,7 @@ pub struct StreamWriter {
     new_schema: Option<Schema>,
     /// Table properties that the next commit sets.
     memory: HashMap<String, String>,
+    shape: Arc<Shape>,
     files: DataFileWriter,
     upserts: Upserts,
     /// Of a refresh that readers do not see yet: everything so far, upserts worked in.
@@ -63,6 +65,7 @@ impl StreamWriter {
             generation_field: ready.generation_field,
             new_schema: ready.new_schema,
             memory: ready.memory,
+            shape: ready.shape,
             upserts: Upserts::default(),
             unpublished: LiveFiles::default(),
             received: 0,
@@ -82,13 +85,13 @@ impl StreamWriter {
         }
     }
 
-    pub fn held_bytes(&self) -> usize {
-        self.files.held_bytes()
+    pub fn shape(&self) -> &Arc<Shape> {
+        &self.shape
     }
 
-    /// Finishes the open file to free its memory.
-    pub async fn close_file(&mut self) -> Result<()> {
-        self.files.close().await
+    /// Whether a commit publishes rows before the stream is complete.
+    pub fn commits_before_its_end(&self) -> bool {
+        self.extent != Extent::Replace
     }
 
     /// The keys that it holds in memory, about 200 bytes each.
@@ -112,16 +115,17 @@ impl StreamWriter {
         self.renew_credentials(catalog).await?;
         let first = match batch.rows.num_rows() {
             0 => None,
-            _ => Some(self.files.write(&batch.rows, batch.bytes).await?),
+            _ => Some(self.files.write(&batch.rows).await?),
         };
         self.upserts.add(batch.arrivals, first);
         self.received += batch.records;
         Ok(())
     }
 
-    /// When a commit is due that a waiting STATE asks for; never for a refresh, which its end publishes.
-    pub fn due(&self, interval: Duration) -> Option<Instant> {
-        let waiting = self.extent != Extent::Replace && self.received > self.committed;
+    /// When a commit is due that a waiting STATE asks for; never for a refresh, which its end publishes. `raw` counts
+    /// records that are not written yet.
+    pub fn due(&self, raw: u64, interval: Duration) -> Option<Instant> {
+        let waiting = self.commits_before_its_end() && self.received + raw > self.committed;
         waiting.then(|| self.last_commit + interval)
     }
 

@@ -2,25 +2,26 @@
 //! Knows no file format and no JSON of records.
 
 use std::io::BufRead;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use airbyte_protocol::message::{Level, StreamStatus};
 
 use crate::acknowledgement::Acknowledgements;
+use crate::batch::{Batch, BatchBuilder, RowIds};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::failure::{Failure, Result};
-use crate::intake::{Event, Scope, read};
+use crate::intake::{Batches, Event, Scope, read};
 use crate::output::Output;
 use crate::plan::StreamPlan;
+use crate::raw_rows::RawRows;
 use crate::snowflake::refresh_statement;
 use crate::stream_writer::{Committed, StreamWriter};
 use crate::table::prepare_all;
 
 /// Events that may wait between the intake's thread and the writer; a batch of them is about 4 MiB of JSON.
 const EVENTS_IN_FLIGHT: usize = 4;
-/// The memory that all open files may take together.
-const OPEN_FILES_BYTES: usize = 48 << 20;
 /// The keys that all upserts may hold together, about 200 bytes each.
 const KEYS_IN_MEMORY: usize = 100_000;
 
@@ -39,7 +40,9 @@ pub async fn write(
         plans.iter().zip(&ready).map(|(plan, ready)| (plan.stream.clone(), ready.shape.clone())).collect();
     let (sender, mut events) = tokio::sync::mpsc::channel(EVENTS_IN_FLIGHT);
     // Not joined: it ends with its input, or blocks on it when the process is to end already.
-    std::thread::spawn(move || read(input, shapes, &sender));
+    let raw_rows = Arc::new(RawRows::new(plans.len()));
+    let shared = raw_rows.clone();
+    std::thread::spawn(move || read(input, shapes, &shared, &sender));
     let target_bytes = (config.target_file_size_mib << 20) as usize;
     let now = Instant::now();
     let streams: Vec<StreamWriter> = plans
@@ -53,6 +56,7 @@ pub async fn write(
         waiting: Acknowledgements::new(streams.len()),
         ended: vec![Ended::NotYet; streams.len()],
         streams,
+        raw_rows,
         interval: Duration::from_secs(config.commit_interval_seconds),
     };
     loop {
@@ -80,6 +84,8 @@ struct Writer<'a> {
     catalog: Catalog,
     output: &'a mut Output,
     streams: Vec<StreamWriter>,
+    /// The rows that no stream has written yet.
+    raw_rows: Arc<RawRows>,
     waiting: Acknowledgements,
     ended: Vec<Ended>,
     interval: Duration,
@@ -88,33 +94,25 @@ struct Writer<'a> {
 impl Writer<'_> {
     async fn take(&mut self, event: Event) -> Result<()> {
         match event {
-            Event::Rows { stream, batch } => {
-                if self.ended[stream] == Ended::Complete {
-                    let name = self.streams[stream].plan.stream.clone();
-                    let failure = Failure::system("a record came after its stream was complete");
-                    return Err(failure.of_stream(&name));
-                }
-                let written = self.streams[stream].write(&self.catalog, batch).await;
-                written.map_err(|failure| failure.of_stream(&self.streams[stream].plan.stream))?;
-                self.bound_memory().await
-            }
+            Event::Rows { stream, batch } => self.write_batch(stream, batch).await,
             Event::State { scope, line } => {
                 match scope {
-                    Scope::Stream { stream, records } => self.waiting.push(stream, records, line),
-                    Scope::Everything { records } => self.waiting.push_for_everything(records, line),
+                    Scope::Stream { stream, records } => self.waiting.push(stream, records, line)?,
+                    Scope::Everything { records } => self.waiting.push_for_everything(records, line)?,
                 }
                 self.commit_due(Instant::now()).await?;
                 self.acknowledge()
             }
             Event::Status { stream, status: StreamStatus::Complete } => {
                 self.ended[stream] = Ended::Complete;
+                self.write_raw_rows(stream).await?;
+                self.raw_rows.end(stream);
                 let done = self.streams[stream].complete(&self.catalog).await;
                 self.settle(stream, done)
             }
             Event::Status { stream, status: StreamStatus::Incomplete } => {
                 self.ended[stream] = Ended::Incomplete;
-                let done = self.streams[stream].commit(&self.catalog).await;
-                self.settle(stream, done)
+                self.commit(stream).await
             }
             Event::Status { .. } => Ok(()),
             Event::Warning(text) => self.output.log(Level::Warn, text),
@@ -126,31 +124,58 @@ impl Writer<'_> {
     fn next_due(&self) -> Option<Instant> {
         let streams = self.streams.iter().enumerate();
         let waiting = streams.filter(|(index, _)| self.waiting.is_waiting(*index));
-        waiting.filter_map(|(_, stream)| stream.due(self.interval)).min()
+        waiting.filter_map(|(index, stream)| stream.due(self.raw_rows.records(index), self.interval)).min()
     }
 
     async fn commit_due(&mut self, now: Instant) -> Result<()> {
         for index in 0..self.streams.len() {
-            let due = self.streams[index].due(self.interval).is_some_and(|due| due <= now);
-            if due && self.waiting.is_waiting(index) {
-                let done = self.streams[index].commit(&self.catalog).await;
-                self.settle(index, done)?;
+            if !self.waiting.is_waiting(index) {
+                continue;
+            }
+            let due = self.streams[index].due(self.raw_rows.records(index), self.interval);
+            if due.is_some_and(|due| due <= now) {
+                self.commit(index).await?;
             }
         }
         Ok(())
     }
 
-    /// Works off the stream with the most keys, and finishes the largest open files, while all streams together
-    /// hold too much.
+    /// Commits what came of a stream so far, unless it is a refresh, which its end publishes.
+    async fn commit(&mut self, stream: usize) -> Result<()> {
+        if self.streams[stream].commits_before_its_end() {
+            self.write_raw_rows(stream).await?;
+        }
+        let done = self.streams[stream].commit(&self.catalog).await;
+        self.settle(stream, done)
+    }
+
+    /// Writes the rows of a stream that were kept as they came.
+    async fn write_raw_rows(&mut self, stream: usize) -> Result<()> {
+        if self.raw_rows.records(stream) == 0 {
+            return Ok(());
+        }
+        let raw_rows = self.raw_rows.clone();
+        let mut builder = BatchBuilder::new(self.streams[stream].shape().clone(), RowIds::new())?;
+        let mut batches = Batches::new(&raw_rows, raw_rows.take(stream));
+        while let Some(batch) = batches.next(&mut builder)? {
+            self.write_batch(stream, batch).await?;
+        }
+        raw_rows.count_unknown_fields(stream, builder.take_unknown_fields());
+        Ok(())
+    }
+
+    async fn write_batch(&mut self, stream: usize, batch: Batch) -> Result<()> {
+        let written = self.streams[stream].write(&self.catalog, batch).await;
+        written.map_err(|failure| failure.of_stream(&self.streams[stream].plan.stream))?;
+        self.bound_memory().await
+    }
+
+    /// Works off the stream with the most keys while all streams together hold too many.
     async fn bound_memory(&mut self) -> Result<()> {
         while self.streams.iter().map(StreamWriter::held_keys).sum::<usize>() > KEYS_IN_MEMORY {
             let Some(largest) = self.largest(StreamWriter::held_keys) else { break };
             let done = self.streams[largest].work_off(&self.catalog).await;
             self.settle(largest, done)?;
-        }
-        while self.streams.iter().map(StreamWriter::held_bytes).sum::<usize>() > OPEN_FILES_BYTES {
-            let Some(largest) = self.largest(StreamWriter::held_bytes) else { break };
-            self.streams[largest].close_file().await?;
         }
         Ok(())
     }
@@ -179,14 +204,21 @@ impl Writer<'_> {
 
     fn acknowledge(&mut self) -> Result<()> {
         let progress: Vec<_> = self.streams.iter().map(StreamWriter::progress).collect();
-        self.waiting.ready(&progress).iter().try_for_each(|line| self.output.line(line))
+        self.waiting.ready(&progress, |line| self.output.line(line))
     }
 
     /// The input is over: commits what there is, and fails if the source did not complete every stream.
     async fn finish(mut self, outcome: Result<()>) -> Result<()> {
         for index in 0..self.streams.len() {
-            let done = self.streams[index].commit(&self.catalog).await;
-            self.settle(index, done)?;
+            self.commit(index).await?;
+            let unknown = self.raw_rows.unknown_fields(index);
+            if unknown > 0 {
+                let name = &self.streams[index].plan.stream.name;
+                let text = format!(
+                    "stream {name}: {unknown} values of fields that are not in the catalog were ignored"
+                );
+                self.output.log(Level::Warn, text)?;
+            }
         }
         outcome?;
         let ended = self.ended.iter().zip(&self.streams);

@@ -1,10 +1,11 @@
 //! `maintain`: fewer files, the same rows, and nothing left that no table knows.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::harness::{Destination, catalog, task, tasks, tombstone, versions, whole};
+use crate::harness::{Destination, catalog, record, state, status, task, tasks, tombstone, versions, whole};
 
 const NOW: [&str; 8] = [
     "maintain",
@@ -101,13 +102,18 @@ fn orphans_go_and_what_a_snapshot_needs_stays() {
 #[test]
 fn manifests_are_joined_after_many_commits() {
     let destination = Destination::new();
-    let mut lines = Vec::new();
+    let mut child = destination.start_write(&catalog(&[tasks("append")]));
+    let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut answers = BufReader::new(stdout).lines().map(Result::unwrap);
     for number in 0..120 {
-        lines.push(crate::harness::record("tasks", &task(number, 1)));
-        lines.push(crate::harness::state("tasks", number));
+        let lines = [record("tasks", &task(number, 1)), state("tasks", number)].concat();
+        stdin.write_all(lines.as_bytes()).unwrap();
+        // Each record has its own commit, since the next one comes behind it.
+        assert!(answers.any(|line| line.contains(r#""type":"STATE""#)), "{number}");
     }
-    lines.push(crate::harness::status("tasks", "COMPLETE"));
-    destination.write(&catalog(&[tasks("append")]), &lines).succeeded();
+    stdin.write_all(status("tasks", "COMPLETE").as_bytes()).unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
     let table = destination.table("tasks").unwrap();
     assert_eq!((table.rows.len(), table.data_files), (120, 120));
     assert!(table.manifests < 100, "{} manifests", table.manifests);
