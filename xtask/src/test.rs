@@ -34,8 +34,10 @@ pub fn run() -> Result<(), String> {
         acceptance_tests()?;
         step("tables, read by other engines");
         run_command(script("crates/destination-iceberg/verification/run.sh"), "reading the tables")?;
+        dbt()?;
     } else {
-        skipped.push("acceptance tests, and tables read by other engines: there is no python3 with venv");
+        skipped
+            .push("acceptance tests, tables read by other engines, and dbt: there is no python3 with venv");
     }
     for reason in &skipped {
         say(&format!("SKIPPED {reason}"));
@@ -74,6 +76,12 @@ fn acceptance_tests() -> Result<(), String> {
         "building the simulator",
     )?;
     run_command(script("acceptance-tests/run.sh"), "acceptance tests")
+}
+
+/// The dbt package over tables that the connector filled, each model compared with the simulated account.
+fn dbt() -> Result<(), String> {
+    step("the dbt package");
+    run_command(script("dbt/verification/run.sh"), "verifying the dbt package")
 }
 
 fn script(path: &str) -> Command {
