@@ -13,7 +13,7 @@ ROOT = pathlib.Path(sys.argv[1]).resolve()
 BINARIES = ROOT / "target/debug"
 sys.path.append(str(ROOT / "crates/destination-iceberg/verification"))
 
-from world import TOKEN, World  # noqa: E402  (its folder is added just above)
+from world import TOKEN  # noqa: E402  (its folder is added just above)
 
 
 def write_json(path, value):

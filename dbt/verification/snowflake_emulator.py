@@ -11,8 +11,9 @@ import logging
 import os
 import pathlib
 
-from account import BINARIES, ROOT, Pipe, World
+from account import BINARIES, ROOT, Pipe
 from building import ANSWERS, build, open_database, say, shown
+from world import World
 
 PROFILE = """asana_example:
   target: snowflake
