@@ -216,7 +216,8 @@ fn two_syncs(plan: Plan) -> TwoSyncs {
 }
 
 #[test]
-fn after_one_percent_of_changes_a_paid_plans_second_sync_costs_three_percent_of_the_first() {
+fn after_one_percent_of_changes_a_paid_plans_second_sync_of_a_medium_world_costs_three_percent_of_the_first()
+{
     let TwoSyncs { first, second, .. } = two_syncs(Plan::Paid);
     assert!(second * 100 <= first * 3, "{second} requests after {first}");
 }
@@ -234,7 +235,7 @@ fn floor_without_search(simulator: &Simulator, changed: usize) -> usize {
 }
 
 #[test]
-fn on_the_free_plan_the_second_sync_finds_the_same_by_listing_every_parent() {
+fn on_the_free_plan_the_second_sync_of_a_medium_world_finds_the_same_by_listing_every_parent() {
     let TwoSyncs { account, second, changed, .. } = two_syncs(Plan::Free);
     let floor = floor_without_search(&account.simulator, changed);
     eprintln!("the floor without search is {floor}");

@@ -1,40 +1,99 @@
-//! The project's own commands: `cargo xtask demo` shows the connector at work, `cargo xtask test` runs all that has
-//! to pass. Knows the workspace's layout; of Airbyte only what a person wants to see.
+//! The project's own commands: `cargo xtask demo`, `test`, `verify`. Knows how to build the workspace's programs, and
+//! nothing of what they do.
 
-mod demo;
+mod run;
 mod shell;
-mod test;
+mod suites;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use shell::{command, say, target};
+use suites::{Suite, TEST, VERIFY};
 
-#[derive(Parser)]
-#[command(name = "cargo xtask", about = "The project's own commands")]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
+const USAGE: &str = "The project's own commands
 
-#[derive(Subcommand)]
-enum Command {
-    /// Read a whole account with the real binary and show what came out: a simulated one, or, with `ASANA_TOKEN` in
-    /// the environment, your own.
-    Demo(demo::Options),
-    /// Run everything that has to pass.
-    Test,
-}
+    cargo xtask demo [--scale tiny|small|medium] [--output FOLDER]
+        Read a whole account with the real programs and show what came out: a simulated one, or, with ASANA_TOKEN in
+        the environment, your own.
+    cargo xtask test
+        What has to pass before every commit: formatting, tests, lints, documentation.
+    cargo xtask verify [SUITE...]
+        Everything else, or these suites of it.
+    cargo xtask verify --list
+        The suites of `verify`.";
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Demo(options) => demo::run(&options),
-        Command::Test => test::run(),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        ["demo", options @ ..] => demo(options),
+        ["test"] => run::all("test", &TEST.iter().collect::<Vec<_>>()),
+        ["verify", "--list"] => {
+            list();
+            Ok(())
+        }
+        ["verify", names @ ..] => verify(names),
+        ["help" | "--help" | "-h"] => {
+            say(USAGE);
+            Ok(())
+        }
+        _ => Err(USAGE.to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            shell::say(&format!("\n{message}"));
+            say(&format!("\n{message}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Builds every program of the workspace at once: built one by one, shared dependencies would have other features and
+/// be compiled again.
+fn build() -> Result<(), String> {
+    match command(&["cargo", "build", "--workspace", "--bins"]).status() {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err("The programs cannot be built; see the messages above.".to_owned()),
+    }
+}
+
+fn demo(options: &[&str]) -> Result<(), String> {
+    if options.iter().all(|option| !["-h", "--help"].contains(option)) {
+        say(
+            "Building source-asana, destination-iceberg and a simulated Asana; the first time takes some minutes.",
+        );
+    }
+    // The readers' Python packages are downloaded meanwhile. Without them the demo says what it leaves out.
+    let mut readers = command(&["bash", "acceptance-tests/python.sh", "readers"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    build()?;
+    if let Ok(readers) = &mut readers {
+        drop(readers.wait());
+    }
+    let mut demo = std::process::Command::new(target().join("debug/demo"));
+    match demo.args(options).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("The demo failed ({status}).")),
+        Err(error) => Err(format!("The demo cannot be started: {error}")),
+    }
+}
+
+fn verify(names: &[&str]) -> Result<(), String> {
+    let known = |name: &str| VERIFY.iter().any(|suite| suite.name == name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        return Err(format!("No suite is called {unknown}. `cargo xtask verify --list` lists them."));
+    }
+    let chosen: Vec<&Suite> =
+        VERIFY.iter().filter(|suite| names.is_empty() || names.contains(&suite.name)).collect();
+    // Every suite finds the programs that it runs.
+    build()?;
+    run::all("verify", &chosen)
+}
+
+fn list() {
+    for suite in VERIFY {
+        say(&format!("{:<14}{}", suite.name, suite.shows));
     }
 }

@@ -1,42 +1,60 @@
-//! Running other programs, and talking to the person at the terminal. Knows none of the commands.
+//! Running other programs, and printing for the person at the terminal. Knows none of the commands.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The workspace's folder, from which every command runs.
+/// The repository's folder, from which every command runs.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// The cargo that runs this.
-pub fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
+/// Where cargo puts what it builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// A command of these words, in the repository's folder. `cargo` is the cargo that runs this program.
+pub fn command(words: &[&str]) -> Command {
+    let (program, arguments) = words.split_first().unwrap_or((&"false", &[]));
+    let mut command = match *program {
+        "cargo" => Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())),
+        program => Command::new(program),
+    };
+    command.args(arguments).current_dir(root()).stdin(Stdio::null());
     command
 }
 
-/// Runs a command to its end.
-///
-/// # Errors
-///
-/// When it cannot be started or fails.
-pub fn run(mut command: Command, what: &str) -> Result<(), String> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{what} failed ({status})")),
-        Err(error) => Err(format!("{what} cannot be started: {error}")),
+/// How a command ended, and the lines of its stdout that start with `SKIPPED`.
+pub struct Ended {
+    /// Nothing when a signal ended it or when it could not be started.
+    pub code: Option<i32>,
+    pub skipped: Vec<String>,
+}
+
+/// Runs a command and passes its stdout on, line by line.
+pub fn run(mut command: Command) -> Ended {
+    let mut skipped = Vec::new();
+    let mut child = match command.stdout(Stdio::piped()).spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            say(&format!("{} cannot be started: {error}", command.get_program().to_string_lossy()));
+            return Ended { code: None, skipped };
+        }
+    };
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            say(&line);
+            if line.trim_start().starts_with("SKIPPED") {
+                skipped.push(line.trim_start().trim_start_matches("SKIPPED").trim().to_owned());
+            }
+        }
     }
+    Ended { code: child.wait().ok().and_then(|status| status.code()), skipped }
 }
 
-/// Whether there is a python3 that can make environments.
-pub fn has_python() -> bool {
-    let mut command = Command::new("python3");
-    command.args(["-c", "import venv, ensurepip"]);
-    succeeds(command)
-}
-
-/// Whether a command can be run and succeeds; what it prints is dropped.
+/// Whether a command can be run and succeeds. What it prints is dropped.
 pub fn succeeds(mut command: Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }

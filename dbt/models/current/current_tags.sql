@@ -1,1 +1,0 @@
-{{ airbyte_asana.current_rows('tags') }}

@@ -1,1 +1,0 @@
-{{ airbyte_asana.custom_field_values(ref('all_tasks'), 'task_gid') }}

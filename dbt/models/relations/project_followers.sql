@@ -1,1 +1,0 @@
-{{ airbyte_asana.relation(ref('current_projects'), 'followers', 'project_gid', {'user_gid': 'gid', 'user_name': 'name'}) }}

@@ -1,1 +1,0 @@
-{{ airbyte_asana.relation(ref('all_tasks'), 'dependents', 'task_gid', {'dependent_task_gid': 'gid'}) }}

@@ -1,1 +1,0 @@
-{{ airbyte_asana.relation(ref('current_users'), 'workspaces', 'user_gid', {'workspace_gid': 'gid', 'workspace_name': 'name'}) }}
