@@ -98,6 +98,19 @@ fn column_type(schema: &Value) -> String {
     }
 }
 
+#[test]
+fn the_dbt_package_reads_every_stream_with_its_own_descriptions() {
+    keep_current("dbt/models/sources.yml", &dbt_sources());
+    keep_current("dbt/models/current/current.yml", &dbt_current());
+    keep_current("dbt/macros/streams.sql", &dbt_streams());
+    for stream in ALL {
+        let model = format!("{{{{ airbyte_asana.current_rows('{}') }}}}\n", stream.name);
+        keep_current(&format!("dbt/models/current/current_{}.sql", stream.name), &model);
+    }
+    let models = fs::read_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("dbt/models/current")).unwrap();
+    assert_eq!(models.count(), ALL.len() + 1, "dbt/models/current holds a model of a stream that is no more");
+}
+
 fn keep_current(path: &str, expected: &str) {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
     let found = fs::read_to_string(&file).unwrap_or_default();
@@ -227,5 +240,108 @@ fn plan(plan: Plan) -> &'static str {
         Plan::Starter => "Starter",
         Plan::Advanced => "Advanced",
         Plan::ServiceAccount => "Enterprise+, service account",
+    }
+}
+
+const DBT_HEAD: &str = "# Made from the declarations in `src/streams/` by `cargo test --test generated`; do not edit it.\nversion: 2\n";
+
+/// A string as YAML has it too. Jinja in it would be run by dbt.
+fn quoted(text: &str) -> String {
+    assert!(!text.contains("{{") && !text.contains("{%"), "dbt would take this for Jinja: {text}");
+    Value::from(text).to_string()
+}
+
+fn dbt_sources() -> String {
+    let mut page = format!(
+        "{DBT_HEAD}sources:\n  - name: asana\n    description: The tables that the connector fills, one for each stream.\n    \
+         database: \"{{{{ var('asana_database', target.database) }}}}\"\n    \
+         schema: \"{{{{ var('asana_schema', 'airbyte') }}}}\"\n    \
+         quoting:\n      schema: \"{{{{ var('asana_quoted', false) | as_bool }}}}\"\n      \
+         identifier: \"{{{{ var('asana_quoted', false) | as_bool }}}}\"\n    tables:\n"
+    );
+    for stream in ALL {
+        let schema = schema::published(stream);
+        let description = quoted(schema["description"].as_str().unwrap());
+        write!(page, "      - name: {}\n        description: {description}\n        columns:\n", stream.name)
+            .unwrap();
+        for (name, property) in schema::properties(&schema).unwrap() {
+            let description = quoted(property["description"].as_str().unwrap());
+            write!(page, "          - name: {name}\n            description: {description}\n").unwrap();
+        }
+    }
+    page
+}
+
+/// The streams' tables as dbt models: a row per record that exists, with what its columns are said to hold.
+fn dbt_current() -> String {
+    let mut page = format!("{DBT_HEAD}models:\n");
+    for stream in ALL {
+        let schema = schema::published(stream);
+        let description = schema["description"].as_str().unwrap();
+        let description =
+            quoted(&format!("The stream `{}`, one row per record that exists. {description}", stream.name));
+        write!(page, "  - name: current_{}\n    description: {description}\n", stream.name).unwrap();
+        if let [_, _, ..] = stream.primary_key {
+            let key = stream.primary_key.join(", ");
+            write!(
+                page,
+                "    data_tests:\n      - airbyte_asana.unique_together:\n          \
+                 arguments:\n            columns: [{key}]\n"
+            )
+            .unwrap();
+        }
+        page.push_str("    columns:\n");
+        for (name, property) in schema::properties(&schema).unwrap() {
+            if name == DELETED_AT {
+                continue;
+            }
+            let description = quoted(property["description"].as_str().unwrap());
+            write!(page, "      - name: {name}\n        description: {description}\n").unwrap();
+            if stream.primary_key.contains(&name.as_str()) {
+                page.push_str("        data_tests: [not_null");
+                page.push_str(if stream.primary_key.len() == 1 { ", unique]\n" } else { "]\n" });
+            }
+        }
+    }
+    page
+}
+
+/// The column that tells that a record was deleted; no row of a deleted record is among the current ones.
+const DELETED_AT: &str = "_ab_cdc_deleted_at";
+
+/// Each stream's key and columns as a macro's return value: `[name, kind, fields of it that become columns]`.
+fn dbt_streams() -> String {
+    let mut page = String::from(
+        "{# Made from the declarations in `src/streams/` by `cargo test --test generated`; do not edit it. #}\n\
+         {% macro asana_streams() %}\n{{ return({\n",
+    );
+    for stream in ALL {
+        let schema = schema::published(stream);
+        let properties = schema::properties(&schema).unwrap();
+        writeln!(page, "'{}': {{'key': {}, 'columns': [", stream.name, json!(stream.primary_key)).unwrap();
+        for (name, property) in properties.iter().filter(|(name, _)| *name != DELETED_AT) {
+            let inner = property["properties"].as_object();
+            let flat: Vec<_> = ["gid", "name"]
+                .into_iter()
+                .filter(|field| inner.is_some_and(|inner| inner.contains_key(*field)))
+                .filter(|_| !properties.contains_key(&format!("{name}_gid")))
+                .collect();
+            writeln!(page, "  {},", json!([name, dbt_kind(property), flat])).unwrap();
+        }
+        page.push_str("]},\n");
+    }
+    page.push_str("}) }}\n{% endmacro %}\n");
+    page
+}
+
+fn dbt_kind(property: &Value) -> &'static str {
+    match type_name(property).as_str() {
+        "time" => "time",
+        "date" => "date",
+        "boolean" => "boolean",
+        "integer" => "integer",
+        "number" => "number",
+        "string" => "text",
+        _ => "json",
     }
 }

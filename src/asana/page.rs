@@ -378,6 +378,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::asana::Secrets;
 
     fn page(text: &str) -> Result<Page, Garbage> {
         Page::parse(text.into(), Some(100))
@@ -433,11 +434,10 @@ mod tests {
         ];
         for text in texts {
             let garbage = page(text).expect_err(text);
-            assert_eq!(garbage.body, text);
-            assert!(
-                garbage.expected.contains("data") || garbage.expected.contains("next_page"),
-                "{garbage:?}"
-            );
+            let Garbage { expected, body } = garbage;
+            let [expected, body] = [expected, body].map(|text| text.redact(&Secrets::default()));
+            assert_eq!(*body, *text);
+            assert!(expected.contains("data") || expected.contains("next_page"), "{expected}");
         }
         assert!(Page::parse(b"{\"data\":[\"\xff\"]}".into(), None).is_err());
     }

@@ -152,6 +152,13 @@ pub const VERIFY: &[Suite] = &[
         probe: None,
     },
     Suite {
+        name: "dbt",
+        shows: "the dbt package over tables that the connector filled, each model compared with the account",
+        needs: &[Need::Python],
+        commands: &[&["bash", "dbt/verification/run.sh"]],
+        probe: None,
+    },
+    Suite {
         name: "image",
         shows: "the Dockerfile builds an image that Airbyte's platform can run",
         needs: &[Need::Python, Need::Buildah, Need::Debootstrap],

@@ -1,0 +1,1 @@
+{{ airbyte_asana.current_rows('attachments') }}

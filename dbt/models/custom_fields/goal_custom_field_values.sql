@@ -1,0 +1,1 @@
+{{ airbyte_asana.custom_field_values(ref('current_goals'), 'goal_gid') }}

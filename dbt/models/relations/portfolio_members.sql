@@ -1,0 +1,1 @@
+{{ airbyte_asana.relation(ref('current_portfolios'), 'members', 'portfolio_gid', {'user_gid': 'gid', 'user_name': 'name'}) }}

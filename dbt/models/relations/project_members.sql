@@ -1,0 +1,1 @@
+{{ airbyte_asana.relation(ref('current_projects'), 'members', 'project_gid', {'user_gid': 'gid', 'user_name': 'name'}) }}

@@ -1,0 +1,1 @@
+{{ airbyte_asana.relation(ref('all_tasks'), 'followers', 'task_gid', {'user_gid': 'gid', 'user_name': 'name'}) }}
