@@ -2,6 +2,7 @@
 # Reads what the destination wrote with PyIceberg and DuckDB. The Python environment is made on the first run.
 #   run.sh [tiny|small|medium]           the whole account through the pipe, three syncs, crashes, nesting, S3
 #   run.sh benchmark [records]           the destination beside PyIceberg; wants a release build, which it makes
+#   run.sh memory [kind …]               peak memory and files where there is a lot of one thing; fails above 200 MB
 #   run.sh rows <warehouse> [milliseconds]   the rows of each table, and what changed since then
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
@@ -14,6 +15,10 @@ verb="${1:-small}"
 case "$verb" in
     rows)
         exec "$python" "$here/rows.py" "${@:2}"
+        ;;
+    memory)
+        (cd "$root" && cargo build --quiet --release --package destination-iceberg)
+        exec "$python" "$here/memory.py" "$root/target/release/destination-iceberg" "${@:2}"
         ;;
     benchmark)
         (cd "$root" && cargo build --quiet --release --workspace --bins)

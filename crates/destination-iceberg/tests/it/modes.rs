@@ -240,6 +240,52 @@ fn interleaved_streams_keep_their_rows_and_the_order_of_their_states() {
     }
 }
 
+/// More than fits into the memory for rows that wait, so that some of them wait on disk, and one stream that is large
+/// enough to be encoded as it comes.
+#[test]
+fn interleaved_streams_make_one_file_in_one_commit_each() {
+    let destination = Destination::new().config(json!({"commit_interval_seconds": 3600}));
+    let names: Vec<String> = (0..24).map(|number| format!("stream_{number}")).collect();
+    let named = |name: &String| {
+        let mut stream = tasks("append_dedup");
+        stream["stream"]["name"] = json!(name);
+        stream
+    };
+    let streams: Vec<Value> = names.iter().map(named).collect();
+    let large = "x".repeat(20_000);
+    let row = |gid: u64, text: String| {
+        let mut row = task(gid, 1);
+        row["name"] = json!(text);
+        row
+    };
+    let mut lines = Vec::new();
+    for gid in 0..300 {
+        for name in if gid < 60 { &names[..] } else { &names[..1] } {
+            lines.push(record(name, &row(gid, format!("{name} {gid} {large}"))));
+            if gid % 20 == 19 {
+                lines.push(state(name, gid));
+            }
+        }
+    }
+    for name in &names {
+        // Equal cursors: the one that came later stays, whether the first was in memory or on disk.
+        lines.extend([record(name, &row(0, format!("{name} again"))), status(name, "COMPLETE")]);
+    }
+    destination.write(&catalog(&streams), &lines).succeeded();
+    for (name, rows) in names.iter().zip(std::iter::once(300).chain(std::iter::repeat(60))) {
+        let table = destination.table(name).unwrap();
+        assert_eq!((table.rows.len(), table.data_files), (rows, 1), "{name}");
+        assert_eq!(table.metadata.snapshots().count(), 1, "{name}");
+        for row in &table.rows {
+            let expected = match row["gid"].as_str().unwrap() {
+                "0" => format!("{name} again"),
+                gid => format!("{name} {gid} {large}"),
+            };
+            assert_eq!(row["name"], json!(expected), "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_global_state_waits_for_every_stream_and_passes_unchanged() {
     let destination = Destination::new();
