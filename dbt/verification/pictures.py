@@ -66,10 +66,10 @@ def draw(database, folder, as_of):
                     f"FROM throughput_per_week SELECT week, tasks_completed WHERE week <= '{as_of}' "
                     "ORDER BY week DESC LIMIT 20")[::-1]]),
             "cycle-time": bars(
-                "Cycle time by section", "Median days that a task stays, in the sections that are left most often",
-                [(f"{section} · {project}", days, f"{times} times") for project, section, days, times in rows(
-                    "FROM cycle_time_by_section SELECT project_name, section_name, median_days, times_left "
-                    "ORDER BY times_left DESC, project_name, section_name LIMIT 12")], " d"),
+                "Cycle time by section", "Median hours that a task stays, in the sections that are left most often",
+                [(f"{section} · {project}", hours, f"{times} moves") for project, section, hours, times in rows(
+                    "FROM cycle_time_by_section SELECT project_name, section_name, median_hours, times_left "
+                    "ORDER BY times_left DESC, project_name, section_name LIMIT 12")], " h"),
             "overdue": bars(
                 "Overdue tasks by assignee", f"Open tasks whose due date passed before {as_of}",
                 [(assignee, count, f"the oldest by {days} days") for assignee, count, days in rows(

@@ -97,7 +97,7 @@ def verify_snowflake(folder):
         load_tables(connection, pipe.warehouse)
         os.chdir(ROOT / "dbt/example")
         result = dbtRunner().invoke([
-            "--quiet", "build", "--project-dir", str(ROOT / "dbt/example"), "--profiles-dir", str(folder / "profiles"),
+            "--quiet", "run", "--project-dir", str(ROOT / "dbt/example"), "--profiles-dir", str(folder / "profiles"),
             "--target-path", str(ROOT / "target/dbt-snowflake"), "--vars", json.dumps(variables)])
         failed = [f"{one.node.name}: {one.message}" for one in (result.result or []) if str(one.status) not in (
             "success", "pass")] if result.result is not None else [str(result.exception)]
@@ -115,4 +115,4 @@ def verify_snowflake(folder):
                     raise SystemExit(f"{table} differs on the emulator:\nonly on Snowflake: {list((found - wanted))[:2]}\n"
                                      f"only on DuckDB: {list((wanted - found))[:2]}")
                 compared, rows = compared + 1, rows + wanted.total()
-        say(f"  {len(result.result)} nodes passed; {compared} tables with {rows} rows are the same as on DuckDB")
+        say(f"  {len(result.result)} models made; {compared} tables with {rows} rows are the same as on DuckDB")

@@ -123,7 +123,8 @@ def all_models(connection):
 def content(connection, schema, table):
     """A table's rows without what tells one sync from another."""
     columns = [row[0] for row in connection.execute(f'DESCRIBE {schema}."{table}"').fetchall()]
-    columns = [column for column in columns if column not in ("_airbyte_extracted_at", "_fivetran_synced")]
+    columns = [column for column in columns if column not in ("_airbyte_extracted_at", "_fivetran_synced")
+               and not column.startswith("_ab_cdc_")]
     selected = ", ".join(f'"{column}"' for column in columns)
     return collections.Counter(connection.execute(f'SELECT {selected} FROM {schema}."{table}"').fetchall())
 
@@ -151,85 +152,91 @@ def verify_small(folder):
                 pipe.sync()
             if round_ < 2:
                 edits.between_syncs()
-        databases = {}
+        tables, databases, fields = {}, {}, chosen_fields(world)
         for mode, pipe in pipes.items():
             say(f"small world after 3 syncs and {edits.done} edits, {mode}:")
-            database, _ = build(folder, pipe.warehouse, mode)
-            with open_database(database) as connection:
+            # The tests of one mode hold for the other, whose tables have to be the same.
+            command = "build" if mode == "append_dedup" else "run"
+            databases[mode], _ = build(folder, pipe.warehouse, f"{mode}_models", command, {"task_fields": fields})
+            with open_database(databases[mode]) as connection:
                 truth = truth_of(world, connection)
                 of_streams, of_models = compare_streams(connection, truth), compare_models(connection, truth)
                 say(f"  {of_streams} rows of {len(catalog_streams())} streams and {of_models} rows of "
                     f"{len(expected(truth))} models equal to the world")
                 check_fivetran(connection)
-                databases[mode] = {table: content(connection, *table) for table in all_models(connection)}
-        assert databases["append"].keys() == databases["append_dedup"].keys()
-        for table, rows in databases["append"].items():
-            assert rows == databases["append_dedup"][table], f"{table} differs between append and append_dedup"
+                tables[mode] = {table: content(connection, *table) for table in all_models(connection)}
+        assert tables["append"].keys() == tables["append_dedup"].keys()
+        for table, rows in tables["append"].items():
+            assert rows == tables["append_dedup"][table], f"{table} differs between append and append_dedup"
         versions = raw_rows(pipes["append"].warehouse, "tasks"), raw_rows(pipes["append_dedup"].warehouse, "tasks")
         assert versions[0][0] > versions[1][0] and versions[0][1] > 0 == versions[1][1], f"append kept nothing: {versions}"
-        say(f"  both modes: the same {len(databases['append'])} tables, though `tasks` has {versions[0][0]} rows with "
+        say(f"  both modes: the same {len(tables['append'])} tables, though `tasks` has {versions[0][0]} rows with "
             f"{versions[0][1]} tombstones in one and {versions[1][0]} rows in the other")
-        verify_renamed_field(folder, pipes["append_dedup"].warehouse, folder / "append_dedup.duckdb")
+        verify_renamed_fields(pipes["append_dedup"].warehouse, databases["append_dedup"], fields)
 
 
 def raw_rows(warehouse, table):
     return shown(warehouse).execute(f"SELECT count(*), count(_ab_cdc_deleted_at) FROM airbyte.{table}").fetchone()
 
 
-def chosen_fields(connection):
-    """A field of each kind that the wide table can show, as a project chooses them."""
-    found = connection.execute(
-        f"SELECT custom_field_type, min(custom_field_gid) FROM {table_of('task_custom_field_values')} "
-        "WHERE display_value IS NOT NULL GROUP BY custom_field_type ORDER BY 1").fetchall()
-    return [{"gid": gid, "column": f"my_{type_}", "type": type_} for type_, gid in found]
+def chosen_fields(world):
+    """A field of each kind that the wide table can show, as a project chooses them by gid."""
+    fields = {}
+    for task in world.records("tasks", ["custom_fields.gid", "custom_fields.type", "custom_fields.display_value"]):
+        for field in task["custom_fields"]:
+            if field["display_value"]:
+                fields.setdefault(field["type"], field["gid"])
+    assert {"text", "number", "enum", "multi_enum", "date", "people"} <= fields.keys(), fields
+    return [{"gid": gid, "column": f"my_{type_}", "type": type_} for type_, gid in sorted(fields.items())]
 
 
-def verify_renamed_field(folder, warehouse, database):
-    """The wide table: each value in its field's column, also after every field was renamed in Asana."""
-    with open_database(database) as connection:
-        fields = chosen_fields(connection)
-    assert {"text", "number", "enum", "multi_enum", "date", "people"} <= {field["type"] for field in fields}, fields
+def rename_fields(database, warehouse, fields):
+    """The connector's tables once more, in the schema `renamed`, with other names of these fields in them."""
+    from asana_warehouse import show_tables
+    with duckdb.connect(str(database), config={"allow_unsigned_extensions": "true"}) as connection:
+        show_tables(connection, str(warehouse), "airbyte_as_synced")
+        connection.execute("CREATE SCHEMA renamed")
+        for (table,) in connection.execute(
+                "SELECT view_name FROM duckdb_views() WHERE schema_name = 'airbyte_as_synced'").fetchall():
+            connection.execute(f"CREATE TABLE renamed.{table} AS SELECT * FROM airbyte_as_synced.{table}")
+        connection.execute("DROP SCHEMA airbyte_as_synced CASCADE")
+        for table in ("tasks", "subtasks"):
+            connection.execute(
+                f"UPDATE renamed.{table} SET custom_fields = (SELECT to_json(list(CASE WHEN f ->> 'gid' IN "
+                "(SELECT unnest(?)) THEN json_merge_patch(f, '{\"name\": \"another name\"}') ELSE f END)) "
+                "FROM (SELECT unnest(CAST(CAST(custom_fields AS JSON) AS JSON[])) AS f)) "
+                "WHERE len(CAST(CAST(custom_fields AS JSON) AS JSON[])) > 0", [[field["gid"] for field in fields]])
+
+
+def wide_table(database, fields):
+    """The names that the fields have, and the wide table's columns and rows, each of which has to be right."""
     columns = {"text": "text_value", "number": "number_value", "date": "date_value", "enum": "enum_option_name",
                "multi_enum": "multi_enum_options", "people": "people", "reference": "reference_objects"}
-    contents = []
-    for renamed in (False, True):
-        if renamed:
-            # The connector's table with other names in it, in place of the view of it.
-            with duckdb.connect(str(database), config={"allow_unsigned_extensions": "true"}) as connection:
-                from asana_warehouse import show_tables
-                show_tables(connection, str(warehouse), "airbyte_as_synced")
-                connection.execute("CREATE SCHEMA renamed")
-                for (table,) in connection.execute(
-                        "SELECT view_name FROM duckdb_views() WHERE schema_name = 'airbyte_as_synced'").fetchall():
-                    connection.execute(f"CREATE TABLE renamed.{table} AS SELECT * FROM airbyte_as_synced.{table}")
-                connection.execute("DROP SCHEMA airbyte_as_synced CASCADE")
-                for field in fields:
-                    for table in ("tasks", "subtasks"):
-                        connection.execute(
-                            f"UPDATE renamed.{table} SET custom_fields = (SELECT to_json(list(CASE WHEN f ->> 'gid' = ? "
-                            "THEN json_merge_patch(f, '{\"name\": \"another name\"}') ELSE f END)) "
-                            "FROM (SELECT unnest(CAST(CAST(custom_fields AS JSON) AS JSON[])) AS f)) "
-                            "WHERE len(CAST(CAST(custom_fields AS JSON) AS JSON[])) > 0", [field["gid"]])
-        variables = {"task_fields": fields, **({"asana_schema": "renamed"} if renamed else {})}
-        dbt(["run", "--select", "+task_fields"], database, warehouse, folder, variables)
-        with open_database(database) as connection:
-            names = connection.execute(
-                f"SELECT DISTINCT custom_field_name FROM {table_of('task_custom_field_values')} "
-                "WHERE custom_field_gid IN (SELECT unnest(?))", [[field["gid"] for field in fields]]).fetchall()
-            assert (names == [("another name",)]) == renamed, names
-            wide = "main_asana_answers.task_fields"
-            described = {row[0]: row[1] for row in connection.execute(f"DESCRIBE {wide}").fetchall()}
-            contents.append((described, content(connection, "main_asana_answers", "task_fields")))
-            for field in fields:
-                column = columns[field["type"]]
-                wanted = connection.execute(
-                    f"SELECT task_gid, CAST({column} AS VARCHAR) FROM {table_of('task_custom_field_values')} "
-                    f"WHERE custom_field_gid = ? AND {column} IS NOT NULL", [field["gid"]]).fetchall()
-                found = connection.execute(f"SELECT task_gid, CAST({field['column']} AS VARCHAR) FROM {wide} "
-                                           f"WHERE {field['column']} IS NOT NULL").fetchall()
-                assert sorted(found) == sorted(wanted), f"{field}: {found[:3]} are not {wanted[:3]}"
-    assert contents[0] == contents[1], "the wide table changed when fields were renamed"
-    assert contents[0][0]["my_number"] == "DOUBLE" and contents[0][0]["my_date"] == "DATE", contents[0][0]
+    wide, values = "main_asana_answers.task_fields", table_of("task_custom_field_values")
+    with open_database(database) as connection:
+        names = connection.execute(f"SELECT DISTINCT custom_field_name FROM {values} WHERE custom_field_gid IN "
+                                   "(SELECT unnest(?))", [[field["gid"] for field in fields]]).fetchall()
+        for field in fields:
+            column = columns[field["type"]]
+            wanted = connection.execute(f"SELECT task_gid, CAST({column} AS VARCHAR) FROM {values} WHERE "
+                                        f"custom_field_gid = ? AND {column} IS NOT NULL", [field["gid"]]).fetchall()
+            found = connection.execute(f"SELECT task_gid, CAST({field['column']} AS VARCHAR) FROM {wide} "
+                                       f"WHERE {field['column']} IS NOT NULL").fetchall()
+            assert wanted and sorted(found) == sorted(wanted), f"{field}: {found[:3]} are not {wanted[:3]}"
+        described = {row[0]: row[1] for row in connection.execute(f"DESCRIBE {wide}").fetchall()}
+        return names, described, content(connection, "main_asana_answers", "task_fields")
+
+
+def verify_renamed_fields(warehouse, database, fields):
+    """The wide table: each value in its field's column, also after every field was renamed in Asana."""
+    names, columns, rows = wide_table(database, fields)
+    assert len(names) == len(fields), names
+    rename_fields(database, warehouse, fields)
+    dbt(["run", "--select", "+task_fields"], database, warehouse, {"task_fields": fields, "asana_schema": "renamed"})
+    renamed, *after = wide_table(database, fields)
+    assert renamed == [("another name",)], renamed
+    assert after == [columns, rows], "the wide table changed when fields were renamed"
+    assert columns["my_number"] == "DOUBLE" and columns["my_date"] == "DATE", columns
     say(f"  a wide table of {len(fields)} fields: the same columns, types and values after all of them were renamed")
 
 
@@ -313,7 +320,7 @@ def main():
     names = sys.argv[2:] or ALL
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        dbt(["deps"], folder / "none.duckdb", "none", folder)
+        dbt(["deps"], folder / "none.duckdb", folder)
         for name in names:
             if name == "pictures":
                 from pictures import draw
