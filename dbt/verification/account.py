@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(sys.argv[1]).resolve()
-BINARIES = ROOT / "target/debug"
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
+BINARIES = TARGET / "debug"
 sys.path.append(str(ROOT / "crates/destination-iceberg/verification"))
 
 from world import TOKEN  # noqa: E402  (its folder is added just above)

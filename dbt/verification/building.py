@@ -10,7 +10,7 @@ import time
 
 import duckdb
 
-from account import ROOT
+from account import ROOT, TARGET
 
 EXAMPLE = ROOT / "dbt/example"
 # The simulated account was made on this day; what the demo edits is later.
@@ -29,7 +29,7 @@ def dbt(command, database, warehouse, variables=None):
     Database and warehouse lie at the same place for every run: dbt parses a project again when its variables or its
     environment change.
     """
-    place = ROOT / "target/dbt"
+    place = TARGET / "dbt"
     place.mkdir(parents=True, exist_ok=True)
     work, link = place / "asana.duckdb", place / "warehouse"
     work.unlink(missing_ok=True)

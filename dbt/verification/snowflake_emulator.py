@@ -11,7 +11,7 @@ import logging
 import os
 import pathlib
 
-from account import BINARIES, ROOT, Pipe
+from account import BINARIES, ROOT, TARGET, Pipe
 from building import ANSWERS, build, open_database, say, shown
 from world import World
 
@@ -98,7 +98,7 @@ def verify_snowflake(folder):
         os.chdir(ROOT / "dbt/example")
         result = dbtRunner().invoke([
             "--quiet", "run", "--project-dir", str(ROOT / "dbt/example"), "--profiles-dir", str(folder / "profiles"),
-            "--target-path", str(ROOT / "target/dbt-snowflake"), "--vars", json.dumps(variables)])
+            "--target-path", str(TARGET / "dbt-snowflake"), "--vars", json.dumps(variables)])
         failed = [f"{one.node.name}: {one.message}" for one in (result.result or []) if str(one.status) not in (
             "success", "pass")] if result.result is not None else [str(result.exception)]
         assert result.success, "dbt build for Snowflake failed:\n" + "\n".join(failed[:20])

@@ -297,7 +297,7 @@ def verify_medium(folder):
 def demo_warehouse(folder):
     """The demo's own, after its two syncs."""
     output = folder / "demo"
-    done = subprocess.run([BINARIES / "xtask", "demo", "--scale", "small", "--output", output], cwd=ROOT, text=True,
+    done = subprocess.run([BINARIES / "demo", "--scale", "small", "--output", output], cwd=ROOT, text=True,
                           env={key: value for key, value in os.environ.items() if key != "ASANA_TOKEN"},
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
