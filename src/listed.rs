@@ -36,6 +36,10 @@ impl Gids {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub fn append(&mut self, Self(mut others): Self) {
+        self.0.append(&mut others);
+    }
 }
 
 impl Extend<Gid> for Gids {

@@ -14,11 +14,8 @@ use crate::schema;
 use crate::stream::{
     Condition, Cursor, Deletions, Each, Feed, Fields, Listing, News, Paging, Repeats, Stream, Told, Tree,
 };
+use crate::stream_set::{StreamId, StreamSet};
 use crate::streams::ALL;
-
-/// A stream's place in the table of all streams, and so in [`Plan::streams`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamId(pub usize);
 
 /// A listing's place in [`Plan::listings`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,8 +29,8 @@ pub struct Plan {
     pub listings: Vec<PlannedListing>,
     /// The listing that everything starts from.
     pub root: ListingId,
-    /// The search that finds a tree's changed nodes, once for each workspace.
-    pub sweep: Option<ListingId>,
+    /// For each tree that can be searched, the search that finds its changed nodes, once for each workspace.
+    pub changes: Vec<ListingId>,
     /// Searches for what no listing shows, once for each workspace.
     pub unlisted: Vec<ListingId>,
     pub feeds: Vec<PlannedFeed>,
@@ -65,12 +62,22 @@ pub struct PlannedStream {
     pub selection: Option<Selection>,
     /// The listings that are made for each of its records.
     pub children: Vec<ListingId>,
-    /// Steps below the root listing, whose own stream is at zero.
-    pub depth: usize,
+    pub level: Level,
     /// The column that takes the parent's gid, if the stream has one and it is selected.
     pub parent_column: Option<String>,
     /// Whether deletions are to be told: the stream is read incrementally, and so that a platform can store them.
     pub tells_deletions: bool,
+}
+
+/// What a stream's records are to a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Workspaces, which the root listing shows.
+    Workspace,
+    /// Listed once per workspace. What is below one of the records is a slice.
+    SliceRoot,
+    /// Listed inside slices.
+    InSlice,
 }
 
 #[derive(Debug)]
@@ -155,19 +162,18 @@ impl Plan {
             streams: Vec::new(),
             listings: Vec::new(),
             root: ListingId(0),
-            sweep: None,
+            changes: Vec::new(),
             unlisted: Vec::new(),
             feeds: Vec::new(),
         };
         for (stream, selection) in ALL.iter().zip(selections) {
-            let depth = stream.parents().iter().map(|parent| plan.streams[index_of(parent)].depth + 1).min();
+            let level = plan.level_of(stream);
             let schema = schema::marked(stream);
             let parent_column = schema::parent_column(&schema)
                 .filter(|column| {
                     selection.as_ref().is_some_and(|selection| selection.columns.contains(*column))
                 })
                 .map(str::to_owned);
-            let depth = depth.unwrap_or(0);
             let tells_deletions = selection.as_ref().is_some_and(|selection| {
                 selection.mode == Mode::Incremental && selection.columns.contains(schema::DELETED_AT)
             });
@@ -176,14 +182,14 @@ impl Plan {
                 tells_deletions,
                 selection,
                 children: Vec::new(),
-                depth,
+                level,
                 parent_column,
             });
         }
         for (index, stream) in ALL.iter().enumerate().filter(|(index, _)| needed[*index]) {
             plan.add_listings(StreamId(index), stream, &needed);
         }
-        plan.add_sweep(&needed);
+        plan.add_changes(&needed);
         plan.add_unlisted(&needed);
         plan.add_feeds();
         for index in 0..plan.listings.len() {
@@ -195,6 +201,17 @@ impl Plan {
             plan.listings[index].asked = asked;
         }
         plan
+    }
+
+    fn level_of(&self, stream: &'static Stream) -> Level {
+        let parents = stream.parents();
+        let is_of_workspaces =
+            |parent: &&'static Stream| self.streams[index_of(parent)].level == Level::Workspace;
+        match &stream.listing {
+            Listing::Root(_) => Level::Workspace,
+            Listing::Each(_) | Listing::Tree(_) if parents.iter().any(is_of_workspaces) => Level::SliceRoot,
+            Listing::Each(_) | Listing::Tree(_) => Level::InSlice,
+        }
     }
 
     fn add_listings(&mut self, id: StreamId, stream: &'static Stream, needed: &[bool]) {
@@ -244,16 +261,14 @@ impl Plan {
         }
     }
 
-    fn add_sweep(&mut self, needed: &[bool]) {
-        let trees = ALL.iter().enumerate().filter(|(index, _)| needed[*index]);
-        let mut searches = trees.filter_map(|(index, stream)| match &stream.listing {
-            Listing::Tree(tree @ Tree { search: Some(path), .. }) => Some((StreamId(index), tree, *path)),
-            Listing::Tree(_) | Listing::Root(_) | Listing::Each(_) => None,
-        });
-        let Some((stream, tree, path)) = searches.next() else { return };
-        debug_assert!(searches.next().is_none(), "one sweep for each workspace");
-        let rows = Some(TreeRows { stream, parent: tree.parent });
-        self.sweep = Some(self.add_search(stream, path, Condition::Always, rows));
+    fn add_changes(&mut self, needed: &[bool]) {
+        for (index, stream) in ALL.iter().enumerate().filter(|(index, _)| needed[*index]) {
+            if let Listing::Tree(tree @ Tree { search: Some(path), .. }) = &stream.listing {
+                let rows = Some(TreeRows { stream: StreamId(index), parent: tree.parent });
+                let listing = self.add_search(StreamId(index), path, Condition::Always, rows);
+                self.changes.push(listing);
+            }
+        }
     }
 
     fn add_unlisted(&mut self, needed: &[bool]) {
@@ -323,7 +338,7 @@ impl Plan {
         }
     }
 
-    /// What a listing has to ask for: the selected columns of the streams it feeds, and what the walk needs.
+    /// What a listing has to ask for: the selected columns of the streams it feeds, and what the read path needs.
     fn fields_of(&self, listing: &PlannedListing) -> (Option<String>, Option<BTreeSet<String>>) {
         let stream = self.stream(listing.stream).stream;
         if stream.fields == Fields::Fixed {
@@ -357,7 +372,7 @@ impl Plan {
         (Some(opt_fields::parameter(&paths)), Some(asked))
     }
 
-    /// The top-level fields that the walk itself reads of a listing's rows, without `gid`.
+    /// The top-level fields that the read path itself reads of a listing's rows, without `gid`.
     pub fn probed_fields(&self, listing: &PlannedListing) -> BTreeSet<&'static str> {
         let mut fields = BTreeSet::new();
         fields.extend(listing.rows.field());
@@ -392,13 +407,14 @@ impl Plan {
     }
 
     /// The stream itself and all that are listed below its records.
-    pub fn below(&self, id: StreamId) -> BTreeSet<StreamId> {
-        let mut found = BTreeSet::from([id]);
+    pub fn below(&self, id: StreamId) -> StreamSet {
+        let mut found = StreamSet::from_iter([id]);
         let mut pending = vec![id];
         while let Some(stream) = pending.pop() {
             for child in &self.stream(stream).children {
                 let child = self.listing(*child).stream;
-                if found.insert(child) {
+                if !found.contains(child) {
+                    found.insert(child);
                     pending.push(child);
                 }
             }

@@ -11,6 +11,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::gid::Gid;
 use crate::listed::Listed;
 use crate::moment::Moment;
+use crate::slice_key::SliceKey;
 
 /// The form that this version writes. Older ones must parse for ever.
 const VERSION: u64 = 2;
@@ -25,15 +26,15 @@ const TOKEN_BYTES: usize = 58;
 /// How far one stream has been read. A slice that is missing has never been read whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamState {
-    cursors: BTreeMap<String, Moment>,
+    cursors: BTreeMap<SliceKey, Moment>,
     /// Whether the last pass over the stream came to its end.
     is_complete: bool,
     /// From slice to where its events go on.
-    tokens: BTreeMap<String, String>,
+    tokens: BTreeMap<SliceKey, String>,
     /// What each parent's last listing held, for streams that tell of deletions.
     listed: Listed,
     /// Slices that an earlier pass could read and this one has not reached: if they are refused now, that is news.
-    before: BTreeSet<String>,
+    before: BTreeSet<SliceKey>,
 }
 
 /// The state as JSON: slices are grouped by cursor, because most share one, and the rest is nineteen bytes each.
@@ -43,16 +44,16 @@ struct Written<'a> {
     /// `true` at the end of a pass: a full refresh starts over, an incremental sync goes on from the cursors.
     complete: bool,
     /// From cursor to the slices that have it: gids, `workspace/user` for a user's own tasks.
-    slices: BTreeMap<String, Vec<&'a str>>,
+    slices: BTreeMap<String, Vec<&'a SliceKey>>,
     /// From slice to its sync token of Asana's events.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    tokens: &'a BTreeMap<String, String>,
+    tokens: &'a BTreeMap<SliceKey, String>,
     /// From parent to the gids that its listing held.
     #[serde(skip_serializing_if = "Listed::is_empty")]
     listed: &'a Listed,
     /// Slices that an earlier pass could read and this one has not reached.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    before: &'a BTreeSet<String>,
+    before: &'a BTreeSet<SliceKey>,
     /// When this was written; it also makes any two states differ.
     written_at: String,
 }
@@ -61,16 +62,16 @@ struct Written<'a> {
 #[derive(Deserialize)]
 struct Found {
     complete: bool,
-    slices: BTreeMap<String, Vec<String>>,
+    slices: BTreeMap<String, Vec<SliceKey>>,
     #[serde(default)]
-    tokens: BTreeMap<String, String>,
+    tokens: BTreeMap<SliceKey, String>,
     #[serde(default)]
     listed: Listed,
     /// `listed` in the words of version 1.
     #[serde(default)]
     known: BTreeMap<String, BTreeSet<String>>,
     #[serde(default)]
-    before: BTreeSet<String>,
+    before: BTreeSet<SliceKey>,
 }
 
 /// Why a state that a platform handed back cannot be used.
@@ -123,7 +124,7 @@ impl StreamState {
 
     /// The state as JSON text on one line.
     pub fn to_json(&self, now: Moment) -> Box<RawValue> {
-        let mut slices: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        let mut slices: BTreeMap<String, Vec<&SliceKey>> = BTreeMap::new();
         for (slice, cursor) in &self.cursors {
             slices.entry(cursor.to_string()).or_default().push(slice);
         }
@@ -139,7 +140,7 @@ impl StreamState {
         to_raw_value(&written).expect("a state is plain data")
     }
 
-    pub fn cursor(&self, slice: &str) -> Option<Moment> {
+    pub fn cursor(&self, slice: &SliceKey) -> Option<Moment> {
         self.cursors.get(slice).copied()
     }
 
@@ -158,7 +159,7 @@ impl StreamState {
     }
 
     /// Whether the slice was read whole, in this pass or an earlier one.
-    pub fn was_read(&self, slice: &str) -> bool {
+    pub fn was_read(&self, slice: &SliceKey) -> bool {
         self.cursors.contains_key(slice) || self.before.contains(slice)
     }
 
@@ -168,17 +169,17 @@ impl StreamState {
     }
 
     /// Makes the slice be read whole again.
-    pub fn forget(&mut self, slice: &str) {
+    pub fn forget(&mut self, slice: &SliceKey) {
         self.cursors.remove(slice);
     }
 
     /// Where the slice's events go on.
-    pub fn token(&self, slice: &str) -> Option<&str> {
+    pub fn token(&self, slice: &SliceKey) -> Option<&str> {
         self.tokens.get(slice).map(String::as_str)
     }
 
-    pub fn set_token(&mut self, slice: &str, token: String) {
-        self.tokens.insert(slice.to_owned(), token);
+    pub fn set_token(&mut self, slice: &SliceKey, token: String) {
+        self.tokens.insert(slice.clone(), token);
     }
 
     /// What each parent's last listing held, as far as it was not found to be deleted.
@@ -221,14 +222,14 @@ impl StreamState {
     }
 
     /// The slice was read whole, and what changes after `cursor` is still to be read.
-    pub fn advance(&mut self, slice: &str, cursor: Moment) {
-        self.cursors.insert(slice.to_owned(), cursor);
+    pub fn advance(&mut self, slice: &SliceKey, cursor: Moment) {
+        self.cursors.insert(slice.clone(), cursor);
         self.before.remove(slice);
     }
 
     /// The pass came to its end. Slices that it did not meet are forgotten, so that one which comes back is
     /// read whole; what their listings held is not, so that it is then known what went meanwhile.
-    pub fn complete(&mut self, was_met: impl Fn(&str) -> bool) {
+    pub fn complete(&mut self, was_met: impl Fn(&SliceKey) -> bool) {
         self.cursors.retain(|slice, _| was_met(slice));
         self.tokens.retain(|slice, _| was_met(slice));
         self.before.retain(|slice| was_met(slice));
@@ -246,6 +247,10 @@ mod tests {
         serde_json::from_str(state.to_json(at(now)).get()).unwrap()
     }
 
+    fn key(text: &str) -> SliceKey {
+        SliceKey::parse(text)
+    }
+
     fn at(milliseconds: u64) -> Moment {
         Moment::from_unix_milliseconds(milliseconds)
     }
@@ -260,7 +265,10 @@ mod tests {
                 0..1_u64 << 63, proptest::collection::btree_set(0..1_u64 << 63, 0..5), 0..5),
             before in proptest::collection::btree_set("[0-9]{1,19}", 0..5),
         ) {
-            let cursors = cursors.into_iter().map(|(slice, milliseconds)| (slice, at(milliseconds))).collect();
+            let cursors =
+                cursors.into_iter().map(|(slice, milliseconds)| (key(&slice), at(milliseconds))).collect();
+            let tokens = tokens.into_iter().map(|(slice, token)| (key(&slice), token)).collect();
+            let before = before.iter().map(|slice| key(slice)).collect();
             let mut listed = Listed::default();
             for (parent, gids) in known {
                 listed.set(&Gid::Number(parent), gids.into_iter().map(Gid::Number).collect());
@@ -275,11 +283,11 @@ mod tests {
         ) {
             let slices: Vec<_> = slices.into_iter().collect();
             let mut forwards = StreamState::default();
-            slices.iter().for_each(|(slice, cursor)| forwards.advance(slice, at(*cursor)));
+            slices.iter().for_each(|(slice, cursor)| forwards.advance(&key(slice), at(*cursor)));
             let mut turned = slices.clone();
             turned.rotate_left(if slices.is_empty() { 0 } else { seed as usize % slices.len() });
             let mut otherwise = StreamState::default();
-            turned.iter().for_each(|(slice, cursor)| otherwise.advance(slice, at(*cursor)));
+            turned.iter().for_each(|(slice, cursor)| otherwise.advance(&key(slice), at(*cursor)));
             prop_assert_eq!(forwards, otherwise);
         }
     }
@@ -287,9 +295,9 @@ mod tests {
     #[test]
     fn version_two_looks_like_this_for_ever() {
         let mut state = StreamState::default();
-        state.advance("1201", at(1_767_225_600_000));
-        state.advance("1202/1301", at(1_767_225_600_000));
-        state.set_token("1201", "0123".to_owned());
+        state.advance(&key("1201"), at(1_767_225_600_000));
+        state.advance(&key("1202/1301"), at(1_767_225_600_000));
+        state.set_token(&key("1201"), "0123".to_owned());
         state.listed_mut().set(&Gid::new("1201"), [Gid::new("1300")].into_iter().collect());
         assert_eq!(
             as_json(&state, 1_767_225_660_000),
@@ -330,8 +338,14 @@ mod tests {
         let mut state = StreamState::default();
         for project in 0..10_000_u64 {
             // A sync of half an hour, each project at its own second.
-            state.advance(&format!("{}", 1_201_234_567_890_123 + project), at(project / 5 * 1000));
-            state.set_token(&format!("{}", 1_201_234_567_890_123 + project), "0123456789abcdef".repeat(2));
+            state.advance(
+                &SliceKey::Object(Gid::Number(1_201_234_567_890_123 + project)),
+                at(project / 5 * 1000),
+            );
+            state.set_token(
+                &SliceKey::Object(Gid::Number(1_201_234_567_890_123 + project)),
+                "0123456789abcdef".repeat(2),
+            );
         }
         let size = state.to_json(at(0)).get().len();
         assert!(size < 800_000, "{size} bytes");
@@ -359,25 +373,28 @@ mod tests {
     #[test]
     fn a_pass_from_nothing_remembers_what_could_be_read() {
         let mut state = StreamState::default();
-        state.advance("1", at(1));
-        state.advance("2", at(1));
+        state.advance(&key("1"), at(1));
+        state.advance(&key("2"), at(1));
         for _ in 0..2 {
             state.start_over();
-            assert_eq!(state.cursor("1"), None);
-            assert!(state.was_read("1") && state.was_read("2") && !state.was_read("3"));
-            state.advance("2", at(2));
+            assert_eq!(state.cursor(&key("1")), None);
+            assert!(state.was_read(&key("1")) && state.was_read(&key("2")) && !state.was_read(&key("3")));
+            state.advance(&key("2"), at(2));
             state = StreamState::parse(&as_json(&state, 3)).unwrap();
         }
-        state.complete(|slice| slice == "2");
-        assert!(state.was_read("2") && !state.was_read("1"));
+        state.complete(|slice| *slice == key("2"));
+        assert!(state.was_read(&key("2")) && !state.was_read(&key("1")));
     }
 
     #[test]
     fn a_slice_that_a_pass_did_not_meet_is_forgotten() {
         let mut state = StreamState::default();
-        state.advance("1", at(1));
-        state.advance("2", at(1));
-        state.complete(|slice| slice == "1");
-        assert_eq!((state.cursor("1"), state.cursor("2"), state.is_complete()), (Some(at(1)), None, true));
+        state.advance(&key("1"), at(1));
+        state.advance(&key("2"), at(1));
+        state.complete(|slice| *slice == key("1"));
+        assert_eq!(
+            (state.cursor(&key("1")), state.cursor(&key("2")), state.is_complete()),
+            (Some(at(1)), None, true)
+        );
     }
 }

@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use source_asana::asana::Page;
 use source_asana::gid::Gid;
-use source_asana::read::row::{self, Probe};
+use source_asana::sync::row::{self, Probe};
 
 fuzz_target!(|body: &[u8]| {
     let Ok(page) = Page::parse(body.to_vec(), Some(100)) else { return };

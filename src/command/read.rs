@@ -14,8 +14,8 @@ use crate::asana::{Patience, Secrets, Timeouts};
 use crate::emit;
 use crate::error::Failure;
 use crate::plan::{Plan, UnknownStream};
-use crate::read;
 use crate::state::{StreamState, Unusable};
+use crate::sync;
 
 pub(super) fn run(
     config: &Path,
@@ -42,7 +42,7 @@ pub(super) fn run(
             None => pending().await,
         }
     };
-    let (outcome, written) = block_on(read::sync(&plan, &settings, client, notices, states, stop, stdout))?;
+    let (outcome, written) = block_on(sync::sync(&plan, &settings, client, notices, states, stop, stdout))?;
     written.map_err(|_| Failure::bug("the writer of stdout broke down"))??;
     let left_out: Vec<Failure> = unusable.into_iter().chain(unknown.iter().map(unknown_stream)).collect();
     for failure in &left_out {

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use source_asana::asana::{self, Client, MOST_IN_FLIGHT, Patience, Secret, Timeouts, TokenSource};
 use source_asana::config::Settings;
 use source_asana::plan::Plan;
-use source_asana::read;
 use source_asana::state::StreamState;
+use source_asana::sync;
 use tokio::sync::mpsc;
 
 use crate::harness::{Run, TOKEN};
@@ -116,7 +116,7 @@ impl InProcess {
                 timeouts: self.timeouts,
                 notices,
             });
-            read::sync(&plan, &settings, client.unwrap(), receiver, states, pending(), output).await
+            sync::sync(&plan, &settings, client.unwrap(), receiver, states, pending(), output).await
         });
         written.expect("the writer does not panic").unwrap();
         if outcome.failures.is_empty() { 0 } else { 1 }

@@ -1,9 +1,8 @@
-//! What came of each stream: records, requests, what was passed over and why. Pure; knows no HTTP and no
-//! protocol.
+//! What came of each stream: records, requests, what was skipped and why.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::asana::Reason;
 use crate::error::Failure;
 
 /// One stream's account of a sync.
@@ -21,7 +20,7 @@ pub struct Account {
     /// Requests that were sent for them, retries included.
     pub requests: u64,
     /// Listings that Asana refused and that may be passed over, by the reason.
-    pub skipped: BTreeMap<String, u64>,
+    pub skipped: Vec<(Reason, u64)>,
     /// What could not be read, by what went wrong; the stream is incomplete.
     pub failures: Vec<Failure>,
     /// Failures beyond the first few, which are only counted.
@@ -85,8 +84,18 @@ impl Standing {
 }
 
 impl Account {
-    pub fn skip(&mut self, reason: String) {
-        *self.skipped.entry(reason).or_default() += 1;
+    /// Counts a skip. Returns how many there are now for this reason.
+    pub fn skip(&mut self, reason: Reason) -> u64 {
+        match self.skipped.iter_mut().find(|(other, _)| *other == reason) {
+            Some((_, count)) => {
+                *count += 1;
+                *count
+            }
+            None => {
+                self.skipped.push((reason, 1));
+                1
+            }
+        }
     }
 
     pub fn fail(&mut self, failure: Failure) {
@@ -102,7 +111,7 @@ impl Account {
     }
 
     pub fn skips(&self) -> u64 {
-        self.skipped.values().sum()
+        self.skipped.iter().map(|(_, count)| count).sum()
     }
 
     /// What the stream comes to, if the `left` listings that are still to be read hold as much as those that were.
@@ -125,8 +134,11 @@ impl Account {
             grouped(self.requests),
             plural(self.requests, "request")
         );
-        for (reason, count) in &self.skipped {
-            line.push_str(&format!("; {} {} skipped: {reason}", grouped(*count), plural(*count, "listing")));
+        let mut skipped: Vec<_> =
+            self.skipped.iter().map(|(reason, count)| (reason.text(), *count)).collect();
+        skipped.sort_unstable();
+        for (reason, count) in skipped {
+            line.push_str(&format!("; {} {} skipped: {reason}", grouped(count), plural(count, "listing")));
         }
         let failures = self.failures.len() as u64 + self.further_failures;
         if failures > 0 {
@@ -161,11 +173,11 @@ mod tests {
     fn an_account_reads_as_a_sentence() {
         let mut account = Account { records: 1204, requests: 31, ..Account::default() };
         assert_eq!(account.line("tasks"), "tasks: 1,204 records in 31 requests");
-        account.skip("not in this plan".into());
+        account.skip(Reason::PlanTooLow);
         account.fail(Failure::transient("a"));
         assert_eq!(
             account.line("tasks"),
-            "tasks: 1,204 records in 31 requests; 1 listing skipped: not in this plan; INCOMPLETE, 1 failure"
+            "tasks: 1,204 records in 31 requests; 1 listing skipped: the Asana plan does not include it; INCOMPLETE, 1 failure"
         );
     }
 

@@ -1,14 +1,14 @@
-//! Whether rows have the types that the catalog promises, by samples. Knows no HTTP and no protocol.
+//! Whether rows have the types that the catalog promises, by samples.
 
 use std::collections::{BTreeSet, HashMap};
 
 use jsonschema::Validator;
 use serde_json::Value;
 
-use crate::error::Failure;
-use crate::plan::StreamId;
 use crate::schema;
 use crate::stream::Stream;
+use crate::stream_set::StreamId;
+use crate::sync::failures::Cause;
 
 /// Looks at one row of each page. A column whose type is not the promised one is told once: the row goes out as
 /// it is, since destinations turn what does not fit into null and say so, and no record is ever dropped for it.
@@ -24,13 +24,12 @@ impl TypeCheck {
     /// # Errors
     ///
     /// When the stream's schema is no JSON schema.
-    pub fn look(&mut self, id: StreamId, stream: &Stream, row: &str) -> Result<Vec<String>, Failure> {
+    pub fn look(&mut self, id: StreamId, stream: &Stream, row: &str) -> Result<Vec<String>, Cause<'static>> {
         let validator = match self.validators.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let validator = jsonschema::draft7::new(&schema::published(stream)).map_err(|error| {
-                    Failure::bug(format!("the schema of {} is broken: {error}", stream.name))
-                })?;
+                let validator = jsonschema::draft7::new(&schema::published(stream))
+                    .map_err(|error| Cause::BrokenSchema { stream: stream.name, why: error.to_string() })?;
                 entry.insert(validator)
             }
         };

@@ -1,0 +1,57 @@
+//! What a sync is made of: the facts that do not change while it runs, and the owners of what does.
+
+use std::cell::{RefCell, RefMut};
+
+use crate::asana::Client;
+use crate::config::Settings;
+use crate::moment::Moment;
+use crate::plan::Plan;
+use crate::sync::dedup::Dedup;
+use crate::sync::deletions::deleted::Deleted;
+use crate::sync::gate::Gate;
+use crate::sync::graph::Graph;
+use crate::sync::output::Output;
+use crate::sync::progress::Progress;
+use crate::sync::slices::Slices;
+use crate::sync::type_check::TypeCheck;
+
+/// What does not change during a sync.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    pub plan: &'a Plan,
+    pub settings: &'a Settings,
+    pub client: Client,
+    pub graph: &'a Graph,
+    /// When the sync began: the cursors of all slices follow from it.
+    pub began: Moment,
+    pub clock: fn() -> Moment,
+    /// The workspaces that the config names; none for all.
+    pub workspaces: Vec<crate::gid::Gid>,
+}
+
+/// One sync. Its parts are borrowed for the length of a statement and never across an `await`.
+#[derive(Debug)]
+pub struct Sync<'a> {
+    pub facts: Facts<'a>,
+    pub gate: Gate,
+    pub output: Output,
+    pub progress: RefCell<Progress<'a>>,
+    pub slices: RefCell<Slices>,
+    pub dedup: RefCell<Dedup>,
+    pub deleted: RefCell<Deleted>,
+    pub type_check: RefCell<TypeCheck>,
+}
+
+impl<'a> Sync<'a> {
+    pub fn plan(&self) -> &'a Plan {
+        self.facts.plan
+    }
+
+    pub fn graph(&self) -> &'a Graph {
+        self.facts.graph
+    }
+
+    pub fn progress(&self) -> RefMut<'_, Progress<'a>> {
+        self.progress.borrow_mut()
+    }
+}

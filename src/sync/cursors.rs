@@ -1,0 +1,188 @@
+//! When does a cursor move? What a slice is, how far back each stream reads it, and what follows when it was read.
+//!
+//! A slice's cursor for a stream advances when the stream has no listing left in the slice, and only if nothing of it
+//! was refused or failed. A search's cursors advance later, at the end of the stream, because slices that were not
+//! reached may still rely on the old ones.
+
+use crate::gid::Gid;
+use crate::moment::Moment;
+use crate::plan::{Level, ListingId};
+use crate::slice_key::SliceKey;
+use crate::stream::News;
+use crate::stream_set::{StreamId, StreamSet};
+use crate::sync::context::Sync;
+use crate::sync::slices::{Purpose, Slice, Start};
+use crate::window::{self, Window};
+
+/// Begins the slice `key` for `streams`, which stay open until the slice is settled for them. `searched` is how far back
+/// the searches of the workspace read.
+pub fn begin(
+    sync: &Sync<'_>,
+    key: SliceKey,
+    workspace: &Gid,
+    streams: StreamSet,
+    searched: &[Window],
+) -> Slice {
+    let windows: Vec<Window> =
+        (0..sync.plan().streams.len()).map(StreamId).map(|id| window_of(sync, id, &key, streams)).collect();
+    let searched = covered_by(searched, &windows);
+    let workspace = workspace.clone();
+    open(sync, Start { key, workspace, purpose: Purpose::Listings, windows, streams, searched })
+}
+
+/// Begins a slice, whose streams stay open until it is settled for them.
+pub fn open(sync: &Sync<'_>, start: Start) -> Slice {
+    sync.progress().open(start.streams);
+    sync.slices.borrow_mut().begin(start)
+}
+
+/// Notes that a workspace still has listings of these streams, and with them whatever is below.
+pub fn see_access(sync: &Sync<'_>, workspace: &Gid, streams: StreamSet) {
+    for stream in streams.iter() {
+        let key = SliceKey::access(workspace, sync.plan().stream(stream).stream.name);
+        sync.slices.borrow_mut().see(&key, sync.graph().below[stream.0]);
+    }
+}
+
+/// These streams have no listing left in the slice: their cursors move, unless something is lacking.
+pub fn settle(sync: &Sync<'_>, slice: &Slice, streams: StreamSet) {
+    let cursor = window::next_cursor(sync.facts.began);
+    let lacking = slice.lacking();
+    {
+        let mut progress = sync.progress();
+        for stream in streams.iter().filter(|stream| !lacking.contains(*stream)) {
+            if slice.window(stream) != Window::Done {
+                match slice.purpose {
+                    Purpose::Listings => progress.advance(stream, &slice.key, cursor),
+                    Purpose::Search => {
+                        sync.slices.borrow_mut().searched(stream, slice.key.clone());
+                    }
+                }
+            }
+            let planned = sync.plan().stream(stream);
+            if planned.level == Level::SliceRoot {
+                // What is below a listing of a workspace remembers that it could be read.
+                let access = SliceKey::access(&slice.workspace, planned.stream.name);
+                for below in sync.graph().below[stream.0].iter().filter(|below| *below != stream) {
+                    progress.stream(below).state.advance(&access, cursor);
+                }
+            }
+        }
+        progress.close(streams);
+    }
+    end_streams(sync);
+}
+
+/// Emits the checkpoints that are due, and ends the streams that nothing can be listed for any more.
+pub fn end_streams(sync: &Sync<'_>) {
+    let ended = sync.progress().ended(&sync.output);
+    let cursor = window::next_cursor(sync.facts.began);
+    for id in ended {
+        let mut progress = sync.progress();
+        if progress.is_incomplete(id) {
+            progress.leave_incomplete(id, &sync.output);
+            continue;
+        }
+        let mut slices = sync.slices.borrow_mut();
+        for key in slices.take_searched(id) {
+            progress.advance(id, &key, cursor);
+        }
+        progress.complete(id, |key| slices.is_seen(key, id), &sync.output);
+    }
+}
+
+/// What a stream reads of a slice. A stream that nobody selected reads nothing for itself.
+fn window_of(sync: &Sync<'_>, id: StreamId, key: &SliceKey, streams: StreamSet) -> Window {
+    match &sync.plan().stream(id).selection {
+        Some(selection) if streams.contains(id) => {
+            let cursor = sync.progress().stream(id).state.cursor(key);
+            Window::of(selection.mode, cursor, sync.graph().starts[id.0])
+        }
+        Some(_) | None => Window::Done,
+    }
+}
+
+/// The streams of a slice with these windows for which a search that reads `searched` finds every change.
+fn covered_by(searched: &[Window], windows: &[Window]) -> StreamSet {
+    let is_covered = |(own, searched): (&Window, &Window)| match own {
+        Window::Since(_) => searched.holds(*own),
+        Window::Whole | Window::Done => false,
+    };
+    let streams = windows.iter().zip(searched).enumerate();
+    streams.filter(|(_, both)| is_covered(*both)).map(|(index, _)| StreamId(index)).collect()
+}
+
+/// How far back a listing has to be read for every stream that needs it in this slice.
+pub fn listing_window(sync: &Sync<'_>, slice: &Slice, listing: ListingId) -> Window {
+    let stream = sync.plan().listing(listing).stream;
+    let planned = sync.plan().stream(stream);
+    let own = slice.window(stream);
+    if planned.children.is_empty() {
+        return own;
+    }
+    match planned.level {
+        // Its records are slices of their own, each with its own cursor.
+        Level::Workspace | Level::SliceRoot => Window::Whole,
+        Level::InSlice => {
+            planned.children.iter().fold(own, |window, child| window.union(child_window(sync, slice, *child)))
+        }
+    }
+}
+
+/// How far back the parents of a listing have to be read.
+fn child_window(sync: &Sync<'_>, slice: &Slice, child: ListingId) -> Window {
+    let listing = sync.plan().listing(child);
+    let left = left_to_search(sync, slice, child);
+    let wanted = sync.graph().below[listing.stream.0]
+        .without(left)
+        .iter()
+        .map(|id| slice.window(id))
+        .fold(Window::Done, Window::union);
+    match (listing.news, wanted) {
+        (_, Window::Done) => Window::Done,
+        (News::MovesParent, window) => window,
+        (News::Untold, _) => Window::Whole,
+    }
+}
+
+/// The streams for whose sake a listing need not be read in a slice, because a search finds what changed.
+pub fn left_to_search(sync: &Sync<'_>, slice: &Slice, listing: ListingId) -> StreamSet {
+    let stream = sync.plan().listing(listing).stream;
+    if !sync.plan().changes.iter().any(|search| sync.plan().listing(*search).stream == stream) {
+        return StreamSet::default();
+    }
+    match slice.purpose {
+        Purpose::Search => sync.graph().below[stream.0],
+        Purpose::Listings => slice.searched,
+    }
+}
+
+/// What is read below a record of a slice. Records that are slices have windows of their own, which are computed when
+/// the slice begins.
+pub fn windows_below<'s>(sync: &'s Sync<'_>, slice: &'s Slice, level: Level) -> &'s [Window] {
+    match level {
+        Level::Workspace | Level::SliceRoot => &sync.graph().broadest,
+        Level::InSlice => &slice.windows,
+    }
+}
+
+/// Whether the last sync could read the stream's listings in this slice, or what is below them.
+pub fn could_read_before(sync: &Sync<'_>, slice: &Slice, stream: StreamId) -> bool {
+    let planned = sync.plan().stream(stream);
+    let access =
+        (planned.level == Level::SliceRoot).then(|| SliceKey::access(&slice.workspace, planned.stream.name));
+    sync.graph().below[stream.0].iter().any(|below| {
+        let key = access.as_ref().filter(|_| below != stream).unwrap_or(&slice.key);
+        sync.progress().stream(below).previous.was_read(key)
+    })
+}
+
+/// The oldest cursor of a stream, from which a search that was never made has to begin.
+pub fn anchor(sync: &Sync<'_>, id: StreamId, key: &SliceKey) -> Option<Moment> {
+    let mut progress = sync.progress();
+    let state = &mut progress.stream(id).state;
+    if let (None, Some(oldest)) = (state.cursor(key), state.oldest()) {
+        state.advance(key, oldest);
+    }
+    state.cursor(key)
+}

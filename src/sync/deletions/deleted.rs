@@ -1,0 +1,47 @@
+//! What a sync has found out about deletions so far.
+
+use std::collections::HashSet;
+
+use crate::gid::Gid;
+use crate::stream_set::StreamId;
+
+/// Below which record something was listed, and of which stream that is.
+pub type Place = (StreamId, Gid);
+
+/// Records that were reported as deleted, and places whose missing records are being asked for.
+#[derive(Debug, Default)]
+pub struct Deleted {
+    reported: HashSet<(StreamId, Gid)>,
+    asking: HashSet<Place>,
+    without_events: u64,
+}
+
+impl Deleted {
+    /// Whether this sync has reported that a record is deleted. What a listing still shows of it is older than that.
+    pub fn is_reported(&self, stream: StreamId, gid: &Gid) -> bool {
+        !self.reported.is_empty() && self.reported.contains(&(stream, gid.clone()))
+    }
+
+    /// Notes a report. Returns whether it is the first.
+    pub fn report(&mut self, stream: StreamId, gid: &Gid) -> bool {
+        self.reported.insert((stream, gid.clone()))
+    }
+
+    pub fn is_asking(&self, place: &Place) -> bool {
+        self.asking.contains(place)
+    }
+
+    pub fn begin_asking(&mut self, place: &Place) {
+        self.asking.insert(place.clone());
+    }
+
+    pub fn end_asking(&mut self, place: &Place) {
+        self.asking.remove(place);
+    }
+
+    /// Counts a record without events. Returns how many there are now.
+    pub fn lack_events(&mut self) -> u64 {
+        self.without_events += 1;
+        self.without_events
+    }
+}

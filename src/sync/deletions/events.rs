@@ -1,0 +1,206 @@
+//! Asana's events on one record: which deletions they report, and where they go on at the next sync.
+
+use std::collections::BTreeMap;
+
+use airbyte_protocol::message::Level;
+
+use crate::asana::{self, Client, Consequence, Fault, Gap, Happening, Happenings, Place, Request};
+use crate::config::TellDeletions;
+use crate::gid::Gid;
+use crate::moment::Moment;
+use crate::plan::{PlannedFeed, PlannedTold};
+use crate::slice_key::SliceKey;
+use crate::stream::{Listing, Told};
+use crate::stream_set::{StreamId, StreamSet};
+use crate::sync::context::Sync;
+use crate::sync::deletions::tombstones;
+use crate::sync::failures::{Cause, Stop};
+use crate::sync::requests;
+
+/// The action by which events cancel a deletion.
+const UNDELETED: &str = "undeleted";
+
+/// The actions after which a record is not where it was: it may be deleted, or only elsewhere.
+const LEFT: [&str; 2] = ["deleted", "removed"];
+
+/// How many records without events are logged one by one.
+const LOGGED: u64 = 3;
+
+/// What some streams have not read yet.
+#[derive(Debug)]
+struct EventBatch {
+    streams: StreamSet,
+    happenings: Happenings,
+}
+
+/// Reads the events of a record of `stream`, if there are any to read. Emits the tombstones that they lead to, and stores
+/// where they go on.
+///
+/// # Errors
+///
+/// When the answer shows that nothing else can be read either.
+pub async fn read(sync: &Sync<'_>, stream: StreamId, of: &Gid) -> Result<(), Stop> {
+    let found = sync.plan().feeds.iter().find(|feed| feed.of == stream);
+    let Some(feed) = found.filter(|_| sync.facts.settings.deletions == TellDeletions::Yes) else {
+        return Ok(());
+    };
+    let key = SliceKey::Object(of.clone());
+    // Nearly always all streams have the same token; one that was reset or is new has none.
+    let mut tokens: BTreeMap<String, StreamSet> = BTreeMap::new();
+    for PlannedTold { stream, .. } in &feed.told {
+        if let Some(token) = sync.progress().stream(*stream).state.token(&key) {
+            tokens.entry(token.to_owned()).or_default().insert(*stream);
+        }
+    }
+    sync.output.room().await;
+    match fetch(&sync.facts.client, &requests::of_one(feed.path, of), &tokens).await {
+        Ok(batches) => {
+            take(sync, feed, of, &key, &batches);
+            Ok(())
+        }
+        Err(fault) => go_without(sync, feed, of, &fault),
+    }
+}
+
+/// All events since each token. Without a token, the answer is only a token to begin with.
+async fn fetch(
+    client: &Client,
+    request: &Request,
+    tokens: &BTreeMap<String, StreamSet>,
+) -> Result<Vec<EventBatch>, Fault> {
+    let mut batches = Vec::new();
+    for (token, streams) in tokens {
+        let happenings = asana::happenings(client, request, Some(token.clone())).await?;
+        batches.push(EventBatch { streams: *streams, happenings });
+    }
+    if batches.is_empty() {
+        let happenings = asana::happenings(client, request, None).await?;
+        batches.push(EventBatch { streams: StreamSet::default(), happenings });
+    }
+    Ok(batches)
+}
+
+fn take(sync: &Sync<'_>, feed: &PlannedFeed, of: &Gid, key: &SliceKey, batches: &[EventBatch]) {
+    for EventBatch { streams, happenings } in batches {
+        for told in feed.told.iter().filter(|told| streams.contains(told.stream)) {
+            take_batch(sync, told, of, happenings);
+        }
+    }
+    // Store the first token; some streams will receive events twice.
+    let Some(first) = batches.first() else { return };
+    for PlannedTold { stream, .. } in &feed.told {
+        let mut progress = sync.progress();
+        progress.stream(*stream).state.set_token(key, first.happenings.token.clone());
+        progress.touch(*stream);
+    }
+}
+
+/// What the events of the record `of` mean for one stream.
+fn take_batch(sync: &Sync<'_>, planned: &PlannedTold, of: &Gid, happenings: &Happenings) {
+    let PlannedTold { stream, told, above } = planned;
+    let at_or_now = |at: Option<Moment>| at.unwrap_or_else(|| (sync.facts.clock)());
+    let mut is_restored = false;
+    for (gid, word) in last_words(happenings, told) {
+        match word {
+            LastWord::Gone(at) => tombstones::emit(sync, *stream, gid, at_or_now(at)),
+            LastWord::There => is_restored = true,
+        }
+    }
+    for (parent, word) in above.iter().flat_map(|told| last_words(happenings, told)) {
+        match word {
+            LastWord::Gone(at) => tombstones::emit_below(sync, *stream, parent, at_or_now(at)),
+            LastWord::There => is_restored = true,
+        }
+    }
+    let left = |event: &&Happening| event.resource == told.resource && LEFT.contains(&event.action.as_str());
+    let gone = happenings.events.iter().filter(left).map(|event| &event.gid);
+    let mut progress = sync.progress();
+    let state = &mut progress.stream(*stream).state;
+    state.listed_mut().remove(of, gone);
+    // What is below unmoved parents, or unmoved itself, is listed again only if nothing is known of the slice. Streams
+    // below tasks need no such thing: Asana documents that a task is modified when something on it is removed.
+    let planned = sync.plan().stream(*stream);
+    let is_listed_in_part =
+        planned.stream.cursor.parameter().is_some() || matches!(planned.stream.listing, Listing::Tree(_));
+    if is_restored || (happenings.gap == Gap::Before && is_listed_in_part) {
+        // A record that was restored may only have old times.
+        state.forget(&SliceKey::Object(of.clone()));
+    }
+}
+
+/// Without events, deletions below this record are not reported. The token stays, so that they may be later.
+fn go_without(sync: &Sync<'_>, feed: &PlannedFeed, of: &Gid, fault: &Fault) -> Result<(), Stop> {
+    match asana::consequence(fault, Place::Detail) {
+        Consequence::SkipSlice(reason) => {
+            if sync.deleted.borrow_mut().lack_events() <= LOGGED {
+                let text = format!("deletions in {of} cannot be reported, because {}", reason.text());
+                sync.output.log(Level::Info, text);
+            }
+        }
+        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.of_sync())),
+        Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
+            for PlannedTold { stream, .. } in &feed.told {
+                let name = sync.plan().stream(*stream).stream.name;
+                let failure = Cause::DeletionsUnknown { of, fault }.of_stream(name);
+                sync.progress().stream(*stream).account.fail(failure);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What events said last of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastWord {
+    /// It was deleted, and when, as far as that is known.
+    Gone(Option<Moment>),
+    /// It is there again.
+    There,
+}
+
+/// The last word on each object that `told` is about.
+fn last_words<'happenings>(
+    happenings: &'happenings Happenings,
+    told: &Told,
+) -> BTreeMap<&'happenings Gid, LastWord> {
+    let mut last = BTreeMap::new();
+    for event in happenings.events.iter().filter(|event| event.resource == told.resource) {
+        if told.actions.contains(&event.action.as_str()) {
+            last.insert(&event.gid, LastWord::Gone(event.at));
+        } else if event.action == UNDELETED {
+            last.insert(&event.gid, LastWord::There);
+        }
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_counts_and_other_actions_are_none() {
+        let event = |gid, resource: &str, action: &str, second| Happening {
+            gid: Gid::Number(gid),
+            resource: resource.to_owned(),
+            action: action.to_owned(),
+            at: Some(Moment::from_unix_milliseconds(second)),
+        };
+        let events = vec![
+            event(1, "task", "deleted", 1),
+            event(2, "task", "deleted", 2),
+            event(2, "task", "undeleted", 3),
+            event(3, "task", "undeleted", 4),
+            event(3, "task", "deleted", 5),
+            event(4, "task", "removed", 6),
+            event(5, "story", "deleted", 7),
+            event(1, "task", "changed", 8),
+        ];
+        let happenings = Happenings { events, ..Happenings::default() };
+        let words = last_words(&happenings, &Told { resource: "task", actions: &["deleted"] });
+        let gone = |second| LastWord::Gone(Some(Moment::from_unix_milliseconds(second)));
+        let expected = [(1, gone(1)), (2, LastWord::There), (3, gone(5))];
+        let words: Vec<_> = words.into_iter().map(|(gid, word)| (gid.clone(), word)).collect();
+        assert_eq!(words, expected.map(|(gid, word)| (Gid::Number(gid), word)));
+    }
+}

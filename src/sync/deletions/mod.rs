@@ -1,0 +1,7 @@
+//! How deletions come to light: by Asana's events, and by asking for records that their listing no longer shows.
+
+pub mod deleted;
+pub mod doubt;
+pub mod events;
+pub mod missing;
+mod tombstones;

@@ -1,0 +1,43 @@
+//! Tombstones: records with nothing but a key, a cursor and the time of the deletion.
+
+use serde_json::json;
+
+use crate::config::TellDeletions;
+use crate::emit::{Batch, Event};
+use crate::gid::Gid;
+use crate::moment::Moment;
+use crate::schema::DELETED_AT;
+use crate::stream_set::StreamId;
+use crate::sync::context::Sync;
+
+/// Whether the stream reports deletions in this sync.
+pub fn are_wanted(sync: &Sync<'_>, id: StreamId) -> bool {
+    sync.facts.settings.deletions == TellDeletions::Yes && sync.plan().stream(id).tells_deletions
+}
+
+/// Emits the tombstone of a record, once per sync.
+pub fn emit(sync: &Sync<'_>, id: StreamId, gid: &Gid, at: Moment) {
+    if !are_wanted(sync, id) || !sync.deleted.borrow_mut().report(id, gid) {
+        return;
+    }
+    let stream = sync.plan().stream(id).stream;
+    let mut record = serde_json::Map::new();
+    record.extend(stream.primary_key.iter().map(|column| ((*column).to_owned(), json!(gid.to_string()))));
+    record.extend(stream.cursor.field().map(|field| (field.to_owned(), json!(at.to_string()))));
+    record.insert(DELETED_AT.to_owned(), json!(at.to_string()));
+    let text = serde_json::Value::Object(record).to_string().into_bytes();
+    let ends = vec![text.len()];
+    let mut progress = sync.progress();
+    progress.start(id, &sync.output);
+    progress.count(id, 1, 0);
+    progress.stream(id).account.deletions += 1;
+    sync.output.push(Event::Records(Batch { stream: stream.name, text, ends, turn: None }));
+}
+
+/// Emits the tombstones of everything that was listed below a record.
+pub fn emit_below(sync: &Sync<'_>, id: StreamId, parent: &Gid, at: Moment) {
+    let below = sync.progress().stream(id).state.listed_mut().take(parent);
+    for gid in below {
+        emit(sync, id, &gid, at);
+    }
+}

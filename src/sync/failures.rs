@@ -1,0 +1,99 @@
+//! Everything that can go wrong in a sync, as a type, and the only place where its text is written.
+
+use std::io;
+
+use crate::asana::{Fault, Reason};
+use crate::error::{Class, Failure};
+use crate::gid::Gid;
+
+/// Why a listing, a stream or the sync failed.
+#[derive(Debug)]
+pub enum Cause<'a> {
+    /// A request failed for good.
+    Request { fault: &'a Fault, reason: Reason },
+    /// Asana refuses what the last sync could read.
+    RefusedNow { fault: &'a Fault },
+    /// The stream was given up before this listing.
+    GivenUp,
+    /// A row without a gid.
+    MalformedRow { path: &'static str },
+    /// The temporary file with the gids that were emitted cannot be read.
+    Spill(io::Error),
+    /// A declared schema is not a JSON schema.
+    BrokenSchema { stream: &'static str, why: String },
+    /// Asana refused most listings of the stream.
+    LostAccess { reasons: Vec<Reason> },
+    /// The events below an object cannot be read.
+    DeletionsUnknown { of: &'a Gid, fault: &'a Fault },
+    /// The config names a workspace that the token does not see.
+    MissingWorkspace { gid: &'a Gid },
+    /// The sync stopped before the stream was read to its end.
+    Stopped { by: &'a Failure },
+}
+
+/// What ends a sync at once: nothing else can succeed either.
+#[derive(Debug)]
+pub struct Stop(pub Failure);
+
+impl Cause<'_> {
+    fn class(&self) -> Class {
+        match self {
+            Self::Request { fault, .. }
+            | Self::RefusedNow { fault }
+            | Self::DeletionsUnknown { fault, .. } => Failure::of(fault).class,
+            Self::GivenUp | Self::MalformedRow { .. } | Self::Spill(_) => Class::Transient,
+            Self::BrokenSchema { .. } => Class::Bug,
+            // What was deleted has mostly left its parents' listing by the next sync.
+            Self::LostAccess { reasons } if reasons.iter().all(|reason| *reason == Reason::NotFound) => {
+                Class::Transient
+            }
+            Self::LostAccess { .. } | Self::MissingWorkspace { .. } => Class::Config,
+            Self::Stopped { by } => by.class,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Request { fault, reason } => format!("{}. {fault}", reason.text()),
+            Self::RefusedNow { fault } => {
+                format!("it could be read at the last sync, so it is not taken for empty. {fault}")
+            }
+            Self::GivenUp => "not read, because too many listings before it failed".to_owned(),
+            Self::MalformedRow { path } => format!(
+                "GET {path} answered a row without a gid, which Asana's records always have; try again later, and \
+                 report this if it stays"
+            ),
+            Self::Spill(error) => format!(
+                "the temporary file that lists the emitted records cannot be read: {error}. Run the sync again; if \
+                 that does not help, check the disk for temporary files"
+            ),
+            Self::BrokenSchema { stream, why } => format!("the schema of {stream} is broken: {why}"),
+            Self::LostAccess { reasons } => {
+                let mut reasons: Vec<&str> = reasons.iter().map(|reason| reason.text()).collect();
+                reasons.sort_unstable();
+                format!(
+                    "Asana refused most of its listings ({}). Give the token's user access again, or deselect the \
+                     stream; what the destination holds is left as it is.",
+                    reasons.join("; ")
+                )
+            }
+            Self::DeletionsUnknown { of, fault } => format!("deletions in {of} are not reported. {fault}"),
+            Self::MissingWorkspace { gid } => format!(
+                "the token does not see workspace {gid}, which the config names under `workspaces`: correct the gid, \
+                 or give the token's user access to that workspace"
+            ),
+            Self::Stopped { by } => format!("not read to its end, because the sync stopped: {}", by.message),
+        }
+    }
+
+    /// The failure of a whole sync.
+    pub fn of_sync(&self) -> Failure {
+        Failure { class: self.class(), message: self.text(), stream: None }
+    }
+
+    /// The failure of one stream.
+    pub fn of_stream(&self, name: &str) -> Failure {
+        Failure { class: self.class(), message: format!("{name}: {}", self.text()), stream: None }
+            .of_stream(name)
+    }
+}

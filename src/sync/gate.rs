@@ -1,0 +1,129 @@
+//! How many listings are read at once, and which begins next: the one furthest down, so that what was begun ends soon.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::oneshot;
+
+use crate::asana::Client;
+
+/// Steps below the first listing. Deeper listings begin first.
+pub type Depth = u32;
+
+/// Admits listings. A clone is the same gate.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    state: Rc<RefCell<State>>,
+    client: Client,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: usize,
+    arrivals: u64,
+    waiting: BTreeMap<(Reverse<Depth>, u64), oneshot::Sender<Slot>>,
+}
+
+/// The right to read one listing. Dropping it admits another.
+#[derive(Debug)]
+pub struct Slot {
+    gate: Gate,
+}
+
+impl Gate {
+    pub fn new(client: Client, limit: usize) -> Self {
+        Self { state: Rc::default(), client, limit }
+    }
+
+    pub async fn enter(&self, depth: Depth) -> Slot {
+        let (sender, admitted) = oneshot::channel();
+        {
+            let mut state = self.state.borrow_mut();
+            state.arrivals += 1;
+            let place = (Reverse(depth), state.arrivals);
+            state.waiting.insert(place, sender);
+        }
+        self.admit();
+        admitted.await.expect("the gate keeps the sender until it admits")
+    }
+
+    /// Admits as many as there is room for: up to the limit while their answers are read as fast as they arrive, and
+    /// always one, since only an open listing leads to the next call.
+    pub fn admit(&self) {
+        loop {
+            let next = {
+                let mut state = self.state.borrow_mut();
+                let has_room = state.open == 0 || (state.open < self.limit && self.client.keeps_up());
+                if !has_room {
+                    return;
+                }
+                let Some((_, next)) = state.waiting.pop_first() else { return };
+                if next.is_closed() {
+                    continue;
+                }
+                state.open += 1;
+                next
+            };
+            // Whoever is not there any more drops the slot, which admits another.
+            drop(next.send(Slot { gate: self.clone() }));
+        }
+    }
+
+    /// Does `work` for every item, each with a slot, and stops at the first error. `first` is a slot that the first
+    /// item can have at once.
+    ///
+    /// # Errors
+    ///
+    /// The first error of `work`; the rest is dropped then.
+    pub async fn for_each<Item, Work, Error>(
+        &self,
+        depth: Depth,
+        mut first: Option<Slot>,
+        items: impl IntoIterator<Item = Item>,
+        work: impl Fn(Item, Slot) -> Work,
+    ) -> Result<(), Error>
+    where
+        Work: Future<Output = Result<(), Error>>,
+    {
+        let mut items = items.into_iter();
+        let mut running = FuturesUnordered::new();
+        let mut entering = None;
+        loop {
+            if entering.is_none()
+                && let Some(item) = items.next()
+            {
+                if let Some(slot) = first.take() {
+                    running.push(work(item, slot));
+                    continue;
+                }
+                entering = Some(Box::pin(async move { (item, self.enter(depth).await) }));
+            }
+            tokio::select! {
+                biased;
+                Some((item, slot)) = async {
+                    match entering.as_mut() {
+                        Some(entering) => Some(entering.await),
+                        None => None,
+                    }
+                } => {
+                    entering = None;
+                    running.push(work(item, slot));
+                }
+                Some(done) = running.next() => done?,
+                else => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.gate.state.borrow_mut().open -= 1;
+        self.gate.admit();
+    }
+}

@@ -1,0 +1,351 @@
+//! One listing, from its first page to its last: pages become rows, and rows become records and child listings.
+//!
+//! A listing is read to its end before its children are, because Asana's offsets expire after fifteen minutes.
+
+use std::sync::Arc;
+
+use airbyte_protocol::message::Level;
+
+use crate::asana::{Client, Fault, Page, Pages, Request, Search, Turn};
+use crate::emit::{Batch, Event};
+use crate::gid::Gid;
+use crate::listed::Gids;
+use crate::moment::Moment;
+use crate::plan::{Level as StreamLevel, ListingId, PlannedListing};
+use crate::stream::{Cursor, News, Paging};
+use crate::stream_set::{StreamId, StreamSet};
+use crate::sync::children::Children;
+use crate::sync::context::Sync;
+use crate::sync::cursors;
+use crate::sync::deletions::doubt;
+use crate::sync::deletions::missing::{self, Extent};
+use crate::sync::failures::{Cause, Stop};
+use crate::sync::gate::Slot;
+use crate::sync::refusals;
+use crate::sync::requests;
+use crate::sync::row::{self, Probe};
+use crate::sync::slices::Slice;
+use crate::window::{self, Window};
+
+/// One listing for one parent.
+#[derive(Debug, Clone)]
+pub struct Target<'s> {
+    pub listing: ListingId,
+    pub parent: Gid,
+    pub slice: &'s Slice,
+}
+
+/// What a listing led to.
+#[derive(Debug)]
+pub struct Listed {
+    pub children: Children,
+    pub extent: Extent,
+}
+
+/// What was found in the rows of a listing so far.
+#[derive(Debug, Default)]
+struct Found {
+    pages: u64,
+    children: Children,
+    /// The gids of its rows, where the state stores them.
+    gids: Gids,
+}
+
+/// Where a listing's rows come from.
+#[derive(Debug)]
+enum Rows {
+    Pages(Pages),
+    Search(Search),
+}
+
+/// Records of a page by their stream; a page of tasks has subtasks too.
+type Batches = Vec<(StreamId, Batch)>;
+
+/// What is checked in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    Types,
+    Nothing,
+}
+
+/// Reads a listing that was expected. Faults that do not stop the sync are reported and leave the listing in part.
+///
+/// # Errors
+///
+/// When nothing else can be read either.
+pub async fn read(sync: &Sync<'_>, target: Target<'_>, slot: Slot) -> Result<Listed, Stop> {
+    let stream = sync.plan().listing(target.listing).stream;
+    let mut found = Found::default();
+    let extent = if refusals::is_given_up(sync, stream) {
+        refusals::fail(sync, target.slice, stream, &Cause::GivenUp);
+        Extent::InPart
+    } else {
+        match rows_of(sync, &target) {
+            Some(rows) => {
+                let extent = read_rows(sync, &target, rows, &mut found).await?;
+                drop(slot);
+                let Target { listing, parent, slice } = &target;
+                let gids = std::mem::take(&mut found.gids);
+                missing::compare(sync, slice, *listing, parent, gids, extent).await?;
+                sync.progress().stream(stream).account.listings_done += 1;
+                extent
+            }
+            None => Extent::ToTheEnd,
+        }
+    };
+    sync.progress().listing_done(stream);
+    found.children.shrink();
+    Ok(Listed { children: found.children, extent })
+}
+
+async fn read_rows(
+    sync: &Sync<'_>,
+    target: &Target<'_>,
+    mut rows: Rows,
+    found: &mut Found,
+) -> Result<Extent, Stop> {
+    let Target { listing, parent, slice } = target;
+    let stream = sync.plan().listing(*listing).stream;
+    loop {
+        sync.output.room().await;
+        let page = rows.next().await;
+        if page.is_ok() {
+            sync.progress().stream(stream).refusals.failing = 0;
+        }
+        match page {
+            Ok(Some(page)) => {
+                found.pages += 1;
+                let taken = take_page(sync, target, page, found);
+                sync.gate.admit();
+                if let Err(cause) = taken {
+                    refusals::fail(sync, slice, stream, &cause);
+                    return Ok(Extent::InPart);
+                }
+            }
+            Ok(None) => return Ok(Extent::ToTheEnd),
+            // Children that were found are still read: their parents were emitted.
+            Err(fault) => {
+                if !doubt::parent_is_deleted(sync, *listing, parent, &fault).await? {
+                    refusals::judge(sync, slice, *listing, &fault)?;
+                }
+                return Ok(Extent::InPart);
+            }
+        }
+    }
+}
+
+/// Where a listing's rows come from, or `None` if no stream wants any of them.
+fn rows_of(sync: &Sync<'_>, target: &Target<'_>) -> Option<Rows> {
+    let Target { listing, parent, slice } = target;
+    let since = match cursors::listing_window(sync, slice, *listing) {
+        Window::Since(since) => Some(since),
+        Window::Whole => None,
+        Window::Done => return None,
+    };
+    let listing = sync.plan().listing(*listing);
+    let archived = sync.facts.settings.archived_projects;
+    let request = requests::of_listing(listing, parent, &slice.workspace, archived, since);
+    let mut progress = sync.progress();
+    progress.start(listing.stream, &sync.output);
+    progress.stream(listing.stream).account.listings += 1;
+    let indexed_until = window::next_cursor(sync.facts.began);
+    Some(Rows::of(sync.facts.client.clone(), request, listing.paging, since, indexed_until))
+}
+
+impl Rows {
+    /// The rows of `request`. `since` is how far back a search goes, and `indexed_until` how late a change it
+    /// surely knows.
+    fn of(
+        client: Client,
+        request: Request,
+        paging: Paging,
+        since: Option<Moment>,
+        indexed_until: Moment,
+    ) -> Self {
+        match paging {
+            Paging::ByTime => {
+                let since = since.unwrap_or(Moment::from_unix_milliseconds(0));
+                Self::Search(Search::new(client, request, since, indexed_until))
+            }
+            Paging::Offset | Paging::UntilEmpty | Paging::Whole => {
+                Self::Pages(Pages::new(client, request, paging))
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Page>, Fault> {
+        match self {
+            Self::Pages(pages) => pages.next().await,
+            Self::Search(search) => search.next().await,
+        }
+    }
+}
+
+/// Emits the records of a page, up to the first row that is malformed.
+fn take_page(
+    sync: &Sync<'_>,
+    target: &Target<'_>,
+    page: Page,
+    found: &mut Found,
+) -> Result<(), Cause<'static>> {
+    let mut batches = Batches::new();
+    let checked = found.pages % page.len().max(1) as u64;
+    let taken = page.rows().enumerate().try_for_each(|(index, row)| {
+        let check = if index as u64 == checked { Check::Types } else { Check::Nothing };
+        take_row(sync, target, row, check, found, &mut batches, page.turn())
+    });
+    let turn = page.into_turn().map(Arc::new);
+    for (id, mut batch) in batches {
+        batch.turn.clone_from(&turn);
+        let mut progress = sync.progress();
+        progress.start(id, &sync.output);
+        progress.count(id, batch.ends.len() as u64, batch.text.len() as u64);
+        sync.output.push(Event::Records(batch));
+    }
+    if let Err(error) = sync.dedup.borrow_mut().stay_small() {
+        let text = format!(
+            "no temporary file can be written ({error}), so the gids of emitted tasks stay in memory: about seven \
+             bytes each"
+        );
+        sync.output.log(Level::Warn, text);
+    }
+    taken
+}
+
+/// What a row turns into: a record where its stream wants it, and the child listings that are worth a request.
+fn take_row(
+    sync: &Sync<'_>,
+    target: &Target<'_>,
+    row: &str,
+    check: Check,
+    found: &mut Found,
+    batches: &mut Batches,
+    turn: Option<&Turn>,
+) -> Result<(), Cause<'static>> {
+    let slice = target.slice;
+    let listing = sync.plan().listing(target.listing);
+    let malformed = || Cause::MalformedRow { path: listing.path };
+    let probe = Probe::read(row, &sync.graph().probes[target.listing.0]).map_err(|_| malformed())?;
+    let gid = probe.gid.clone().ok_or_else(malformed)?;
+    let field = |name: &str| sync.graph().probe(target.listing, name).and_then(|index| probe.field(index));
+    let node_parent =
+        listing.tree.and_then(|tree| row::reference(field(tree.parent)).map(|gid| (tree.stream, gid)));
+    // A search's index lags: what it finds below a record may have no parent any more.
+    let is_of_tree = sync.plan().changes.contains(&target.listing);
+    let is_own = || !is_of_tree && listing.rows.holds(listing.rows.field().and_then(field));
+    if node_parent.is_none() && !is_own() {
+        return Ok(());
+    }
+    let (stream, parent) = match node_parent {
+        Some((stream, parent)) => (stream, parent),
+        None => (listing.stream, target.parent.clone()),
+    };
+    // Events are newer than a listing.
+    if sync.deleted.borrow().is_reported(stream, &gid) {
+        return Ok(());
+    }
+    let planned = sync.plan().stream(stream);
+    let workspaces = &sync.facts.workspaces;
+    if planned.level == StreamLevel::Workspace && !workspaces.is_empty() && !workspaces.contains(&gid) {
+        return Ok(());
+    }
+    let time = match planned.stream.cursor {
+        Cursor::Moves { field: name, .. } | Cursor::Fixed { field: name, .. } => row::moment(field(name)),
+        Cursor::None | Cursor::Parents { .. } => None,
+    };
+    if let Some(selection) = &planned.selection
+        && (slice.window(stream).admits(time) || missing::is_new(sync, stream, &target.parent, &gid))
+        && (!planned.repeats() || sync.dedup.borrow_mut().emit(stream, &gid).map_err(Cause::Spill)?)
+    {
+        if check == Check::Types {
+            for text in sync.type_check.borrow_mut().look(stream, planned.stream, row)? {
+                sync.output.log(Level::Warn, text);
+            }
+        }
+        let is_exact = listing.asked.as_ref().is_some_and(|asked| asked.is_subset(&selection.columns));
+        let chosen = (!is_exact).then_some(&selection.columns);
+        let added = planned.parent_column.as_deref().map(|column| (column, &parent));
+        let batch = batch_of(batches, stream, planned.stream.name, turn);
+        row::shape(row, chosen, added, &mut batch.text).map_err(|_| malformed())?;
+        batch.ends.push(batch.text.len());
+    }
+    if listing.is_kept && stream == listing.stream {
+        found.gids.push(&gid);
+    }
+    let (children, lacking) =
+        children_below(sync, slice, stream, &gid, time, &field).map_err(Cause::Spill)?;
+    if planned.repeats() {
+        let windows = cursors::windows_below(sync, slice, planned.level);
+        sync.dedup.borrow_mut().cover(stream, &gid, lacking, windows).map_err(Cause::Spill)?;
+    }
+    if children != 0 {
+        for child in crate::sync::children::listings(sync.plan(), stream, children) {
+            sync.progress().expect_listing(sync.plan().listing(child).stream);
+        }
+        found.children.push(stream, gid, children);
+    }
+    Ok(())
+}
+
+/// Which listings below a record are worth a request: a bit for each child listing of its stream. What another slice
+/// reads below the record is not read again. Also returns the streams of which no slice reads enough yet.
+fn children_below<'row>(
+    sync: &Sync<'_>,
+    slice: &Slice,
+    stream: StreamId,
+    gid: &Gid,
+    time: Option<Moment>,
+    field: &impl Fn(&str) -> Option<&'row str>,
+) -> std::io::Result<(u32, StreamSet)> {
+    let plan = sync.plan();
+    let planned = plan.stream(stream);
+    if planned.children.is_empty() {
+        return Ok((0, StreamSet::default()));
+    }
+    let windows = cursors::windows_below(sync, slice, planned.level);
+    let below_of = |child: &ListingId| sync.graph().below[plan.listing(*child).stream.0];
+    let below =
+        planned.children.iter().fold(StreamSet::default(), |below, child| below.union(below_of(child)));
+    let lacking =
+        if planned.repeats() { sync.dedup.borrow().lacking(stream, gid, below, windows)? } else { below };
+    let has_news = |listing: &PlannedListing, id: StreamId| match listing.news {
+        News::MovesParent => windows[id.0].admits(time),
+        News::Untold => windows[id.0] != Window::Done,
+    };
+    let mut bits = 0;
+    for (index, child) in planned.children.iter().enumerate() {
+        let listing = plan.listing(*child);
+        let wanted = if listing.is_per_workspace() { below } else { lacking };
+        let left = match planned.level {
+            // They are slices of their own.
+            StreamLevel::Workspace | StreamLevel::SliceRoot => StreamSet::default(),
+            StreamLevel::InSlice => cursors::left_to_search(sync, slice, *child),
+        };
+        let is_due =
+            below_of(child).without(left).iter().any(|id| wanted.contains(id) && has_news(listing, id));
+        // A listing that held something is read once more, to see what became of it.
+        let held = || sync.progress().stream(listing.stream).state.listed().count(gid);
+        let is_worth_it = || {
+            listing.when.holds(listing.when.field().and_then(field))
+                || (listing.is_kept && held().is_some_and(|held| held > 0))
+        };
+        if is_due && is_worth_it() {
+            bits |= 1 << index;
+        }
+    }
+    Ok((bits, lacking))
+}
+
+fn batch_of<'a>(
+    batches: &'a mut Batches,
+    id: StreamId,
+    stream: &'static str,
+    turn: Option<&Turn>,
+) -> &'a mut Batch {
+    let at = batches.iter().position(|(other, _)| *other == id).unwrap_or_else(|| {
+        let text = turn.map(Turn::buffer).unwrap_or_default();
+        batches.push((id, Batch { stream, text, ends: Vec::new(), turn: None }));
+        batches.len() - 1
+    });
+    &mut batches[at].1
+}

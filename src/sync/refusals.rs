@@ -1,0 +1,182 @@
+//! What happens on a 403, or on any other fault that is not retried any more? One decision per listing: skip it and say
+//! so, fail its stream, or stop the sync.
+//!
+//! A skip keeps the cursors of the stream and of everything below where they are. A refusal of what the last sync could
+//! read is never a skip of the stream: access that was revoked must not empty a table.
+
+use airbyte_protocol::message::Level;
+
+use crate::asana::{self, Class, Consequence, Fault, Place, Reason};
+use crate::plan::{Level as StreamLevel, ListingId};
+use crate::stream::{self, Paging};
+use crate::stream_set::StreamId;
+use crate::sync::context::Sync;
+use crate::sync::cursors;
+use crate::sync::failures::{Cause, Stop};
+use crate::sync::slices::{Purpose, Slice};
+
+/// After this many listings in a row that could not be read, each retried for minutes, a stream is given up. It is no
+/// less than may be requested at once, so that the requests of one bad moment do not decide alone.
+const GIVEN_UP_AFTER: u64 = asana::MOST_IN_FLIGHT as u64;
+
+/// How many skips of a stream for one reason are logged one by one; the summary counts all.
+const SKIPS_LOGGED: u64 = 5;
+
+/// Decides what follows from a fault that is not retried any more.
+///
+/// # Errors
+///
+/// When nothing else can be read either.
+pub fn judge(sync: &Sync<'_>, slice: &Slice, listing: ListingId, fault: &Fault) -> Result<(), Stop> {
+    if sync.plan().listing(listing).paging == Paging::ByTime {
+        return judge_search(sync, slice, listing, fault);
+    }
+    let stream = sync.plan().listing(listing).stream;
+    let place = match sync.plan().stream(stream).level {
+        StreamLevel::Workspace | StreamLevel::SliceRoot => Place::Root,
+        StreamLevel::InSlice => Place::Slice,
+    };
+    match adjusted(sync, stream, asana::consequence(fault, place)) {
+        Consequence::SkipSlice(reason) => {
+            let was_readable = cursors::could_read_before(sync, slice, stream);
+            let counts = reason.is_disappearance() || was_readable;
+            sync.progress().stream(stream).refusals.refused += u64::from(counts);
+            skip(sync, slice, stream, fault, reason);
+        }
+        Consequence::SkipStream(_) if cursors::could_read_before(sync, slice, stream) => {
+            fail(sync, slice, stream, &Cause::RefusedNow { fault });
+        }
+        Consequence::SkipStream(reason) => skip(sync, slice, stream, fault, reason),
+        Consequence::FailSlice(reason) | Consequence::FailStream(reason) => {
+            count_outage(sync, stream, fault);
+            fail(sync, slice, stream, &Cause::Request { fault, reason });
+        }
+        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.of_sync())),
+    }
+    Ok(())
+}
+
+/// A search helps where the plan includes it: without one, the listings have to do.
+fn judge_search(sync: &Sync<'_>, slice: &Slice, listing: ListingId, fault: &Fault) -> Result<(), Stop> {
+    let stream = sync.plan().listing(listing).stream;
+    let consequence = asana::consequence(fault, Place::Detail);
+    if slice.purpose == Purpose::Search && !matches!(consequence, Consequence::FailSync(_)) {
+        list_instead(sync, slice, stream, fault);
+        return Ok(());
+    }
+    match consequence {
+        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.of_sync())),
+        Consequence::SkipSlice(_) | Consequence::SkipStream(_)
+            if cursors::could_read_before(sync, slice, stream) =>
+        {
+            fail(sync, slice, stream, &Cause::RefusedNow { fault });
+        }
+        Consequence::SkipSlice(reason) | Consequence::SkipStream(reason) => {
+            slice.lacks(sync.graph().below[stream.0]);
+            let text = format!(
+                "{}: those that no listing shows are left out, because {}. {fault}",
+                sync.plan().stream(stream).stream.name,
+                reason.text()
+            );
+            sync.output.log(Level::Warn, text);
+        }
+        Consequence::FailSlice(reason) | Consequence::FailStream(reason) => {
+            fail(sync, slice, stream, &Cause::Request { fault, reason });
+        }
+    }
+    Ok(())
+}
+
+/// The search did not find everything, so what it should find is found by listing every parent.
+fn list_instead(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault) {
+    slice.lacks(sync.graph().below[stream.0]);
+    let (level, why) = match asana::consequence(fault, Place::Detail) {
+        Consequence::SkipSlice(reason) => (Level::Info, reason.text().to_owned()),
+        Consequence::SkipStream(_)
+        | Consequence::FailSlice(_)
+        | Consequence::FailStream(_)
+        | Consequence::FailSync(_) => (Level::Warn, fault.to_string()),
+    };
+    let text = format!(
+        "{}: the search for what changed in workspace {} gave no answer that can be relied on ({why}), so \
+         they are listed for every parent that has any",
+        sync.plan().stream(stream).stream.name,
+        slice.workspace
+    );
+    sync.output.log(level, text);
+}
+
+/// What only service accounts may read is refused to everybody else: that is how the plan works, not access that was
+/// revoked. And nothing at all can be read without workspaces.
+fn adjusted(sync: &Sync<'_>, stream: StreamId, consequence: Consequence) -> Consequence {
+    let planned = sync.plan().stream(stream);
+    match consequence {
+        Consequence::FailStream(reason)
+            if reason.is_lack_of_access() && planned.stream.plan == stream::Plan::ServiceAccount =>
+        {
+            Consequence::SkipStream(reason)
+        }
+        Consequence::SkipStream(reason) if planned.level == StreamLevel::Workspace => {
+            Consequence::FailStream(reason)
+        }
+        other => other,
+    }
+}
+
+/// Skips a listing and says so. What is below it keeps its cursor.
+fn skip(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault, reason: Reason) {
+    let below = sync.graph().below[stream.0];
+    slice.lacks(below);
+    let mut names = Vec::new();
+    let mut skips = 0;
+    for id in below.iter() {
+        let planned = sync.plan().stream(id);
+        if planned.selection.is_some() || id == stream {
+            let count = sync.progress().stream(id).account.skip(reason);
+            skips = if id == stream { count } else { skips };
+            names.extend(planned.selection.is_some().then_some(planned.stream.name));
+        }
+    }
+    if skips <= SKIPS_LOGGED {
+        let text = format!("{}: skipped, because {}. {fault}", names.join(", "), reason.text());
+        sync.output.log(Level::Warn, text);
+    }
+}
+
+/// Marks a stream, and everything below it, as incomplete.
+pub fn fail(sync: &Sync<'_>, slice: &Slice, stream: StreamId, cause: &Cause<'_>) {
+    let below = sync.graph().below[stream.0];
+    slice.lacks(below);
+    for id in below.iter() {
+        let planned = sync.plan().stream(id);
+        if planned.selection.is_some() || id == stream {
+            sync.progress().stream(id).account.fail(cause.of_stream(planned.stream.name));
+        }
+    }
+}
+
+/// Counts a listing that could not be read for a reason that may pass, and says so when the stream is given up for it.
+fn count_outage(sync: &Sync<'_>, stream: StreamId, fault: &Fault) {
+    if fault.class() != Class::Transient {
+        return;
+    }
+    let failing = {
+        let mut progress = sync.progress();
+        let refusals = &mut progress.stream(stream).refusals;
+        refusals.failing += 1;
+        refusals.failing
+    };
+    if failing == GIVEN_UP_AFTER {
+        let name = sync.plan().stream(stream).stream.name;
+        let text = format!(
+            "{name}: {GIVEN_UP_AFTER} listings in a row failed; the others are left for the next sync"
+        );
+        sync.output.log(Level::Warn, text);
+    }
+}
+
+/// Whether nothing more of the stream is requested. An outage must not cost a request for each of tens of thousands of
+/// listings.
+pub fn is_given_up(sync: &Sync<'_>, stream: StreamId) -> bool {
+    sync.progress().stream(stream).refusals.failing >= GIVEN_UP_AFTER
+}

@@ -1,0 +1,49 @@
+//! The requests of a sync, from the paths that streams declare.
+
+use crate::asana::Request;
+use crate::config::ArchivedProjects;
+use crate::gid::Gid;
+use crate::moment::Moment;
+use crate::plan::PlannedListing;
+
+/// The request for the first page of a listing, without `limit` and `offset`.
+pub fn of_listing(
+    listing: &PlannedListing,
+    parent: &Gid,
+    workspace: &Gid,
+    archived: ArchivedProjects,
+    since: Option<Moment>,
+) -> Request {
+    let mut request = filled(listing.path, |text| {
+        text.replace("{gid}", &parent.to_string()).replace("{workspace}", &workspace.to_string())
+    });
+    if let (Some(parameter), Some(since)) = (listing.since, since) {
+        request = request.query(parameter, since.to_string());
+    }
+    if let (Some(parameter), ArchivedProjects::LeftOut) = (listing.archived, archived) {
+        request = request.query(parameter, "false");
+    }
+    match &listing.opt_fields {
+        Some(opt_fields) => request.query("opt_fields", opt_fields.clone()),
+        None => request,
+    }
+}
+
+/// The request for a path that names one object.
+pub fn of_one(path: &'static str, gid: &Gid) -> Request {
+    filled(path, |text| text.replace("{gid}", &gid.to_string()))
+}
+
+/// The request that only asks whether an object exists.
+pub fn of_existence(path: &'static str, gid: &Gid) -> Request {
+    of_one(path, gid).query("opt_fields", "gid")
+}
+
+fn filled(path: &'static str, fill: impl Fn(&str) -> String) -> Request {
+    let (endpoint, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut request = Request::new(endpoint, fill(endpoint));
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        request = request.query(name, fill(value));
+    }
+    request
+}

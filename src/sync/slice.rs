@@ -1,0 +1,151 @@
+//! One slice, from top to bottom: everything below one project, user, team, portfolio or goal.
+//!
+//! The listings per task come in a second step, after those of every other slice, so that streams whose cost does not
+//! grow with the number of tasks are complete first.
+
+use std::cell::RefCell;
+
+use crate::gid::Gid;
+use crate::plan::ListingId;
+use crate::slice_key::SliceKey;
+use crate::stream_set::{StreamId, StreamSet};
+use crate::sync::children::{self, Children};
+use crate::sync::context::Sync;
+use crate::sync::cursors;
+use crate::sync::deletions::events;
+use crate::sync::failures::Stop;
+use crate::sync::gate::{Depth, Slot};
+use crate::sync::listing::{self, Target};
+use crate::sync::slices::Slice;
+use crate::window::Window;
+
+/// A slice that will be read: the record that it is below, and which listings are worth a request.
+#[derive(Debug)]
+pub struct Planned {
+    pub stream: StreamId,
+    pub root: Gid,
+    pub listings: u32,
+}
+
+/// A slice whose listings per task are left to read.
+#[derive(Debug)]
+pub struct Waiting {
+    pub slice: Slice,
+    pub children: Children,
+}
+
+/// Reads a slice but for its listings per task, which are returned.
+///
+/// # Errors
+///
+/// When nothing else can be read either.
+pub async fn read(
+    sync: &Sync<'_>,
+    planned: Planned,
+    workspace: &Gid,
+    searched: &[Window],
+    depth: Depth,
+    slot: Slot,
+) -> Result<Option<Waiting>, Stop> {
+    let Planned { stream, root, listings } = planned;
+    // Tombstones of what Asana's events report as deleted come first: events are newer than listings.
+    events::read(sync, stream, &root).await?;
+    let listings: Vec<ListingId> = children::listings(sync.plan(), stream, listings).collect();
+    let slice = begin(sync, stream, &root, workspace, &listings, searched);
+    // Pages become records. At its end, each listing asks what became of the rows that it no longer shows.
+    let children = read_listings(sync, &slice, &root, listings, depth, slot).await?;
+    Ok(settle(sync, slice, children))
+}
+
+fn begin(
+    sync: &Sync<'_>,
+    stream: StreamId,
+    root: &Gid,
+    workspace: &Gid,
+    listings: &[ListingId],
+    searched: &[Window],
+) -> Slice {
+    let key = if sync.plan().stream(stream).repeats() {
+        SliceKey::in_workspace(workspace, root)
+    } else {
+        SliceKey::Object(root.clone())
+    };
+    let streams = listings.iter().fold(StreamSet::default(), |set, listing| {
+        set.union(sync.graph().below[sync.plan().listing(*listing).stream.0])
+    });
+    cursors::begin(sync, key, workspace, streams, searched)
+}
+
+/// Reads the listings of a slice, and returns the listings below their records.
+///
+/// # Errors
+///
+/// When nothing else can be read either.
+pub async fn read_listings(
+    sync: &Sync<'_>,
+    slice: &Slice,
+    parent: &Gid,
+    listings: Vec<ListingId>,
+    depth: Depth,
+    slot: Slot,
+) -> Result<Children, Stop> {
+    let children = RefCell::new(Children::default());
+    sync.gate
+        .for_each(depth + 1, Some(slot), listings, |listing, slot| {
+            let children = &children;
+            async move {
+                let target = Target { listing, parent: parent.clone(), slice };
+                let listed = listing::read(sync, target, slot).await?;
+                children.borrow_mut().append(listed.children);
+                Ok(())
+            }
+        })
+        .await?;
+    Ok(children.into_inner())
+}
+
+/// Moves the cursors of the streams that are through with the slice. The others wait with what is left of it.
+pub fn settle(sync: &Sync<'_>, slice: Slice, children: Children) -> Option<Waiting> {
+    if children.is_empty() {
+        cursors::settle(sync, &slice, slice.streams);
+        return None;
+    }
+    cursors::settle(sync, &slice, slice.streams.without(sync.graph().deferred));
+    Some(Waiting { slice, children })
+}
+
+/// Reads the listings per task of a slice, and settles the rest of it.
+///
+/// # Errors
+///
+/// When nothing else can be read either.
+pub async fn read_children(sync: &Sync<'_>, waiting: Waiting, depth: Depth, slot: Slot) -> Result<(), Stop> {
+    let Waiting { slice, children } = waiting;
+    read_below(sync, &slice, children, depth, Some(slot)).await?;
+    cursors::settle(sync, &slice, slice.streams.intersection(sync.graph().deferred));
+    Ok(())
+}
+
+/// Reads child listings, and theirs, to any depth.
+async fn read_below(
+    sync: &Sync<'_>,
+    slice: &Slice,
+    children: Children,
+    depth: Depth,
+    slot: Option<Slot>,
+) -> Result<(), Stop> {
+    sync.gate
+        .for_each(
+            depth + 1,
+            slot,
+            children.into_listings(sync.plan()),
+            |(listing, parent), slot| async move {
+                let listed = listing::read(sync, Target { listing, parent, slice }, slot).await?;
+                if !listed.children.is_empty() {
+                    Box::pin(read_below(sync, slice, listed.children, depth + 1, None)).await?;
+                }
+                Ok(())
+            },
+        )
+        .await
+}
