@@ -14,11 +14,12 @@ type Module = Vec<String>;
 type Graph = BTreeMap<Module, BTreeSet<Module>>;
 
 /// The source folders of all crates.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "src",
     "crates/airbyte-connector/src",
     "crates/airbyte-protocol/src",
     "crates/asana-simulator/src",
+    "crates/demo/src",
     "crates/destination-iceberg/src",
     "xtask/src",
 ];
@@ -40,7 +41,7 @@ const CIRCLES: [(&str, &[&str]); 5] = [
     ("crates/destination-iceberg/src", &["catalog", "catalog/embedded", "catalog/rest", "snapshot"]),
     ("crates/destination-iceberg/src", &["column", "table_memory", "table_schema"]),
     ("crates/destination-iceberg/src", &["position_deletes", "positions"]),
-    ("xtask/src", &["demo", "demo/pipe"]),
+    ("crates/demo/src", &["", "pipe"]),
 ];
 
 /// What the top-level modules of the connector may import of each other. What is not here imports nothing.
