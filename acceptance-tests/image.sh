@@ -3,7 +3,7 @@
 # registry, on base images by debootstrap, by buildah as root.
 #
 #     acceptance-tests/image.sh build      build it; exit code 75, with the reason on stdout, where that cannot be
-#     acceptance-tests/image.sh inspect    how the image is set up, as JSON: user, environment, labels, entrypoint, size
+#     acceptance-tests/image.sh inspect    how the image is set up, as JSON: user, environment, labels, entrypoint, size in all
 #     acceptance-tests/image.sh run ...    what follows `docker run`, on a read-only root: [-e NAME=VALUE] [-v FROM:TO]
 #                                          [--entrypoint PROGRAM] IMAGE ARGUMENT...
 #
@@ -108,14 +108,10 @@ build() {
     buildah bud --layers --pull-never \
         --build-arg BUILDER_IMAGE="$builder_base" --build-arg RUNTIME_IMAGE="$runtime_base" \
         --tag "localhost/$image" "$root" >"$work/build.log" 2>&1 || failed
-    # One container of each image, whose file systems are looked at.
-    local pair
-    for pair in "running localhost/$image" "base $runtime_base"; do
-        set -- $pair
-        buildah rm "source-asana-$1" >/dev/null 2>&1 || true
-        buildah from --name "source-asana-$1" "$2" >/dev/null
-        buildah mount "source-asana-$1" >"$work/$1"
-    done
+    # A container of the image, whose file system is looked at.
+    buildah rm source-asana-running >/dev/null 2>&1 || true
+    buildah from --name source-asana-running "localhost/$image" >/dev/null
+    buildah mount source-asana-running >"$work/running"
 }
 
 failed() {
@@ -126,25 +122,22 @@ failed() {
 
 inspect() {
     if has_engine; then
-        local base
-        base=$(sed -n 's/^ARG RUNTIME_IMAGE=//p' "$root/Dockerfile")
-        "$docker" image inspect "$image" "$base" | python3 -c '
+        "$docker" image inspect "$image" | python3 -c '
 import json, sys
-image, base = json.load(sys.stdin)
+[image] = json.load(sys.stdin)
 config = image["Config"]
 print(json.dumps({"user": config["User"], "environment": config["Env"], "labels": config["Labels"],
-                  "entrypoint": config["Entrypoint"], "bytes": image["Size"] - base["Size"]}))'
+                  "entrypoint": config["Entrypoint"], "bytes": image["Size"]}))'
         return
     fi
-    local bytes=$(($(bytes_in "$(cat "$work/running")") - $(bytes_in "$(cat "$work/base")")))
+    local bytes
+    bytes=$(du --summarize --bytes "$(cat "$work/running")" | cut -f 1)
     buildah inspect --type image "localhost/$image" | python3 -c '
 import json, sys
 config = json.load(sys.stdin)["OCIv1"]["config"]
 print(json.dumps({"user": config["User"], "environment": config["Env"], "labels": config["Labels"],
                   "entrypoint": config["Entrypoint"], "bytes": int(sys.argv[1])}))' "$bytes"
 }
-
-bytes_in() { du --summarize --bytes "$1" | cut -f 1; }
 
 run() {
     local environment=() volumes=() program=
@@ -200,8 +193,9 @@ print("\n".join(told["environment"]), "--", *told["entrypoint"], sep="\n")')
         cp -L /etc/resolv.conf "$inside/etc/resolv.conf" 2>/dev/null || true
         mount -o remount,ro "$inside"
         mount -t tmpfs tmpfs "$inside/tmp"
-        exec chroot --userspec=1000:1000 --groups= "$inside" setpriv --no-new-privs env -i "$@"
-    ' run "${variables[@]}" "${environment[@]}" "${entrypoint[@]}" "$@"
+        exec env -i "$@"
+    ' run "${variables[@]}" "${environment[@]}" "$(type -P setpriv)" --no-new-privs \
+        "$(type -P chroot)" --userspec=1000:1000 --groups= "$IMAGE_PLACE/root" "${entrypoint[@]}" "$@"
 }
 
 verb=${1:-build}

@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `verify`. Knows how to build the workspace's programs, and
+//! The project's own commands: `cargo xtask demo`, `test`, `verify`, `release`, `compare`. Knows how to build the workspace's programs, and
 //! nothing of what they do.
 
+mod release;
 mod run;
 mod shell;
 mod suites;
@@ -20,7 +21,11 @@ const USAGE: &str = "The project's own commands
     cargo xtask verify [SUITE...]
         Everything else, or these suites of it.
     cargo xtask verify --list
-        The suites of `verify`.";
+        The suites of `verify`.
+    cargo xtask compare [OPTION...]
+        Measure this connector beside the two on PyPI; `--help` lists the options.
+    cargo xtask release VERSION
+        Move the version in every file that names it, and the changelog.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +38,8 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["verify", names @ ..] => verify(names),
+        ["compare", options @ ..] => compare(options),
+        ["release", version] => release::run(version),
         ["help" | "--help" | "-h"] => {
             say(USAGE);
             Ok(())
@@ -77,6 +84,14 @@ fn demo(options: &[&str]) -> Result<(), String> {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("The demo failed ({status}).")),
         Err(error) => Err(format!("The demo cannot be started: {error}")),
+    }
+}
+
+fn compare(options: &[&str]) -> Result<(), String> {
+    match command(&["python3", "benches/compare/compare.py"]).args(options).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("The comparison failed ({status}).")),
+        Err(error) => Err(format!("python3 cannot be started: {error}")),
     }
 }
 

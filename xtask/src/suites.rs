@@ -130,6 +130,13 @@ pub const VERIFY: &[Suite] = &[
         }),
     },
     Suite {
+        name: "workflows",
+        shows: "the workflow files work (actionlint) and are safe (zizmor)",
+        needs: &[Need::Python],
+        commands: &[&["bash", "acceptance-tests/workflows.sh"]],
+        probe: None,
+    },
+    Suite {
         name: "acceptance",
         shows: "the connector under Airbyte's protocol models, platform scripts, CDK and PyAirbyte",
         needs: &[Need::Python],
