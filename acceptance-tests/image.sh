@@ -5,7 +5,8 @@
 #     acceptance-tests/image.sh build      build it; exit code 75, with the reason on stdout, where that cannot be
 #     acceptance-tests/image.sh inspect    how the image is set up, as JSON: user, environment, labels, entrypoint, size in all
 #     acceptance-tests/image.sh run ...    what follows `docker run`, on a read-only root: [-e NAME=VALUE] [-v FROM:TO]
-#                                          [--entrypoint PROGRAM] IMAGE ARGUMENT...
+#                                          [-u UID] [--entrypoint PROGRAM] IMAGE ARGUMENT...
+#     acceptance-tests/image.sh ready      exit code 0 if the image of this version has been built
 #
 # Without an engine it needs root, `apt-get install buildah debootstrap`, and a Rust toolchain. Everything is kept under
 # target/image, so that a second run reuses the bases and the layer of dependencies.
@@ -120,6 +121,10 @@ failed() {
     exit 1
 }
 
+ready() {
+    if has_engine; then "$docker" image inspect "$image" >/dev/null 2>&1; else [ -d "$(cat "$work/running" 2>/dev/null)" ]; fi
+}
+
 inspect() {
     if has_engine; then
         "$docker" image inspect "$image" | python3 -c '
@@ -140,13 +145,14 @@ print(json.dumps({"user": config["User"], "environment": config["Env"], "labels"
 }
 
 run() {
-    local environment=() volumes=() program=
+    local environment=() volumes=() program= user=1000
     while [ $# -gt 0 ]; do
         case $1 in
-        --rm | -i) shift ;;
+        --rm | -i | --init) shift ;;
+        -u | --user) user=$2; shift 2 ;;
         --entrypoint) program=$2; shift 2 ;;
         -e) environment+=("$2"); shift 2 ;;
-        -v) volumes+=("$2"); shift 2 ;;
+        -v | --volume) volumes+=("$2"); shift 2 ;;
         *) break ;;
         esac
     done
@@ -156,8 +162,10 @@ run() {
     # The simulated account is on this machine's loopback.
     environment+=("ASANA_BASE_URL=${ASANA_BASE_URL:-}")
     if has_engine; then
-        exec "$docker" run --rm -i --network host --read-only --tmpfs /tmp --cap-drop ALL \
-            --security-opt no-new-privileges "${environment[@]/#/--env=}" "${volumes[@]/#/--volume=}" \
+        local temporary=(--tmpfs /tmp)
+        case "${volumes[*]}" in *:/tmp*) temporary=() ;; esac
+        exec "$docker" run --rm -i --network host --read-only "${temporary[@]}" --cap-drop ALL \
+            --security-opt no-new-privileges --user "$user" "${environment[@]/#/--env=}" "${volumes[@]/#/--volume=}" \
             ${program:+--entrypoint="$program"} "$image" "$@"
     fi
     export IMAGE_ROOT IMAGE_PLACE
@@ -192,16 +200,16 @@ print("\n".join(told["environment"]), "--", *told["entrypoint"], sep="\n")')
         done <<<"$IMAGE_VOLUMES"
         cp -L /etc/resolv.conf "$inside/etc/resolv.conf" 2>/dev/null || true
         mount -o remount,ro "$inside"
-        mount -t tmpfs tmpfs "$inside/tmp"
+        case $IMAGE_VOLUMES in *:/tmp*) ;; *) mount -t tmpfs tmpfs "$inside/tmp" ;; esac
         exec env -i "$@"
     ' run "${variables[@]}" "${environment[@]}" "$(type -P setpriv)" --no-new-privs \
-        "$(type -P chroot)" --userspec=1000:1000 --groups= "$IMAGE_PLACE/root" "${entrypoint[@]}" "$@"
+        "$(type -P chroot)" --userspec="$user" --groups= "$IMAGE_PLACE/root" "${entrypoint[@]}" "$@"
 }
 
 verb=${1:-build}
 [ $# -eq 0 ] || shift
 case $verb in
-build | inspect) "$verb" ;;
+build | inspect | ready) "$verb" ;;
 run) run "$@" ;;
 *) say "no verb is called $verb"; exit 2 ;;
 esac

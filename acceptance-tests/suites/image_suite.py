@@ -34,7 +34,7 @@ def main() -> None:
     built = image("build")
     if built.returncode == CANNOT:
         verdict.skip("the image is not built", built.stdout.strip())
-        verdict.end()
+        sys.exit(CANNOT)
     verdict.check("the Dockerfile builds", [] if built.returncode == 0 else [built.stderr[-3000:]])
     if built.returncode != 0:
         verdict.end()

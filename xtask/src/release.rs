@@ -28,6 +28,7 @@ const PLACES: &[Place] = &[
     place("acceptance-tests/suites/platform_suite.py", "\"source-asana:", "\""),
     place("dbt/dbt_project.yml", "\nversion: ", "\n"),
     place("dbt/example/dbt_project.yml", "\nversion: ", "\n"),
+    place("README.md", "source-asana:", " "),
     place("docs/DBT.md", "source-asana:", " "),
     place("docs/EXAMPLES.md", "source-asana:", " "),
     place("docs/EXAMPLES.md", "docker_image=\"source-asana:", "\""),

@@ -172,4 +172,11 @@ pub const VERIFY: &[Suite] = &[
         commands: &[&["bash", "acceptance-tests/run.sh", "image"]],
         probe: None,
     },
+    Suite {
+        name: "runners",
+        shows: "the image as other runners call it, and each call broken on purpose",
+        needs: &[Need::Python, Need::Buildah, Need::Debootstrap],
+        commands: &[&["bash", "acceptance-tests/run.sh", "runners"]],
+        probe: None,
+    },
 ];
