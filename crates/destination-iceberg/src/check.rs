@@ -45,7 +45,7 @@ async fn probe(catalog: &Catalog, plan: StreamPlan, config: &Config) -> Result<(
     let record = serde_json::from_str(record)
         .map_err(|error| Failure::system(format!("the record of the check: {error}")))?;
     builder.push(&record);
-    let mut writer = StreamWriter::new(plan, ready, PROBE_FILE_BYTES, Instant::now());
+    let mut writer = StreamWriter::new(plan, ready, PROBE_FILE_BYTES, 1, Instant::now());
     writer.write(catalog, builder.finish()?).await?;
     writer.complete(catalog).await?;
     let table = catalog.reload(&writer.table().ident).await?;

@@ -36,6 +36,14 @@ pub struct Work {
     pub properties: HashMap<String, String>,
 }
 
+impl Work {
+    /// The same with one more entry in the snapshot's summary.
+    pub fn with_summary(mut self, name: &str, value: impl ToString) -> Self {
+        self.files.properties.insert(name.to_owned(), value.to_string());
+        self
+    }
+}
+
 /// Commits what `work` makes of the table, and makes it again if another writer's commit came between.
 pub async fn publish(
     catalog: &Catalog,

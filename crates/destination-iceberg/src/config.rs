@@ -42,6 +42,16 @@ pub struct Config {
     #[serde(default = "default_file_size")]
     #[schemars(title = "Data file size in MiB", range(min = 1, max = 1024), extend("order" = 6))]
     pub target_file_size_mib: u64,
+    /// The share of a sync's time that may be spent on joining small files and working deletes into data files, after
+    /// everything is committed. Time that is not used is saved up for later syncs. 0 turns all automatic maintenance off.
+    #[serde(default = "default_maintenance_percent")]
+    #[schemars(title = "Maintenance in percent of the time", range(max = 100), extend("order" = 7))]
+    pub maintenance_percent: u64,
+    /// How long readers can go back to earlier snapshots, as long as the files that only those need take no more space
+    /// than the table itself. Older snapshots are removed with their files.
+    #[serde(default = "default_snapshot_retention")]
+    #[schemars(title = "Snapshot retention in hours", range(max = 87600), extend("order" = 8))]
+    pub snapshot_retention_hours: u32,
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -207,6 +217,14 @@ fn default_file_size() -> u64 {
     128
 }
 
+fn default_maintenance_percent() -> u64 {
+    20
+}
+
+fn default_snapshot_retention() -> u32 {
+    72
+}
+
 /// The JSON schema of `Config`, draft 07 and without references, as Airbyte's forms want it.
 pub fn schema() -> Value {
     let settings = SchemaSettings::draft07().with(|settings| {
@@ -255,6 +273,7 @@ mod tests {
         assert_eq!(config.namespace, "airbyte");
         assert_eq!(config.commit_interval_seconds, 300);
         assert_eq!(config.target_file_size_mib, 128);
+        assert_eq!((config.maintenance_percent, config.snapshot_retention_hours), (20, 72));
         assert_eq!((config.nested, config.identifier_case), (Nested::JsonText, IdentifierCase::Preserve));
     }
 

@@ -1,6 +1,7 @@
 //! The destination's binary: arguments in, exit code out.
 
 mod acknowledgement;
+mod automatic_maintenance;
 mod batch;
 mod bounds;
 mod catalog;
@@ -11,6 +12,7 @@ mod commit;
 mod compact;
 mod config;
 mod data_file;
+mod expiry;
 mod failure;
 mod generations;
 mod intake;

@@ -10,7 +10,7 @@ use iceberg::{TableIdent, TableUpdate};
 
 use crate::catalog::{Catalog, CommitFault, Table};
 use crate::commit::publish_updates;
-use crate::compact::{Compacted, compact};
+use crate::compact::{Compaction, Policy, compact};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::naming::identifier;
@@ -18,6 +18,8 @@ use crate::output::{Output, now_in_milliseconds};
 use crate::snapshot::manifests_of;
 use crate::storage::list;
 
+/// How often work that another writer's commit undid is done again.
+const ATTEMPTS: u32 = 8;
 const MILLISECONDS_AN_HOUR: i64 = 3_600_000;
 
 #[derive(Debug, Args)]
@@ -73,23 +75,28 @@ async fn maintain_table(
 ) -> Result<String> {
     let target_bytes = config.target_file_size_mib << 20;
     let small_bytes = target_bytes * u64::from(maintenance.small_file_percent) / 100;
-    let table = catalog.reload(ident).await?;
-    // What keeps files from being joined, such as another writer, need not keep the rest from its turn.
-    let (table, compacted) = match compact(catalog, table.clone(), target_bytes, small_bytes).await {
-        Ok((table, compacted)) => (table, Ok(compacted)),
-        Err(failure) => (table, Err(failure)),
-    };
+    let mut table = catalog.reload(ident).await?;
+    let mut compacted = None;
+    for _ in 0..ATTEMPTS {
+        match compact(catalog, table, target_bytes, Policy::Thorough { small_bytes }).await? {
+            Compaction::Done { table: after, files_before, files_after } => {
+                table = after;
+                compacted = Some((files_before, files_after));
+                break;
+            }
+            Compaction::Overtaken => table = catalog.reload(ident).await?,
+        }
+    }
     let now = now_in_milliseconds() as i64;
     let oldest = now - i64::from(maintenance.expire_after_hours) * MILLISECONDS_AN_HOUR;
-    let expired = expirable(&table.metadata, oldest, maintenance.keep_snapshots as usize)?;
-    let expired_count = expired.len();
-    let table = expire(catalog, table, expired).await?;
+    let (table, expired) = expire(catalog, table, oldest, maintenance.keep_snapshots as usize).await?;
     let newest = now - i64::from(maintenance.remove_orphans_after_hours) * MILLISECONDS_AN_HOUR;
     let removed = remove_orphans(&table, newest, locations).await?;
-    let Compacted { before, after } = compacted?;
-    Ok(format!(
-        "table {ident}: {before} files became {after}, {expired_count} snapshots expired, {removed} orphans removed"
-    ))
+    let joined = match compacted {
+        Some((before, after)) => format!("{before} files became {after}"),
+        None => format!("no files were joined, since another writer changed them {ATTEMPTS} times meanwhile"),
+    };
+    Ok(format!("table {ident}: {joined}, {expired} snapshots expired, {removed} orphans removed"))
 }
 
 /// The snapshots before `oldest` (milliseconds since 1970) that neither a branch or tag nor its history needs,
@@ -118,16 +125,24 @@ fn expirable(metadata: &TableMetadata, oldest: i64, keep: usize) -> Result<Vec<i
         .collect())
 }
 
-async fn expire(catalog: &Catalog, table: Table, snapshot_ids: Vec<i64>) -> Result<Table> {
-    if snapshot_ids.is_empty() {
-        return Ok(table);
+/// Says how many were expired. Another writer's commits meanwhile do not matter.
+async fn expire(catalog: &Catalog, mut table: Table, oldest: i64, keep: usize) -> Result<(Table, usize)> {
+    for _ in 0..ATTEMPTS {
+        let snapshot_ids = expirable(&table.metadata, oldest, keep)?;
+        let expired = snapshot_ids.len();
+        if expired == 0 {
+            return Ok((table, 0));
+        }
+        match publish_updates(catalog, &table, vec![TableUpdate::RemoveSnapshots { snapshot_ids }]).await {
+            Ok(table) => return Ok((table, expired)),
+            // Whether it happened shows when the table is loaded again.
+            Err(CommitFault::Overtaken | CommitFault::Unclear(_)) => {
+                table = catalog.reload(&table.ident).await?;
+            }
+            Err(CommitFault::Refused(failure)) => return Err(failure),
+        }
     }
-    match publish_updates(catalog, &table, vec![TableUpdate::RemoveSnapshots { snapshot_ids }]).await {
-        Ok(table) => Ok(table),
-        // Expiring is not urgent; whether it happened shows when the table is loaded again.
-        Err(CommitFault::Overtaken | CommitFault::Unclear(_)) => catalog.reload(&table.ident).await,
-        Err(CommitFault::Refused(failure)) => Err(failure),
-    }
+    Ok((table, 0))
 }
 
 /// Removes the files in the table's folders that nothing in its metadata refers to and that are older than `newest`

@@ -22,6 +22,8 @@ use crate::failure::{Failure, Result};
 
 /// Manifests below this size are joined by each commit, so a table has few of them, and a commit rewrites little.
 const SMALL_MANIFEST_BYTES: i64 = 256 << 10;
+/// The summary's key for the size of the manifests that a commit wrote.
+pub const METADATA_BYTES: &str = "airbyte.metadata-bytes";
 /// Files of metadata that are read at once.
 const READS_AT_ONCE: usize = 16;
 
@@ -81,6 +83,12 @@ impl LiveFiles {
             }
         }
         Ok(files)
+    }
+
+    /// Whether all of these addresses are files of the snapshot.
+    pub fn has_all(&self, paths: &HashSet<String>) -> bool {
+        let found = self.data.iter().chain(&self.deletes);
+        found.filter(|file| paths.contains(file.file_path())).count() == paths.len()
     }
 
     /// Takes out the files at these addresses.
@@ -178,6 +186,7 @@ struct Producer<'a> {
     unique: String,
     manifests: Vec<ManifestFile>,
     written: usize,
+    written_bytes: u64,
     removed: Counts,
     added: Counts,
 }
@@ -217,6 +226,7 @@ impl<'a> Producer<'a> {
             unique: id.to_string(),
             manifests: Vec::new(),
             written: 0,
+            written_bytes: 0,
             removed: Counts::default(),
             added: Counts::default(),
         }
@@ -264,6 +274,7 @@ impl<'a> Producer<'a> {
         }
         let writes = writers.into_iter().filter_map(|(_, writer)| writer);
         let written = futures::future::try_join_all(writes.map(ManifestWriter::write_manifest_file)).await?;
+        self.written_bytes = written.iter().map(|manifest| manifest.manifest_length.max(0) as u64).sum();
         self.manifests.extend(written);
         Ok(())
     }
@@ -361,6 +372,7 @@ impl<'a> Producer<'a> {
                 set(name, value);
             }
         }
+        set(METADATA_BYTES, self.written_bytes);
         let total = |content, count: fn(&ManifestFile) -> u64| -> u64 {
             self.manifests.iter().filter(|manifest| manifest.content == content).map(count).sum()
         };

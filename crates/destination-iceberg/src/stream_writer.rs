@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use iceberg::spec::{DataFile, Operation, Schema};
 
 use crate::acknowledgement::Progress;
+use crate::automatic_maintenance::SYNC_MILLISECONDS;
 use crate::batch::{Batch, Shape};
 use crate::catalog::{Catalog, Table};
 use crate::commit::{Work, publish, publish_with_schema};
@@ -45,6 +46,9 @@ pub struct StreamWriter {
     received: u64,
     committed: u64,
     last_commit: Instant,
+    /// Of how many streams this one has its share of the time.
+    streams: u32,
+    opened_at: Option<i64>,
 }
 
 /// What a commit did, for the log.
@@ -55,9 +59,11 @@ pub struct Committed {
 }
 
 impl StreamWriter {
-    pub fn new(plan: StreamPlan, ready: Ready, target_bytes: usize, now: Instant) -> Self {
+    pub fn new(plan: StreamPlan, ready: Ready, target_bytes: usize, streams: u32, now: Instant) -> Self {
         Self {
             plan,
+            streams: streams.max(1),
+            opened_at: ready.table.metadata.current_snapshot_id(),
             files: DataFileWriter::new(&ready.written, target_bytes),
             table: ready.table,
             extent: ready.extent,
@@ -72,6 +78,15 @@ impl StreamWriter {
             committed: 0,
             last_commit: now,
         }
+    }
+
+    /// Whether the table has another snapshot than when the sync began.
+    pub fn has_committed(&self) -> bool {
+        self.table.metadata.current_snapshot_id() != self.opened_at
+    }
+
+    fn milliseconds_since_commit(&self) -> u128 {
+        (self.last_commit.elapsed() / self.streams).as_millis()
     }
 
     pub fn table(&self) -> &Table {
@@ -139,6 +154,7 @@ impl StreamWriter {
         let records = self.received - self.committed;
         if !written.is_empty() || upserts.len() > 0 {
             let (fields, plan, memory) = (self.fields.clone(), &self.plan, &self.memory);
+            let spent = self.milliseconds_since_commit();
             let table = publish(catalog, self.table.clone(), async |table: &Table| {
                 let deletes = match &fields {
                     Some(fields) => {
@@ -152,7 +168,8 @@ impl StreamWriter {
                 let removed = Removed::files(deletes.removed);
                 let is_append = added.len() == written.len() && removed == Removed::Nothing;
                 let operation = if is_append { Operation::Append } else { Operation::Overwrite };
-                Ok(work(plan, operation, added, removed, Extent::Keep, memory, table))
+                let work = work(plan, operation, added, removed, Extent::Keep, memory, table);
+                Ok(work.with_summary(SYNC_MILLISECONDS, spent))
             })
             .await?;
             self.take_table(table);
@@ -180,10 +197,13 @@ impl StreamWriter {
         let added: Vec<DataFile> = fresh.data.into_iter().chain(fresh.deletes).collect();
         let (plan, memory) = (&self.plan, &self.memory);
         let schema = self.new_schema.take();
+        let spent = self.milliseconds_since_commit();
         let table =
             publish_with_schema(catalog, self.table.clone(), schema.as_ref(), async |table: &Table| {
                 let removed = Removed::Everything;
-                Ok(work(plan, Operation::Overwrite, added.clone(), removed, Extent::Replace, memory, table))
+                let operation = Operation::Overwrite;
+                let work = work(plan, operation, added.clone(), removed, Extent::Replace, memory, table);
+                Ok(work.with_summary(SYNC_MILLISECONDS, spent))
             })
             .await?;
         self.take_table(table);
@@ -243,7 +263,7 @@ impl StreamWriter {
         Ok(())
     }
 
-    fn take_table(&mut self, table: Table) {
+    pub fn take_table(&mut self, table: Table) {
         self.memory.retain(|name, value| table.metadata.properties().get(name) != Some(value));
         self.files.renew(&table);
         self.table = table;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use airbyte_protocol::message::{Level, StreamStatus};
 
 use crate::acknowledgement::Acknowledgements;
+use crate::automatic_maintenance::{AutomaticMaintenance, Maintained};
 use crate::batch::{Batch, BatchBuilder, RowIds};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Table};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::intake::{Batches, Event, Scope, read};
@@ -45,10 +46,11 @@ pub async fn write(
     std::thread::spawn(move || read(input, shapes, &shared, &sender));
     let target_bytes = (config.target_file_size_mib << 20) as usize;
     let now = Instant::now();
+    let count = plans.len() as u32;
     let streams: Vec<StreamWriter> = plans
         .into_iter()
         .zip(ready)
-        .map(|(plan, ready)| StreamWriter::new(plan, ready, target_bytes, now))
+        .map(|(plan, ready)| StreamWriter::new(plan, ready, target_bytes, count, now))
         .collect();
     let mut writer = Writer {
         catalog,
@@ -58,6 +60,7 @@ pub async fn write(
         streams,
         raw_rows,
         interval: Duration::from_secs(config.commit_interval_seconds),
+        maintenance: AutomaticMaintenance::of(config),
     };
     loop {
         let event = match writer.next_due() {
@@ -89,6 +92,7 @@ struct Writer<'a> {
     waiting: Acknowledgements,
     ended: Vec<Ended>,
     interval: Duration,
+    maintenance: Option<AutomaticMaintenance>,
 }
 
 impl Writer<'_> {
@@ -191,20 +195,43 @@ impl Writer<'_> {
         let done = done.map_err(|failure| failure.of_stream(&stream.plan.stream))?;
         let Some(Committed { records, metadata_location }) = done else { return Ok(()) };
         let ident = &stream.table().ident;
-        let mut text = format!("{records} records committed to table {ident}: {metadata_location}");
-        if let Some(statement) =
-            refresh_statement(ident, &metadata_location, stream.table().metadata.location())
-        {
-            text.push_str("; Snowflake, if it reads the files by itself: ");
-            text.push_str(&statement);
-        }
-        self.output.log(Level::Info, text)?;
+        let text = format!("{records} records committed to table {ident}: {metadata_location}");
+        self.output.log(Level::Info, text + &for_snowflake(stream.table()))?;
         self.acknowledge()
     }
 
     fn acknowledge(&mut self) -> Result<()> {
         let progress: Vec<_> = self.streams.iter().map(StreamWriter::progress).collect();
         self.waiting.ready(&progress, |line| self.output.line(line))
+    }
+
+    /// Maintains the tables that have new snapshots. Everything is committed and acknowledged by then, so a failure is a
+    /// warning.
+    async fn maintain(&mut self) -> Result<()> {
+        let Some(maintenance) = self.maintenance else { return Ok(()) };
+        for stream in self.streams.iter_mut().filter(|stream| stream.has_committed()) {
+            let ident = stream.table().ident.clone();
+            match maintenance.run(&self.catalog, stream.table()).await {
+                Ok((_, done)) if done == Maintained::default() => {}
+                Ok((table, done)) => {
+                    let Maintained { files_before, files_after, expired } = done;
+                    let text = format!(
+                        "table {ident}: {files_before} files became {files_after}, {expired} snapshots expired: {}",
+                        table.metadata_location
+                    );
+                    self.output.log(Level::Info, text + &for_snowflake(&table))?;
+                    stream.take_table(table);
+                }
+                Err(failure) => {
+                    let text = format!(
+                        "table {ident} is complete but could not be maintained: {}. The next sync tries again",
+                        failure.message
+                    );
+                    self.output.log(Level::Warn, text)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The input is over: commits what there is, and fails if the source did not complete every stream.
@@ -220,6 +247,7 @@ impl Writer<'_> {
                 self.output.log(Level::Warn, text)?;
             }
         }
+        self.maintain().await?;
         outcome?;
         let ended = self.ended.iter().zip(&self.streams);
         let missing: Vec<&str> = ended
@@ -235,4 +263,11 @@ impl Writer<'_> {
             missing.join(", ")
         )))
     }
+}
+
+/// What Snowflake has to run where it reads the table's files by itself; empty elsewhere.
+fn for_snowflake(table: &Table) -> String {
+    refresh_statement(&table.ident, &table.metadata_location, table.metadata.location())
+        .map(|statement| format!("; Snowflake, if it reads the files by itself: {statement}"))
+        .unwrap_or_default()
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Reads what the destination wrote with PyIceberg and DuckDB. The Python environment is made on the first run.
 #   run.sh [tiny|small|medium]           the whole account through the pipe, three syncs, crashes, nesting, S3
+#   run.sh filters [filters] [seed]      filtered scans of files with several row groups, beside unfiltered ones
+#   run.sh cost                          what many small syncs cost: time, files, bytes, requests to S3
 #   run.sh benchmark [records]           the destination beside PyIceberg; wants a release build, which it makes
 #   run.sh memory [kind …]               peak memory and files where there is a lot of one thing; fails above 200 MB
 #   run.sh rows <warehouse> [milliseconds]   the rows of each table, and what changed since then
@@ -16,6 +18,14 @@ case "$verb" in
     rows)
         exec "$python" "$here/rows.py" "${@:2}"
         ;;
+    filters)
+        (cd "$root" && cargo build --quiet --workspace --bins)
+        exec "$python" "$here/filters.py" "${CARGO_TARGET_DIR:-$root/target}/debug" "${@:2}"
+        ;;
+    cost)
+        (cd "$root" && cargo build --quiet --workspace --bins)
+        exec "$python" "$here/cost.py" "${CARGO_TARGET_DIR:-$root/target}/debug" "${@:2}"
+        ;;
     memory)
         (cd "$root" && cargo build --quiet --release --package destination-iceberg)
         exec "$python" "$here/memory.py" "$root/target/release/destination-iceberg" "${@:2}"
@@ -26,6 +36,7 @@ case "$verb" in
         ;;
     *)
         (cd "$root" && cargo build --quiet --workspace --bins)
+        "$python" "$here/filters.py" "${CARGO_TARGET_DIR:-$root/target}/debug"
         exec "$python" "$here/verify.py" "${CARGO_TARGET_DIR:-$root/target}/debug" "$verb"
         ;;
 esac

@@ -69,7 +69,7 @@ fn killed_after(destination: &Destination, input: &[String], lines: usize, state
 
 #[test]
 fn killed_again_and_again_and_restarted_from_its_last_state_it_ends_as_the_world() {
-    let destination = Destination::new();
+    let destination = Destination::new().config(json!({"maintenance_percent": 100}));
     let mut done = 0;
     // Pairs of lines fed and states awaited: within the first batch, between a commit and its state, in a later
     // one. The lines always hold as many states as are awaited.
@@ -99,7 +99,7 @@ fn a_state_comes_out_while_the_input_is_still_open() {
 
 #[test]
 fn two_writers_of_one_table_lose_nothing_and_double_nothing() {
-    let destination = Destination::new();
+    let destination = Destination::new().config(json!({"maintenance_percent": 100}));
     let catalog = catalog(&[tasks("append_dedup")]);
     // Made first, so that both find the same table.
     destination.write(&catalog, &crate::harness::whole("tasks", [])).succeeded();

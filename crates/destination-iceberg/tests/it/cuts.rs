@@ -61,7 +61,7 @@ fn model(steps: &[Step]) -> BTreeMap<String, Value> {
 }
 
 fn run(steps: &[Step], mode: &str, is_cut: bool) -> BTreeMap<String, Value> {
-    let destination = Destination::new();
+    let destination = Destination::new().config(json!({"maintenance_percent": 100}));
     let catalog = catalog(&[tasks(mode)]);
     let mut lines = Vec::new();
     for (number, step) in (1..).zip(steps) {
