@@ -66,7 +66,7 @@ pub fn run(new: &str) -> Result<(), String> {
         say(file);
     }
     for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
-        if !succeeds(command(&["cargo", "update", "--workspace", "--offline", "--manifest-path", manifest])) {
+        if !succeeds(command(&["cargo", "update", "--workspace", "--quiet", "--manifest-path", manifest])) {
             return Err(format!(
                 "The lock file beside {manifest} cannot be updated; run `cargo check` there."
             ));
