@@ -42,7 +42,9 @@ RUN mkdir -p airbyte bin dev etc/ssl/certs proc sys tmp \
         mkdir -p ".${library%/*}" && cp -L "$library" ".$library" || exit 1; \
     done \
  && cp /bin/busybox bin/busybox \
- && for name in $(bin/busybox --list); do [ "$name" = busybox ] || ln -s busybox "bin/$name"; done \
+ && for name in $(bin/busybox --list); do \
+        case $name in busybox | dpkg* | rpm*) ;; *) ln -s busybox "bin/$name" ;; esac; \
+    done \
  && cp -L /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ca-certificates.crt \
  && printf 'root:x:0:0:root:/:/bin/sh\nairbyte:x:1000:1000::/airbyte:/bin/sh\n' >etc/passwd \
  && printf 'root:x:0:\nairbyte:x:1000:\n' >etc/group \

@@ -70,7 +70,9 @@ def inside(verdict: Verdict, name: str) -> None:
     """What the platform's start script needs, asked of a shell in the image."""
     questions = """
         id -u; id -g; id -un
-        for program in apt dpkg apk; do if command -v "$program" >/dev/null; then echo "there is $program"; fi; done
+        for file in /bin/dpkg /sbin/apk /usr/bin/apt /usr/bin/dpkg /usr/bin/perl /var/lib/dpkg; do
+            if [ -e "$file" ]; then echo "there is $file"; fi
+        done
         for program in sh mv sleep mkfifo; do command -v "$program" >/dev/null || echo "no $program"; done
         test -s /etc/ssl/certs/ca-certificates.crt || echo "no CA certificates"
         test "$(stat -c %u:%g /airbyte)" = 1000:1000 || echo "/airbyte is not airbyte's"
