@@ -40,7 +40,6 @@ const CIRCLES: [(&str, &[&str]); 5] = [
     ),
     ("crates/destination-iceberg/src", &["catalog", "catalog/embedded", "catalog/rest", "snapshot"]),
     ("crates/destination-iceberg/src", &["column", "table_memory", "table_schema"]),
-    ("crates/destination-iceberg/src", &["position_deletes", "positions"]),
     ("crates/demo/src", &["", "pipe"]),
 ];
 

@@ -23,6 +23,7 @@ mod moment;
 mod naming;
 mod number;
 mod output;
+mod parquet_columns;
 mod parquet_file;
 mod plan;
 mod position_deletes;

@@ -19,8 +19,8 @@ use iceberg::spec::{
 use crate::catalog::Table;
 use crate::data_file::{has_trusted_bounds, parquet_properties};
 use crate::failure::{Failure, Result};
+use crate::parquet_columns::{read_columns, unreadable};
 use crate::parquet_file::{Content, ParquetFile};
-use crate::positions::{read_columns, unreadable};
 
 /// The numbers that the Iceberg specification reserves for the columns of position delete files.
 const DELETED_FILE_ID: i32 = 2_147_483_546;

@@ -10,7 +10,8 @@ use iceberg::io::FileIO;
 use iceberg::spec::DataFile;
 
 use crate::failure::Result;
-use crate::positions::{generation_at, read_columns, unreadable};
+use crate::parquet_columns::{read_columns, unreadable};
+use crate::positions::generation_at;
 
 /// The rows of old generations in a table.
 #[derive(Debug, Default)]
