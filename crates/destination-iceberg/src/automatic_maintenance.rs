@@ -58,7 +58,7 @@ impl AutomaticMaintenance {
             let policy = Policy::Tiers { small_bytes, time: self.time_left(&table.metadata) };
             match compact(catalog, table.clone(), self.target_bytes, policy).await? {
                 Compaction::Done { table: after, files_before, files_after } => {
-                    table = after;
+                    table = *after;
                     (done.files_before, done.files_after) = (files_before, files_after);
                 }
                 // The other writer maintains the table, too.

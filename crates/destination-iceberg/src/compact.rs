@@ -47,7 +47,7 @@ pub enum Policy {
 /// What became of a table.
 pub enum Compaction {
     Done {
-        table: Table,
+        table: Box<Table>,
         files_before: usize,
         files_after: usize,
     },
@@ -69,7 +69,7 @@ pub async fn compact(
     let mut removed: HashSet<String> = chosen.iter().map(|file| file.file_path().to_owned()).collect();
     removed.extend(deletes.unneeded(&live, &removed));
     if removed.is_empty() {
-        return Ok(Compaction::Done { table, files_before, files_after: files_before });
+        return Ok(Compaction::Done { table: Box::new(table), files_before, files_after: files_before });
     }
     let added = rewrite(&table, &chosen, &live.deletes, target_bytes as usize).await?;
     let files_after = files_before - removed.len() + added.len();
@@ -100,7 +100,7 @@ pub async fn compact(
     })
     .await;
     match published {
-        Ok(table) => Ok(Compaction::Done { table, files_before, files_after }),
+        Ok(table) => Ok(Compaction::Done { table: Box::new(table), files_before, files_after }),
         Err(_) if is_overtaken => {
             let paths: Vec<String> = added.iter().map(|file| file.file_path().to_owned()).collect();
             table.file_io.delete_stream(futures::stream::iter(paths)).await?;

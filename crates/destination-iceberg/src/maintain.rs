@@ -80,7 +80,7 @@ async fn maintain_table(
     for _ in 0..ATTEMPTS {
         match compact(catalog, table, target_bytes, Policy::Thorough { small_bytes }).await? {
             Compaction::Done { table: after, files_before, files_after } => {
-                table = after;
+                table = *after;
                 compacted = Some((files_before, files_after));
                 break;
             }

@@ -91,18 +91,19 @@ pub async fn find<V>(
         .filter(|file| may_delete_from(file, &paths))
         .map(|file| async move {
             let mut dead = Vec::new();
-            let mut kept: Option<(HashSet<Arc<str>>, Vec<(Arc<str>, u64)>)> =
-                (file.record_count() <= SMALL_DELETES).then(Default::default);
+            let is_small = file.record_count() <= SMALL_DELETES;
+            let mut names: HashSet<Arc<str>> = HashSet::new();
+            let mut kept: Vec<(Arc<str>, u64)> = Vec::new();
             each_deleted(file_io, file, |path, position| {
                 dead.extend(by_place.get(path).and_then(|rows| rows.get(&position)));
-                if let Some((names, rows)) = &mut kept {
+                if is_small {
                     let name = names.get(path).cloned().unwrap_or_else(|| Arc::from(path));
                     names.insert(name.clone());
-                    rows.push((name, position));
+                    kept.push((name, position));
                 }
             })
             .await?;
-            let small = kept.map(|(_, rows)| SmallDeletes { path: file.file_path().to_owned(), rows });
+            let small = is_small.then(|| SmallDeletes { path: file.file_path().to_owned(), rows: kept });
             Ok::<_, Failure>((dead, small))
         })
         .collect();

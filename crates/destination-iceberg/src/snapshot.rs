@@ -108,7 +108,10 @@ impl LiveFiles {
 
 /// The manifests of a table's current snapshot, read at most once each. Copies of a table share them.
 #[derive(Debug, Clone, Default)]
-pub struct SnapshotCache(Arc<Mutex<Option<(i64, Arc<Vec<Manifest>>)>>>);
+pub struct SnapshotCache(Arc<Mutex<Option<CachedManifests>>>);
+
+/// A snapshot's id and its manifests.
+type CachedManifests = (i64, Arc<Vec<Manifest>>);
 
 /// A manifest, whose content is read when it is needed.
 #[derive(Debug)]
@@ -145,7 +148,7 @@ impl SnapshotCache {
         *self.lock() = None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(i64, Arc<Vec<Manifest>>)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<CachedManifests>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
