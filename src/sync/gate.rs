@@ -105,6 +105,8 @@ impl Gate {
             }
             tokio::select! {
                 biased;
+                // What was begun goes first, so that its children are ahead of the next item.
+                Some(done) = running.next() => done?,
                 Some((item, slot)) = async {
                     match entering.as_mut() {
                         Some(entering) => Some(entering.await),
@@ -114,7 +116,6 @@ impl Gate {
                     entering = None;
                     running.push(work(item, slot));
                 }
-                Some(done) = running.next() => done?,
                 else => return Ok(()),
             }
         }
