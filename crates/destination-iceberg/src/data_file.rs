@@ -13,6 +13,12 @@ use crate::parquet_file::{Content, ParquetFile};
 
 /// The memory that one open file may take: a row group is written out when its encoded size reaches it.
 pub const ROW_GROUP_BYTES: usize = 16 << 20;
+/// A file is closed when it has so many column chunks, whatever its size: until then, the statistics and page indexes
+/// of each are in memory. A thousand columns come to that in twenty row groups.
+const COLUMN_CHUNKS_OF_A_FILE: usize = 20_000;
+/// With more columns than this, values are not collected in dictionaries, which take several times the memory of what
+/// they encode.
+const COLUMNS_WITH_DICTIONARIES: usize = 200;
 /// zstd's default; level 1 saves a tenth of the time and costs a tenth of the space.
 const COMPRESSION_LEVEL: i32 = 3;
 
@@ -89,15 +95,18 @@ impl DataFileWriter {
             None => {
                 let location = format!("{}/{NAME_PREFIX}{}.parquet", self.folder, uuid::Uuid::now_v7());
                 let schema = self.schema.clone();
-                let writer =
-                    ParquetFile::create(&self.file_io, location, schema, parquet_properties()?).await?;
+                let mut properties = parquet_properties()?;
+                if schema.as_struct().fields().len() > COLUMNS_WITH_DICTIONARIES {
+                    properties = properties.into_builder().set_dictionary_enabled(false).build();
+                }
+                let writer = ParquetFile::create(&self.file_io, location, schema, properties).await?;
                 self.open.insert(OpenFile { writer, rows: 0 })
             }
         };
         let place = Place { file, row: open.rows };
         open.writer.write(rows).await?;
         open.rows += rows.num_rows() as u64;
-        if open.writer.size() >= self.target_bytes {
+        if open.writer.size() >= self.target_bytes || open.writer.column_chunks() >= COLUMN_CHUNKS_OF_A_FILE {
             self.close().await?;
         }
         Ok(place)

@@ -15,7 +15,7 @@ use crate::raw_rows::{Added, Lines, RawRows};
 
 /// A batch is handed on when it has so many rows, or so many bytes of JSON.
 const BATCH_ROWS: usize = 8192;
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 2 << 20;
 /// A line buffer that grew beyond this for one record is given back.
 const LINE_BUFFER_TO_KEEP: usize = 1 << 20;
 

@@ -67,6 +67,11 @@ impl ParquetFile {
         self.writer.bytes_written() + self.writer.in_progress_size()
     }
 
+    /// The column chunks of the row groups that are written, whose facts are held for the footer.
+    pub fn column_chunks(&self) -> usize {
+        self.writer.flushed_row_groups().iter().map(|group| group.num_columns()).sum()
+    }
+
     /// Finishes the file.
     pub async fn close(mut self, content: Content, partition_spec_id: i32) -> Result<DataFile> {
         let footer = self.writer.finish().map_err(|error| unwritable(&self.location, &error))?;

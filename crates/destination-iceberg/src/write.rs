@@ -21,8 +21,8 @@ use crate::snowflake::refresh_statement;
 use crate::stream_writer::{Committed, StreamWriter};
 use crate::table::prepare_all;
 
-/// Events that may wait between the intake's thread and the writer; a batch of them is about 4 MiB of JSON.
-const EVENTS_IN_FLIGHT: usize = 4;
+/// Events that may wait between the intake's thread and the writer; a batch of them is at most about 2 MiB of JSON.
+const EVENTS_IN_FLIGHT: usize = 2;
 /// The keys that all upserts may hold together, about 200 bytes each.
 const KEYS_IN_MEMORY: usize = 100_000;
 
