@@ -61,6 +61,11 @@ impl Listed {
         self.held.is_empty()
     }
 
+    /// Every gid that a listing held.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.held.values().flatten().copied()
+    }
+
     /// How many gids the parent's listing held; `None` if it is not known.
     pub fn count(&self, parent: &Gid) -> Option<usize> {
         self.held(parent).map(<[u64]>::len)
@@ -114,6 +119,11 @@ impl Listed {
             forgotten += 1;
         }
         forgotten
+    }
+
+    /// Forgets parents, the oldest first, until the rest takes at least so many bytes of JSON less.
+    pub fn drop_bytes(&mut self, bytes: usize) -> u64 {
+        self.trim(self.bytes.saturating_sub(bytes))
     }
 
     fn held(&self, parent: &Gid) -> Option<&[u64]> {

@@ -105,6 +105,7 @@ pub struct PlannedListing {
     pub paging: Paging,
     pub news: News,
     pub archived: Option<&'static str>,
+    pub fallback: Option<(&'static str, &'static str)>,
     /// `None` where the endpoint has no such parameter.
     pub opt_fields: Option<String>,
     /// The parameter by which Asana leaves out what has not moved since a time, and the field it looks at.
@@ -239,6 +240,7 @@ impl Plan {
                 paging: each.paging,
                 news: each.news,
                 archived: each.archived,
+                fallback: each.fallback,
                 opt_fields: None,
                 since,
                 tree,
@@ -296,6 +298,7 @@ impl Plan {
             paging: Paging::ByTime,
             news: News::Untold,
             archived: None,
+            fallback: None,
             opt_fields: None,
             since: None,
             tree,

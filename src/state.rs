@@ -16,12 +16,12 @@ use crate::slice_key::SliceKey;
 /// The form that this version writes. Older ones must parse for ever.
 const VERSION: u64 = 2;
 
-/// So large may a state become by what listings held, in bytes of JSON. A platform keeps and passes on every one.
-const MOST_BYTES: usize = 900_000;
-
-/// What a slice's cursor takes of that, and its token.
+/// What a slice's cursor takes of that, and its token, as a rule.
 const CURSOR_BYTES: usize = 22;
 const TOKEN_BYTES: usize = 58;
+
+/// What the count of dropped listings takes at most.
+const COUNT_BYTES: usize = 35;
 
 /// How far one stream has been read. A slice that is missing has never been read whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct StreamState {
     listed: Listed,
     /// Slices that an earlier pass could read and this one has not reached: if they are refused now, that is news.
     before: BTreeSet<SliceKey>,
+    /// How many parents' listings were dropped for lack of room, in all syncs since the stream was reset.
+    forgotten: u64,
 }
 
 /// The state as JSON: slices are grouped by cursor, because most share one, and the rest is nineteen bytes each.
@@ -54,6 +56,9 @@ struct Written<'a> {
     /// Slices that an earlier pass could read and this one has not reached.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     before: &'a BTreeSet<SliceKey>,
+    /// How many parents' listings were dropped for lack of room.
+    #[serde(skip_serializing_if = "is_zero")]
+    forgotten: u64,
     /// When this was written; it also makes any two states differ.
     written_at: String,
 }
@@ -72,6 +77,13 @@ struct Found {
     known: BTreeMap<String, BTreeSet<String>>,
     #[serde(default)]
     before: BTreeSet<SliceKey>,
+    #[serde(default)]
+    forgotten: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Why a state that a platform handed back cannot be used.
@@ -119,7 +131,27 @@ impl StreamState {
         for (parent, gids) in found.known {
             listed.set(&Gid::new(&parent), gids.iter().map(|gid| Gid::new(gid)).collect());
         }
-        Ok(Self { cursors, is_complete: found.complete, tokens: found.tokens, listed, before: found.before })
+        Ok(Self {
+            cursors,
+            is_complete: found.complete,
+            tokens: found.tokens,
+            listed,
+            before: found.before,
+            forgotten: found.forgotten,
+        })
+    }
+
+    /// The state as JSON text on one line of at most so many bytes, as far as dropping what listings held can make it so.
+    pub fn to_json_within(&mut self, most_bytes: usize, now: Moment) -> Box<RawValue> {
+        loop {
+            let text = self.to_json(now);
+            let excess = text.get().len().saturating_sub(most_bytes);
+            if excess == 0 || self.listed.is_empty() {
+                return text;
+            }
+            // The count of what was dropped may take more digits than before.
+            self.forgotten += self.listed.drop_bytes(excess + COUNT_BYTES);
+        }
     }
 
     /// The state as JSON text on one line.
@@ -135,6 +167,7 @@ impl StreamState {
             tokens: &self.tokens,
             listed: &self.listed,
             before: &self.before,
+            forgotten: self.forgotten,
             written_at: now.to_string(),
         };
         to_raw_value(&written).expect("a state is plain data")
@@ -191,11 +224,15 @@ impl StreamState {
         &mut self.listed
     }
 
-    /// Forgets what the listings of the oldest parents held, as far as the state would be too large with it. Returns how
-    /// many parents that are.
-    pub fn stay_small(&mut self) -> u64 {
+    /// Drops what the listings of the oldest parents held, as far as the state would be larger than so many bytes with it.
+    pub fn stay_small(&mut self, most_bytes: usize) {
         let others = self.cursors.len() * CURSOR_BYTES + self.tokens.len() * TOKEN_BYTES;
-        self.listed.trim(MOST_BYTES.saturating_sub(others))
+        self.forgotten += self.listed.trim(most_bytes.saturating_sub(others));
+    }
+
+    /// How many parents' listings were dropped for lack of room, in all syncs since the stream was reset.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     /// The same without what the listings held.
@@ -206,6 +243,7 @@ impl StreamState {
             tokens: self.tokens.clone(),
             listed: Listed::default(),
             before: self.before.clone(),
+            forgotten: self.forgotten,
         }
     }
 
@@ -243,6 +281,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    const STATE_LIMIT_BYTES: usize = 900_000;
+
     fn as_json(state: &StreamState, now: u64) -> Value {
         serde_json::from_str(state.to_json(at(now)).get()).unwrap()
     }
@@ -264,6 +304,7 @@ mod tests {
             known in proptest::collection::btree_map(
                 0..1_u64 << 63, proptest::collection::btree_set(0..1_u64 << 63, 0..5), 0..5),
             before in proptest::collection::btree_set("[0-9]{1,19}", 0..5),
+            forgotten: u64,
         ) {
             let cursors =
                 cursors.into_iter().map(|(slice, milliseconds)| (key(&slice), at(milliseconds))).collect();
@@ -273,7 +314,7 @@ mod tests {
             for (parent, gids) in known {
                 listed.set(&Gid::Number(parent), gids.into_iter().map(Gid::Number).collect());
             }
-            let state = StreamState { cursors, is_complete, tokens, listed, before };
+            let state = StreamState { cursors, is_complete, tokens, listed, before, forgotten };
             prop_assert_eq!(StreamState::parse(&as_json(&state, 5)).unwrap(), state);
         }
 
@@ -353,10 +394,15 @@ mod tests {
         let gid = |number: u64| Gid::Number(1_211_234_567_890_123 + number * 987_654_321);
         for task in 0..20_000 {
             state.listed_mut().set(&gid(20 * task), (20 * task + 1..20 * task + 7).map(gid).collect());
-            state.stay_small();
+            state.stay_small(STATE_LIMIT_BYTES);
         }
-        let size = state.to_json(at(0)).get().len();
-        assert!((750_000..950_000).contains(&size), "{size} bytes");
+        let before = state.forgotten();
+        assert!(before > 0);
+        let size = state.to_json_within(STATE_LIMIT_BYTES, at(0)).get().len();
+        assert!((850_000..=STATE_LIMIT_BYTES).contains(&size), "{size} bytes");
+        let size = state.to_json_within(500_000, at(0)).get().len();
+        assert!(size <= 700_000, "{size} bytes, with cursors and tokens alone");
+        assert!(state.forgotten() > before);
         assert_eq!(state.listed().count(&gid(0)), None);
         assert_eq!(state.listed().count(&gid(20 * 19_999)), Some(6));
     }

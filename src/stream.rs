@@ -52,6 +52,8 @@ pub struct Each {
     pub news: News,
     /// The query parameter that is sent as `false` when the user leaves archived records out.
     pub archived: Option<&'static str>,
+    /// A query parameter that is added where Asana refuses the request without it.
+    pub fallback: Option<(&'static str, &'static str)>,
 }
 
 /// Whether a parent tells that its children have news.
@@ -349,7 +351,13 @@ impl Each {
             paging: Paging::Offset,
             news: News::Untold,
             archived: None,
+            fallback: None,
         }
+    }
+
+    pub const fn fallback(mut self, name: &'static str, value: &'static str) -> Self {
+        self.fallback = Some((name, value));
+        self
     }
 
     pub const fn when(mut self, condition: Condition) -> Self {

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use source_asana::asana::{Asked, Class, Consequence, Fault, Kind, Place, Retry, Secrets, consequence};
 use source_asana::schema;
 use source_asana::stream::{Cursor, Deletions, Listing, Plan, Stream};
 use source_asana::streams::ALL;
@@ -109,6 +110,89 @@ fn the_dbt_package_reads_every_stream_with_its_own_descriptions() {
     }
     let models = fs::read_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("dbt/models/current")).unwrap();
     assert_eq!(models.count(), ALL.len() + 1, "dbt/models/current holds a model of a stream that is no more");
+}
+
+/// What the connector makes of each answer, as the fault table decides it.
+#[test]
+fn the_page_of_faults_is_what_the_fault_table_decides() {
+    const BEGIN: &str = "<!-- written by tests/generated.rs -->\n";
+    let said = |message: &str| json!({"errors": [{"message": message}]}).to_string();
+    let mut rows: Vec<(String, Fault)> = [
+        ("400, an offset that has expired", "offset: Your pagination token has expired."),
+        ("400, a result that was truncated", "The result set has been truncated."),
+        ("400, a result that is too large", "The result is too large. You should use pagination!"),
+        ("400, anything else", "project: Not a recognized ID: 12"),
+    ]
+    .into_iter()
+    .map(|(answer, message)| (answer.to_owned(), fault(400, &said(message))))
+    .collect();
+    rows.push(("4xx with a web page".to_owned(), fault(403, "<html>")));
+    rows.push(("200 or 3xx without Asana's JSON".to_owned(), fault(302, "<html>")));
+    // Statuses that lead to the same are one row.
+    let mut statuses: Vec<(Vec<u16>, Fault)> = Vec::new();
+    for status in 401..=599 {
+        let fault = fault(status, &said("no"));
+        match statuses.iter_mut().find(|(_, other)| other.kind == fault.kind) {
+            Some((same, _)) => same.push(status),
+            None => statuses.push((vec![status], fault)),
+        }
+    }
+    rows.extend(statuses.into_iter().map(|(same, fault)| (ranges(&same), fault)));
+    let unreachable = Fault::new(Kind::Reconnect, None, "connection reset", &asked());
+    rows.push(("no answer, or half of one".to_owned(), unreachable));
+    let mut table = String::from(
+        "| answer | asked again | failure type | a workspace's listing | a listing below a parent | one object |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for (answer, fault) in &rows {
+        let again = match fault.retry() {
+            Retry::Never => "no",
+            Retry::WithBackoff => "with growing pauses",
+            Retry::After(_) => "after the pause that it names",
+        };
+        let class = match fault.class() {
+            Class::PersonMustAct => "config_error",
+            Class::Transient => "transient_error",
+            Class::Bug => "system_error",
+        };
+        let [root, slice, detail] =
+            [Place::Root, Place::Slice, Place::Detail].map(|place| match consequence(fault, place) {
+                Consequence::SkipSlice(_) => "skipped, with a warning",
+                Consequence::SkipStream(_) => "the stream is skipped, with a warning",
+                Consequence::FailSlice(_) => "the stream is INCOMPLETE, its other listings are read",
+                Consequence::FailStream(_) => "the stream is INCOMPLETE",
+                Consequence::FailSync(_) => "the sync stops",
+            });
+        writeln!(table, "| {answer} | {again} | {class} | {root} | {slice} | {detail} |").unwrap();
+    }
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/FAULTS.md");
+    let page = fs::read_to_string(file).unwrap();
+    let (before, _) = page.split_once(BEGIN).expect("the page marks where the table begins");
+    keep_current("docs/FAULTS.md", &format!("{before}{BEGIN}{table}"));
+}
+
+fn asked() -> Asked {
+    Asked { endpoint: "/tasks".into(), object: "/tasks".to_owned() }
+}
+
+fn fault(status: u16, body: &str) -> Fault {
+    Fault::of_answer(status, body.as_bytes(), Some("30"), &asked(), &Secrets::default())
+}
+
+/// Ascending numbers as text: `408, 409, 418 to 420`.
+fn ranges(numbers: &[u16]) -> String {
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => ranges.push((*number, *number)),
+        }
+    }
+    let texts = ranges.iter().map(|(first, last)| match last - first {
+        0 => first.to_string(),
+        _ => format!("{first} to {last}"),
+    });
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 fn keep_current(path: &str, expected: &str) {

@@ -60,6 +60,8 @@ pub struct Request {
     pub path: String,
     /// Names and values, not escaped.
     pub query: Vec<(String, String)>,
+    /// A parameter that Asana may ask for: it is added where the request is refused without it.
+    pub fallback: Option<(&'static str, &'static str)>,
     pub quota: Quota,
 }
 
@@ -164,11 +166,23 @@ struct Shared {
 
 impl Request {
     pub fn new(endpoint: impl Into<Cow<'static, str>>, path: impl Into<String>) -> Self {
-        Self { endpoint: endpoint.into(), path: path.into(), query: Vec::new(), quota: Quota::Standard }
+        Self {
+            endpoint: endpoint.into(),
+            path: path.into(),
+            query: Vec::new(),
+            fallback: None,
+            quota: Quota::Standard,
+        }
     }
 
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a parameter if Asana refuses the request without it.
+    pub fn fallback(mut self, fallback: Option<(&'static str, &'static str)>) -> Self {
+        self.fallback = fallback;
         self
     }
 

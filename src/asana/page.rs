@@ -202,6 +202,14 @@ impl Pages {
             // A page is not rejected for its size, so a smaller one would be no other way.
             fetched = self.client.fetch(&request, Tries::All, read).await;
         }
+        if matches!(&fetched, Err(fault) if fault.kind == Kind::CorrectRequest)
+            && self.offset.is_none()
+            && let Some((name, value)) = self.request.fallback.take()
+        {
+            let with = self.request.clone().query(name, value);
+            self.request = with;
+            return Ok(None);
+        }
         match fetched {
             Ok(page) => {
                 self.pages_since_smaller += 1;

@@ -9,6 +9,9 @@ use crate::asana::{FREE_PER_MINUTE, PAID_PER_MINUTE};
 /// Requests a minute where the user says nothing: 1.25 a second, half of what free plans allow.
 pub(super) const DEFAULT_REQUESTS_PER_MINUTE: u32 = 75;
 
+/// Maximum size of a stream's state in bytes of JSON where the user says nothing. A platform stores and passes on each.
+const DEFAULT_STATE_LIMIT_BYTES: usize = 900_000;
+
 /// The config file, as Airbyte's form fills it. `token` alone is enough.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(title = "Asana")]
@@ -51,6 +54,13 @@ pub(super) struct Config {
     /// paid ones; every program that uses the token shares them.
     #[schemars(title = "Rate limit", extend("type" = "object", "order" = 6))]
     pub(super) rate_limit: Option<RateLimit>,
+
+    /// How large each stream's state may become, in bytes. The state remembers what hung on each task, so that deletions
+    /// are noticed; where it has no room, the oldest tasks are left out. Raise it for large accounts if your platform
+    /// stores larger states.
+    #[serde(default = "Config::default_state_limit_bytes")]
+    #[schemars(title = "Size of states", range(min = 10_000, max = 100_000_000), extend("order" = 7))]
+    pub(super) state_limit_bytes: usize,
 }
 
 impl Config {
@@ -60,6 +70,10 @@ impl Config {
 
     fn default_deletions() -> bool {
         true
+    }
+
+    fn default_state_limit_bytes() -> usize {
+        DEFAULT_STATE_LIMIT_BYTES
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Settings {
     pub start: Option<Moment>,
     pub archived_projects: ArchivedProjects,
     pub deletions: TellDeletions,
+    /// Maximum size of each stream's state, in bytes of JSON.
+    pub state_limit_bytes: usize,
     pub limits: Limits,
     /// The least time between two checkpoints of a stream.
     pub checkpoint_every: Duration,
@@ -142,6 +144,7 @@ impl Settings {
             },
             checkpoint_every: CHECKPOINT_EVERY,
             most_marks_in_memory: MOST_IN_MEMORY,
+            state_limit_bytes: config.state_limit_bytes,
             deletions: if config.deletions { TellDeletions::Yes } else { TellDeletions::No },
             limits: limits(config.rate_limit),
         })

@@ -10,10 +10,10 @@ use crate::stream::{Each, Listing, Plan, Stream};
 
 // Without an owner in the query a regular user gets the portfolios that are the user's own, and a service account
 // gets all (Asana's OpenAPI). That portfolios want a plan is product knowledge; other connectors meet 402 here, which
-// Asana does not document.
+// Asana does not document. A public report says that the owner is required, so it is added where Asana asks for it.
 pub static STREAM: Stream = Stream::of::<Portfolio>(
     "portfolios",
-    Listing::Each(&[Each::of(&workspaces::STREAM, "/portfolios?workspace={gid}")]),
+    Listing::Each(&[Each::of(&workspaces::STREAM, "/portfolios?workspace={gid}").fallback("owner", "me")]),
 )
 .plan(Plan::Advanced)
 .scope("portfolios:read");

@@ -22,11 +22,18 @@ pub struct Facts<'a> {
     pub settings: &'a Settings,
     pub client: Client,
     pub graph: &'a Graph,
-    /// When the sync began: the cursors of all slices follow from it.
-    pub began: Moment,
+    /// When the sync began by this machine's clock.
+    pub began_here: Moment,
     pub clock: fn() -> Moment,
     /// The workspaces that the config names; none for all.
     pub workspaces: Vec<crate::gid::Gid>,
+}
+
+impl Facts<'_> {
+    /// When the sync began in Asana's time: the cursors of all slices follow from it.
+    pub fn began(&self) -> Moment {
+        self.client.began(self.began_here)
+    }
 }
 
 /// One sync. Its parts are borrowed for the length of a statement and never across an `await`.

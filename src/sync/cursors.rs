@@ -46,7 +46,7 @@ pub fn see_access(sync: &Sync<'_>, workspace: &Gid, streams: StreamSet) {
 
 /// These streams have no listing left in the slice: their cursors move, unless something is lacking.
 pub fn settle(sync: &Sync<'_>, slice: &Slice, streams: StreamSet) {
-    let cursor = window::next_cursor(sync.facts.began);
+    let cursor = window::next_cursor(sync.facts.began());
     let lacking = slice.lacking();
     {
         let mut progress = sync.progress();
@@ -76,7 +76,7 @@ pub fn settle(sync: &Sync<'_>, slice: &Slice, streams: StreamSet) {
 /// Emits the checkpoints that are due, and ends the streams that nothing can be listed for any more.
 pub fn end_streams(sync: &Sync<'_>) {
     let ended = sync.progress().ended(&sync.output);
-    let cursor = window::next_cursor(sync.facts.began);
+    let cursor = window::next_cursor(sync.facts.began());
     for id in ended {
         let mut progress = sync.progress();
         if progress.is_incomplete(id) {

@@ -23,8 +23,6 @@ pub enum Cause<'a> {
     BrokenSchema { stream: &'static str, why: String },
     /// Asana refused most listings of the stream.
     LostAccess { reasons: Vec<Reason> },
-    /// The events below an object cannot be read.
-    DeletionsUnknown { of: &'a Gid, fault: &'a Fault },
     /// The config names a workspace that the token does not see.
     MissingWorkspace { gid: &'a Gid },
     /// The sync stopped before the stream was read to its end.
@@ -38,9 +36,7 @@ pub struct Stop(pub Failure);
 impl Cause<'_> {
     fn class(&self) -> Class {
         match self {
-            Self::Request { fault, .. }
-            | Self::RefusedNow { fault }
-            | Self::DeletionsUnknown { fault, .. } => Failure::of(fault).class,
+            Self::Request { fault, .. } | Self::RefusedNow { fault } => Failure::of(fault).class,
             Self::GivenUp | Self::MalformedRow { .. } | Self::Spill(_) => Class::Transient,
             Self::BrokenSchema { .. } => Class::Bug,
             // What was deleted has mostly left its parents' listing by the next sync.
@@ -77,7 +73,6 @@ impl Cause<'_> {
                     reasons.join("; ")
                 )
             }
-            Self::DeletionsUnknown { of, fault } => format!("deletions in {of} are not reported. {fault}"),
             Self::MissingWorkspace { gid } => format!(
                 "the token does not see workspace {gid}, which the config names under `workspaces`: correct the gid, \
                  or give the token's user access to that workspace"

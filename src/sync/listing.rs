@@ -3,6 +3,7 @@
 //! A listing is read to its end before its children are, because Asana's offsets expire after fifteen minutes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use airbyte_protocol::message::Level;
 
@@ -19,6 +20,7 @@ use crate::sync::context::Sync;
 use crate::sync::cursors;
 use crate::sync::deletions::doubt;
 use crate::sync::deletions::missing::{self, Extent};
+use crate::sync::deletions::tombstones;
 use crate::sync::failures::{Cause, Stop};
 use crate::sync::gate::Slot;
 use crate::sync::refusals;
@@ -26,6 +28,9 @@ use crate::sync::requests;
 use crate::sync::row::{self, Probe};
 use crate::sync::slices::Slice;
 use crate::window::{self, Window};
+
+/// Asana's times have milliseconds.
+const STEP: Duration = Duration::from_millis(1);
 
 /// One listing for one parent.
 #[derive(Debug, Clone)]
@@ -148,7 +153,7 @@ fn rows_of(sync: &Sync<'_>, target: &Target<'_>) -> Option<Rows> {
     let mut progress = sync.progress();
     progress.start(listing.stream, &sync.output);
     progress.stream(listing.stream).account.listings += 1;
-    let indexed_until = window::next_cursor(sync.facts.began);
+    let indexed_until = window::next_cursor(sync.facts.began());
     Some(Rows::of(sync.facts.client.clone(), request, listing.paging, since, indexed_until))
 }
 
@@ -253,6 +258,12 @@ fn take_row(
         Cursor::Moves { field: name, .. } | Cursor::Fixed { field: name, .. } => row::moment(field(name)),
         Cursor::None | Cursor::Parents { .. } => None,
     };
+    let left = sync.deleted.borrow_mut().left(stream, &gid);
+    if let Some(left) = left {
+        // Later than the row that it replaces, and in Asana's time.
+        let at = time.unwrap_or_else(|| sync.facts.began()).plus(STEP);
+        tombstones::emit(sync, left, &gid, at);
+    }
     if let Some(selection) = &planned.selection
         && (slice.window(stream).admits(time) || missing::is_new(sync, stream, &target.parent, &gid))
         && (!planned.repeats() || sync.dedup.borrow_mut().emit(stream, &gid).map_err(Cause::Spill)?)

@@ -58,6 +58,7 @@ use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::children::Children;
 use crate::sync::context::{Facts, Sync};
 use crate::sync::dedup::Dedup;
+use crate::sync::deletions::conversions::Conversions;
 use crate::sync::deletions::deleted::Deleted;
 use crate::sync::failures::{Cause, Stop};
 use crate::sync::gate::{Depth, Gate, Slot};
@@ -110,7 +111,15 @@ fn new<'a>(
     output: Output,
     clock: fn() -> Moment,
 ) -> Sync<'a> {
-    let progress = RefCell::new(Progress::new(plan, graph, states, settings.checkpoint_every, clock));
+    let conversions = Conversions::new(plan, &states);
+    let progress = RefCell::new(Progress::new(
+        plan,
+        graph,
+        states,
+        settings.checkpoint_every,
+        settings.state_limit_bytes,
+        clock,
+    ));
     let common = |id: StreamId| match &plan.stream(id).selection {
         Some(selection) => {
             let latest = progress.borrow_mut().stream(id).state.latest_cursor();
@@ -123,12 +132,12 @@ fn new<'a>(
     let workspaces = settings.workspaces.iter().map(|gid| Gid::new(gid)).collect();
     Sync {
         gate: Gate::new(client.clone(), settings.limits.in_flight),
-        facts: Facts { plan, settings, client, graph, began: clock(), clock, workspaces },
+        facts: Facts { plan, settings, client, graph, began_here: clock(), clock, workspaces },
         output,
         progress,
         slices: RefCell::new(Slices::default()),
         dedup: RefCell::new(dedup),
-        deleted: RefCell::new(Deleted::default()),
+        deleted: RefCell::new(Deleted::new(conversions)),
         type_check: RefCell::new(TypeCheck::default()),
     }
 }

@@ -44,6 +44,7 @@ pub struct Progress<'a> {
     graph: &'a Graph,
     streams: Vec<StreamProgress>,
     checkpoint_every: Duration,
+    state_limit_bytes: usize,
     clock: fn() -> Moment,
     started: Instant,
     last_line: Instant,
@@ -57,8 +58,6 @@ pub struct StreamProgress {
     pub previous: StreamState,
     pub account: Account,
     pub refusals: Refusals,
-    /// Parents for which the state had no room.
-    pub forgotten: u64,
     phase: Phase,
     checkpoint: Checkpoint,
     left: Left,
@@ -104,13 +103,14 @@ impl<'a> Progress<'a> {
         graph: &'a Graph,
         states: Vec<StreamState>,
         checkpoint_every: Duration,
+        state_limit_bytes: usize,
         clock: fn() -> Moment,
     ) -> Self {
         let streams =
             plan.streams.iter().zip(states).map(|(planned, state)| StreamProgress::new(planned, state));
         let streams = streams.collect();
         let (started, last_line) = (Instant::now(), Instant::now());
-        Self { plan, graph, streams, checkpoint_every, clock, started, last_line }
+        Self { plan, graph, streams, checkpoint_every, state_limit_bytes, clock, started, last_line }
     }
 
     pub fn stream(&mut self, id: StreamId) -> &mut StreamProgress {
@@ -215,7 +215,7 @@ impl<'a> Progress<'a> {
         let stream = self.stream(id);
         stream.state.complete(|slice| !is_gapless || was_seen(slice));
         stream.phase = Phase::Finished;
-        let forgotten = std::mem::take(&mut stream.forgotten);
+        let forgotten = stream.state.forgotten();
         if forgotten > 0 {
             let text = format!(
                 "{name}: the state is full: children of the {} oldest parents are no longer tracked for deletion",
@@ -240,7 +240,7 @@ impl<'a> Progress<'a> {
         let now = (self.clock)();
         let stream = &mut self.streams[id.0];
         stream.checkpoint = Checkpoint { is_dirty: false, has_emitted: false, at: Some(Instant::now()) };
-        let state = stream.state.to_json(now);
+        let state = stream.state.to_json_within(self.state_limit_bytes, now);
         output.push(Event::Checkpoint { stream: self.plan.stream(id).stream.name, state });
     }
 
@@ -371,7 +371,6 @@ impl StreamProgress {
             previous,
             account: Account::default(),
             refusals: Refusals::default(),
-            forgotten: 0,
             phase: Phase::default(),
             checkpoint: Checkpoint::default(),
             left: Left::default(),
@@ -414,7 +413,7 @@ mod tests {
         let states = plan.streams.iter().map(|_| StreamState::default()).collect();
         let clock = || Moment::parse(NOON).unwrap();
         let output = Output::new(mpsc::channel(1).0);
-        let mut progress = Progress::new(&plan, &graph, states, CHECKPOINT_EVERY, clock);
+        let mut progress = Progress::new(&plan, &graph, states, CHECKPOINT_EVERY, 900_000, clock);
         let (id, _) = plan.selected().next().unwrap();
         progress.start(id, &output);
         assert_eq!(pushed(&output), ["started"]);

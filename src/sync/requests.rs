@@ -16,7 +16,8 @@ pub fn of_listing(
 ) -> Request {
     let mut request = filled(listing.path, |text| {
         text.replace("{gid}", &parent.to_string()).replace("{workspace}", &workspace.to_string())
-    });
+    })
+    .fallback(listing.fallback);
     if let (Some(parameter), Some(since)) = (listing.since, since) {
         request = request.query(parameter, since.to_string());
     }

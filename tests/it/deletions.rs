@@ -345,13 +345,16 @@ fn what_the_state_has_no_room_for_is_said() {
     let (second, _) = account.sync(Some(&states));
     assert!(second.logs().iter().any(|line| line.contains("the state is full")), "{:#?}", second.logs());
     let states = second.state();
-    let text = states.as_array().unwrap().iter().map(ToString::to_string).max_by_key(String::len).unwrap();
-    assert!((800_000..950_000).contains(&text.len()), "{} bytes", text.len());
+    let sizes =
+        states.as_array().unwrap().iter().map(|state| state["stream"]["stream_state"].to_string().len());
+    let size = sizes.max().unwrap();
+    assert!((800_000..=900_000).contains(&size), "{size} bytes");
     // The newest are kept.
     account.simulator.edit(|edit| edit.delete_task(task)).unwrap();
     let (third, _) = account.sync(Some(&states));
     assert!(!deleted(&third, "stories").is_empty());
-    assert!(!third.logs().iter().any(|line| line.contains("the state is full")), "{:#?}", third.logs());
+    // What was forgotten stays unknown, and each sync says so.
+    assert!(third.logs().iter().any(|line| line.contains("the state is full")), "{:#?}", third.logs());
 }
 
 #[test]

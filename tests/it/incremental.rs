@@ -450,17 +450,20 @@ fn what_a_plan_never_included_is_passed_over_every_time() {
 #[test]
 fn a_stream_that_is_behind_the_others_catches_up_alone() {
     let present = Clock::system().now();
-    let (hour_ago, two_hours_ago) =
-        (present.minus(Duration::from_secs(3600)), present.minus(Duration::from_secs(7200)));
+    let hour = Duration::from_secs(3600);
+    let two_hours_ago = present.minus(2 * hour);
     let tokens = vec![Token::new(TOKEN, Plan::Paid)];
-    let options = Options { tokens, clock: Some(Clock::frozen(hour_ago)), ..Options::default() };
+    let options = Options { tokens, clock: Some(Clock::frozen(two_hours_ago)), ..Options::default() };
     let account = Account::with(&Scale::tiny(), options);
-    let (first, _) = account.sync(None);
+    let (before, _) = account.sync(None);
     let task = account.simulator.world(|world| {
         let mut tasks = world.visible(Kind::Task, world.main_viewer());
         tasks.find(|task| !world.projects_of_task(*task).is_empty()).unwrap()
     });
+    account.simulator.advance(hour);
     let story = account.simulator.edit(|edit| edit.comment(task, "an hour ago")).unwrap();
+    account.simulator.advance(hour);
+    let (first, _) = account.sync(Some(&before.state()));
     let mut state = first.state();
     for state in state.as_array_mut().unwrap() {
         if state["stream"]["stream_descriptor"]["name"] == "stories" {

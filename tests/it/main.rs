@@ -17,6 +17,7 @@ mod incremental;
 mod odd_answers;
 mod official;
 mod read_full;
+mod remembered;
 mod resume;
 mod search;
 mod selection;

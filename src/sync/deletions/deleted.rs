@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::gid::Gid;
 use crate::stream_set::StreamId;
+use crate::sync::deletions::conversions::Conversions;
 
 /// Below which record something was listed, and of which stream that is.
 pub type Place = (StreamId, Gid);
@@ -11,12 +12,22 @@ pub type Place = (StreamId, Gid);
 /// Records that were reported as deleted, and places whose missing records are being asked for.
 #[derive(Debug, Default)]
 pub struct Deleted {
+    conversions: Conversions,
     reported: HashSet<(StreamId, Gid)>,
     asking: HashSet<Place>,
     without_events: u64,
 }
 
 impl Deleted {
+    pub fn new(conversions: Conversions) -> Self {
+        Self { conversions, ..Self::default() }
+    }
+
+    /// The stream that a record has left, if it is now listed in another one.
+    pub fn left(&mut self, stream: StreamId, gid: &Gid) -> Option<StreamId> {
+        self.conversions.left(stream, gid)
+    }
+
     /// Whether this sync has reported that a record is deleted. What a listing still shows of it is older than that.
     pub fn is_reported(&self, stream: StreamId, gid: &Gid) -> bool {
         !self.reported.is_empty() && self.reported.contains(&(stream, gid.clone()))

@@ -172,12 +172,12 @@ async fn existence(sync: &Sync<'_>, id: StreamId, gid: &Gid) -> Result<Existence
 /// deletions; of the rest the state stores what it has room for, and nothing of parents that have nothing.
 fn store(sync: &Sync<'_>, id: StreamId, parent: &Gid, listed: Gids) {
     let mut progress = sync.progress();
-    let StreamProgress { state, forgotten, .. } = progress.stream(id);
+    let StreamProgress { state, .. } = progress.stream(id);
     match sync.plan().stream(id).stream.deletions {
         Deletions::Events { .. } if listed.is_empty() => drop(state.listed_mut().take(parent)),
         Deletions::Events { .. } => {
             state.listed_mut().set(parent, listed);
-            *forgotten += state.stay_small();
+            state.stay_small(sync.facts.settings.state_limit_bytes);
         }
         Deletions::Absence { .. } | Deletions::Untold => state.listed_mut().set(parent, listed),
     }

@@ -1,7 +1,8 @@
 //! How deletions come to light: by Asana's events, and by asking for records that their listing no longer shows.
 
+pub mod conversions;
 pub mod deleted;
 pub mod doubt;
 pub mod events;
 pub mod missing;
-mod tombstones;
+pub mod tombstones;

@@ -132,6 +132,40 @@ impl Editor<'_> {
         Ok(task)
     }
 
+    /// Makes a task a subtask of another, or a task of its own again; its projects stay. All of them are modified.
+    pub fn set_parent(&mut self, task: Gid, parent: Option<Gid>) -> Result<Gid, EditError> {
+        let at = self.at(task, Kind::Task)?;
+        let depth = match parent {
+            Some(parent) => self.world.tasks[self.at(parent, Kind::Task)?].depth + 1,
+            None => 0,
+        };
+        let mut above = parent;
+        while let Some(ancestor) = above {
+            if ancestor == task {
+                return Err(EditError::Unfit { reason: "a task cannot be below itself" });
+            }
+            above = self.world.parent_of_task(ancestor);
+        }
+        if let Some(before) = self.world.parent_of_task(task) {
+            self.world.tasks[before.index() as usize].subtasks.retain(|subtask| *subtask != task.index());
+            self.note(task, "removed", Some(before), None);
+            self.touch(before);
+        }
+        self.world.tasks[at].parent = parent.map(Gid::index);
+        if let Some(parent) = parent {
+            self.world.tasks[parent.index() as usize].subtasks.push(task.index());
+            self.note(task, "added", Some(parent), None);
+            self.touch(parent);
+        }
+        let mut below = vec![(task, depth)];
+        while let Some((next, depth)) = below.pop() {
+            self.world.tasks[next.index() as usize].depth = depth;
+            below.extend(self.world.subtasks_of_task(next).into_iter().map(|subtask| (subtask, depth + 1)));
+        }
+        self.changed(task, "parent", parent);
+        Ok(task)
+    }
+
     /// Deletes a task with its subtasks, stories and attachments.
     pub fn delete_task(&mut self, task: Gid) -> Result<Gid, EditError> {
         let at = self.at(task, Kind::Task)?;
