@@ -1,5 +1,7 @@
 //! What the user typed (`Config`, whose JSON schema is the spec) and how it is checked. Knows no network, no
 //! stream.
+//!
+//! Long because it is the whole form in one place: a field, its description and its default stand together.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -14,11 +16,10 @@ pub struct Config {
     /// Where tables are listed and committed to.
     #[schemars(title = "Catalog", extend("order" = 0))]
     pub catalog: CatalogConfig,
-    /// Access to the object store, for warehouses on S3. Not needed for a local folder, nor with a REST catalog
-    /// that vends credentials.
+    /// Access to the object store. Not needed for a local folder, nor with a REST catalog that vends credentials.
     #[serde(default)]
-    #[schemars(title = "S3 storage", extend("order" = 1))]
-    pub s3: Option<S3Config>,
+    #[schemars(title = "Storage", extend("order" = 1))]
+    pub storage: Option<StorageConfig>,
     /// The namespace of tables whose stream names none.
     #[serde(default = "default_namespace")]
     #[schemars(title = "Namespace", length(min = 1), extend("order" = 2))]
@@ -63,14 +64,63 @@ pub enum CatalogConfig {
     /// Snowflake Horizon, Apache Polaris, Lakekeeper and other servers of the Iceberg REST protocol.
     #[schemars(title = "REST catalog")]
     Rest(RestConfig),
+    /// The Data Catalog of AWS Glue, by its Iceberg REST endpoint. Requests are signed with the credentials of `storage`, or
+    /// with those of the environment: variables, a profile, a container's or an instance's role.
+    #[schemars(title = "AWS Glue")]
+    Glue(GlueConfig),
+    /// A table bucket of Amazon S3, by the Iceberg REST endpoint of S3 Tables. Credentials are those of AWS Glue above.
+    #[schemars(title = "Amazon S3 Tables")]
+    S3Tables(S3TablesConfig),
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct GlueConfig {
+    #[schemars(title = "Region", length(min = 1), extend("order" = 1))]
+    pub region: String,
+    /// The account's twelve digits. For a catalog inside of the account: `ACCOUNT:CATALOG`.
+    #[schemars(title = "Account ID", regex(pattern = "^[0-9]{12}(:.+)?$"), extend("order" = 2))]
+    pub account_id: String,
+    #[serde(default)]
+    #[schemars(title = "Role", extend("order" = 3))]
+    pub role: Option<RoleConfig>,
+    /// For VPC endpoints; ends in `/iceberg`.
+    #[serde(default)]
+    #[schemars(title = "Endpoint", extend("order" = 4))]
+    pub endpoint: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct S3TablesConfig {
+    /// `arn:aws:s3tables:REGION:ACCOUNT:bucket/NAME`
+    #[schemars(title = "Table bucket ARN", length(min = 1), extend("order" = 1))]
+    pub table_bucket_arn: String,
+    #[serde(default)]
+    #[schemars(title = "Role", extend("order" = 2))]
+    pub role: Option<RoleConfig>,
+    /// For VPC endpoints; ends in `/iceberg`.
+    #[serde(default)]
+    #[schemars(title = "Endpoint", extend("order" = 3))]
+    pub endpoint: Option<String>,
+}
+
+/// A role that is assumed with the credentials that were found.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct RoleConfig {
+    #[schemars(title = "Role ARN", regex(pattern = "^arn:"), extend("order" = 0))]
+    pub arn: String,
+    /// What the role's trust policy asks for.
+    #[serde(default)]
+    #[schemars(title = "External ID", extend("order" = 1))]
+    pub external_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct EmbeddedConfig {
-    /// An absolute local folder, or `s3://bucket/prefix`.
+    /// An absolute local folder, `s3://bucket/prefix`, `gs://bucket/prefix` or
+    /// `abfss://container@account.dfs.core.windows.net/prefix`.
     #[schemars(title = "Warehouse", length(min = 1), extend("order" = 1))]
     pub warehouse: String,
-    /// The SQLite file. Needed for a warehouse on S3; in a local warehouse it is `catalog.db`.
+    /// The SQLite file. Needed for a warehouse in an object store; in a local warehouse it is `catalog.db`.
     #[serde(default)]
     #[schemars(title = "Catalog file", extend("order" = 2))]
     pub database: Option<String>,
@@ -92,6 +142,10 @@ pub struct RestConfig {
     #[serde(default)]
     #[schemars(title = "Storage credentials", extend("order" = 4))]
     pub storage_credentials: StorageCredentials,
+    /// Headers to send with every request, for gateways that ask for them.
+    #[serde(default)]
+    #[schemars(title = "Extra headers", extend("order" = 5))]
+    pub headers: Vec<ExtraHeader>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -125,6 +179,87 @@ pub enum Authentication {
         #[schemars(title = "Token address")]
         token_uri: Option<String>,
     },
+    /// Snowflake: a JWT, signed with the private key of a user, is exchanged for access tokens. A new JWT is signed
+    /// for every token.
+    #[schemars(title = "Snowflake key pair")]
+    KeyPair(KeyPairConfig),
+    /// Snowflake: an OIDC token of the workload is exchanged for access tokens. It is read again when it changes.
+    #[schemars(title = "Snowflake workload identity")]
+    WorkloadIdentity(WorkloadIdentityConfig),
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct KeyPairConfig {
+    /// The account identifier, such as `MYORG-MYACCOUNT`, or the account locator without its region.
+    #[schemars(title = "Account", length(min = 1), extend("order" = 1))]
+    pub account: String,
+    /// The user whose `RSA_PUBLIC_KEY` belongs to the private key.
+    #[schemars(title = "User", length(min = 1), extend("order" = 2))]
+    pub user: String,
+    /// The PEM text of the private key, encrypted or not. Instead of a file.
+    #[serde(default)]
+    #[schemars(title = "Private key", extend("airbyte_secret" = true, "multiline" = true, "order" = 3))]
+    pub private_key: Option<Secret>,
+    /// The path of a PEM file with the private key.
+    #[serde(default)]
+    #[schemars(title = "Private key file", extend("order" = 4))]
+    pub private_key_file: Option<String>,
+    /// Needed if the private key is encrypted.
+    #[serde(default)]
+    #[schemars(title = "Passphrase", extend("airbyte_secret" = true, "order" = 5))]
+    pub passphrase: Option<Secret>,
+    /// `session:role:NAME`
+    #[serde(default)]
+    #[schemars(title = "Scope", extend("order" = 6))]
+    pub scope: Option<String>,
+    /// The token endpoint, if it is not the catalog's own `/v1/oauth/tokens`.
+    #[serde(default)]
+    #[schemars(title = "Token address", extend("order" = 7))]
+    pub token_uri: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct WorkloadIdentityConfig {
+    /// The provider of the token.
+    #[serde(default)]
+    #[schemars(title = "Provider", extend("order" = 1))]
+    pub provider: WorkloadIdentityProvider,
+    /// The file that holds the token, such as the projected token of a Kubernetes service account.
+    #[serde(default)]
+    #[schemars(title = "Token file", extend("order" = 2))]
+    pub token_file: Option<String>,
+    /// The environment variable that holds the token. Instead of a file.
+    #[serde(default)]
+    #[schemars(title = "Token variable", extend("order" = 3))]
+    pub token_variable: Option<String>,
+    /// `session:role:NAME`
+    #[serde(default)]
+    #[schemars(title = "Scope", extend("order" = 4))]
+    pub scope: Option<String>,
+    /// The token endpoint, if it is not the catalog's own `/v1/oauth/tokens`.
+    #[serde(default)]
+    #[schemars(title = "Token address", extend("order" = 5))]
+    pub token_uri: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(inline)]
+pub enum WorkloadIdentityProvider {
+    #[default]
+    Oidc,
+    Aws,
+    Azure,
+    Gcp,
+}
+
+/// A header that is sent with every request to the catalog.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ExtraHeader {
+    #[schemars(title = "Name", length(min = 1), extend("order" = 0))]
+    pub name: String,
+    #[schemars(title = "Value", extend("airbyte_secret" = true, "order" = 1))]
+    pub value: Secret,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -133,8 +268,47 @@ pub enum Authentication {
 pub enum StorageCredentials {
     #[default]
     Vended,
-    /// Those of this config's `s3`, or of the environment.
+    /// Those of this config's `storage`, or of the environment.
     Own,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum StorageConfig {
+    #[schemars(title = "Amazon S3, and stores that speak its protocol")]
+    S3(S3Config),
+    #[schemars(title = "Google Cloud Storage")]
+    Gcs(GcsConfig),
+    #[schemars(title = "Azure Data Lake Storage Gen2")]
+    Azure(AzureConfig),
+}
+
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct GcsConfig {
+    /// The JSON key of a service account. Absent: the environment's credentials, such as the machine's own.
+    #[serde(default)]
+    #[schemars(title = "Service account key", extend("airbyte_secret" = true, "order" = 1))]
+    pub service_account_key: Option<Secret>,
+    /// For private endpoints.
+    #[serde(default)]
+    #[schemars(title = "Endpoint", extend("order" = 2))]
+    pub endpoint: Option<String>,
+}
+
+/// The account is part of the warehouse's address.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct AzureConfig {
+    /// Absent, and no SAS token either: the environment's credentials, such as a managed identity.
+    #[serde(default)]
+    #[schemars(title = "Account key", extend("airbyte_secret" = true, "order" = 1))]
+    pub account_key: Option<Secret>,
+    #[serde(default)]
+    #[schemars(title = "SAS token", extend("airbyte_secret" = true, "order" = 2))]
+    pub sas_token: Option<Secret>,
+    /// The Blob endpoint, if it is not `https://ACCOUNT.blob.core.windows.net`.
+    #[serde(default)]
+    #[schemars(title = "Endpoint", extend("order" = 3))]
+    pub endpoint: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -294,16 +468,17 @@ mod tests {
     #[test]
     fn secrets_are_not_printed_with_the_config() {
         let mut config = minimal();
-        config["s3"] = json!({"access_key_id": "id", "secret_access_key": "hunter2"});
+        config["storage"] = json!({"type": "s3", "access_key_id": "id", "secret_access_key": "hunter2"});
         let config = Config::parse(&config.to_string()).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
-        assert_eq!(config.s3.unwrap().secret_access_key.unwrap().expose(), "hunter2");
+        let Some(StorageConfig::S3(s3)) = config.storage else { panic!("another storage") };
+        assert_eq!(s3.secret_access_key.unwrap().expose(), "hunter2");
     }
 
     #[test]
     fn the_schema_marks_every_secret_and_refers_to_nothing() {
         let text = schema().to_string();
         assert!(!text.contains("$ref"), "{text}");
-        assert_eq!(text.matches("airbyte_secret").count(), 3, "{text}");
+        assert_eq!(text.matches("airbyte_secret").count(), 9, "{text}");
     }
 }

@@ -265,7 +265,7 @@ def verify_s3(folder):
     urllib.request.urlopen(request).close()
     config = {
         "catalog": {"type": "embedded", "warehouse": "s3://bucket/asana", "database": str(folder / "s3.db")},
-        "s3": {"region": "us-east-1", "endpoint": endpoint, "access_key_id": "id", "secret_access_key": "secret-of-s3",
+        "storage": {"type": "s3", "region": "us-east-1", "endpoint": endpoint, "access_key_id": "id", "secret_access_key": "secret-of-s3",
                "addressing": "path"}}
     config_file = write_json(folder / "s3.json", config)
     checked = subprocess.run([BINARIES / "destination-iceberg", "check", "--config", config_file], check=True,

@@ -57,8 +57,8 @@ impl EmbeddedCatalog {
                 let path = local_path(warehouse);
                 if !path.is_absolute() {
                     return Err(Failure::configuration(format!(
-                        "the warehouse has to be an absolute folder or s3://bucket/prefix, and {warehouse:?} is \
-                         neither"
+                        "the warehouse {warehouse:?} is neither an absolute folder nor an address of an object store, \
+                         such as s3://bucket/prefix"
                     )));
                 }
                 std::fs::create_dir_all(path).map_err(|error| {

@@ -4,9 +4,12 @@
 //! changes, they cannot tell a refused commit from one whose answer was lost, and the REST one does not renew
 //! its token. The protocol's types (`TableUpdate`, `TableRequirement`) are the crate's.
 
+mod aws;
 mod embedded;
+mod horizon;
 mod redaction;
 mod rest;
+mod sign_in;
 
 use std::collections::HashMap;
 
@@ -17,7 +20,7 @@ use iceberg::{TableIdent, TableRequirement, TableUpdate};
 use crate::config::{CatalogConfig, Config};
 use crate::failure::{Failure, Result};
 use crate::snapshot::SnapshotCache;
-use crate::storage::{StorageProperties, s3_properties, sync_folders};
+use crate::storage::{StorageProperties, properties, sync_folders};
 
 pub use embedded::EmbeddedCatalog;
 pub use rest::RestCatalog;
@@ -76,12 +79,18 @@ pub enum Catalog {
 
 impl Catalog {
     pub async fn open(config: &Config) -> Result<Self> {
-        let storage = config.s3.as_ref().map(s3_properties).unwrap_or_default();
+        let storage = config.storage.as_ref().map(properties).unwrap_or_default();
         match &config.catalog {
             CatalogConfig::Embedded(embedded) => {
                 Ok(Self::Embedded(EmbeddedCatalog::open(embedded, storage)?))
             }
             CatalogConfig::Rest(rest) => Ok(Self::Rest(RestCatalog::open(rest, storage).await?)),
+            CatalogConfig::Glue(glue) => {
+                Ok(Self::Rest(aws::glue(glue, config.storage.as_ref(), storage).await?))
+            }
+            CatalogConfig::S3Tables(tables) => {
+                Ok(Self::Rest(aws::s3_tables(tables, config.storage.as_ref(), storage).await?))
+            }
         }
     }
 

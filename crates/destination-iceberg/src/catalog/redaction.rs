@@ -22,6 +22,13 @@ impl fmt::Display for ServerText {
     }
 }
 
+impl ServerText {
+    /// The text with a sentence of ours behind it.
+    pub fn followed_by(self, sentence: &str) -> Self {
+        Self(format!("{}. {sentence}", self.0.trim_end_matches('.')))
+    }
+}
+
 impl Secrets {
     /// Remembers a secret in each spelling in which a server could repeat it.
     pub fn add(&self, secret: &str) {

@@ -4,11 +4,11 @@
 //! lost race, 5xx for a commit of which nobody knows whether it happened, credentials that are vended with a
 //! table when the request asks for them.
 //!
-//! Long because a request, its retries, its token and what its failures mean to a commit decide one another.
+//! Long because a request, its retries and what its failures mean to a commit decide one another.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use iceberg::spec::{Schema, TableMetadata};
 use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
@@ -16,13 +16,13 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
 use super::redaction::{Secrets, ServerText};
-use super::{CommitFault, Table};
-use crate::config::{Authentication, RestConfig, StorageCredentials};
+use super::sign_in::SignIn;
+use super::{CommitFault, Table, horizon};
+use crate::config::{RestConfig, StorageCredentials};
 use crate::failure::{Failure, Result, with_causes};
-use crate::storage::{StorageProperties, file_io};
+use crate::storage::{StorageProperties, credentials_end_at, file_io};
 
 /// How often a request that changes nothing is tried before the server counts as down.
 const ATTEMPTS: u32 = 6;
@@ -30,10 +30,6 @@ const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Metadata of a wide table with many snapshots takes seconds to write on the server's side.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
-/// A token is renewed when this little of its life is left, or a tenth of it if that is less.
-const TOKEN_MARGIN: Duration = Duration::from_secs(60);
-/// RFC 6749 leaves a token's life open if the server does not tell it.
-const UNTOLD_TOKEN_LIFE: Duration = Duration::from_secs(600);
 /// How levels of a namespace are joined in an address.
 const NAMESPACE_SEPARATOR: &str = "\u{1F}";
 
@@ -41,17 +37,24 @@ pub struct RestCatalog {
     client: reqwest::Client,
     base: Url,
     prefix: Option<String>,
-    authentication: Authentication,
+    sign_in: SignIn,
     credentials: StorageCredentials,
     storage: StorageProperties,
-    token: Mutex<Option<Token>>,
+    purge_on_drop: bool,
     /// What no message may repeat.
-    secrets: Secrets,
+    secrets: Arc<Secrets>,
 }
 
-struct Token {
-    value: String,
-    renew_at: Option<Instant>,
+/// Where a catalog is and how it is spoken to.
+pub struct Connection {
+    /// The part of the address before `/v1`.
+    pub uri: String,
+    pub warehouse: Option<String>,
+    pub sign_in: SignIn,
+    pub credentials: StorageCredentials,
+    pub storage: StorageProperties,
+    /// Whether the catalog wants to be told to remove a dropped table's files itself.
+    pub purge_on_drop: bool,
 }
 
 /// What a request came to, before anyone decides what that means.
@@ -89,39 +92,47 @@ struct CommittedTable {
 }
 
 impl RestCatalog {
-    /// Connects: fetches a token if one is needed, and the server's config with its prefix.
     pub async fn open(config: &RestConfig, storage: StorageProperties) -> Result<Self> {
-        let base = config.uri.trim_end_matches('/').trim_end_matches("/v1");
-        let base = Url::parse(base)
-            .map_err(|error| Failure::configuration(format!("the catalog's address is none: {error}")))?;
+        let token_address = address(&base(&config.uri)?, &["v1", "oauth", "tokens"])?;
+        Self::connect(Connection {
+            uri: config.uri.clone(),
+            warehouse: config.warehouse.clone(),
+            sign_in: SignIn::new(config, token_address)?,
+            credentials: config.storage_credentials,
+            storage,
+            purge_on_drop: false,
+        })
+        .await
+    }
+
+    /// Signs in and fetches the server's config with its prefix.
+    pub async fn connect(connection: Connection) -> Result<Self> {
         let client = reqwest::Client::builder()
             .timeout(REQUEST_TIMEOUT)
             .redirect(redirects_within_one_server())
             .user_agent(concat!("destination-iceberg/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| Failure::system(with_causes(&error)))?;
+        let Connection { uri, warehouse, sign_in, credentials, storage, purge_on_drop } = connection;
+        let secrets = sign_in.secrets();
+        let base_address = base(&uri)?;
         let mut catalog = Self {
             client,
-            base,
+            base: base_address,
             prefix: None,
-            authentication: config.authentication.clone(),
-            credentials: config.storage_credentials,
+            sign_in,
+            credentials,
             storage,
-            token: Mutex::new(None),
-            secrets: Secrets::default(),
+            purge_on_drop,
+            secrets,
         };
-        match &config.authentication {
-            Authentication::None => {}
-            Authentication::Bearer { token } => catalog.secrets.add(token.expose()),
-            Authentication::Oauth { client_secret, .. } => catalog.secrets.add(client_secret.expose()),
-        }
         for (name, value) in &catalog.storage {
-            if name.contains("secret") || name.contains("token") {
+            if ["secret", "token", "account-key", "credentials"].iter().any(|word| name.contains(word)) {
                 catalog.secrets.add(value);
             }
         }
-        let mut address = catalog.address(&["v1", "config"])?;
-        if let Some(warehouse) = &config.warehouse {
+        let mut address = address(&catalog.base, &["v1", "config"])?;
+        if let Some(warehouse) = &warehouse {
             address.query_pairs_mut().append_pair("warehouse", warehouse);
         }
         let told: Value = body(catalog.repeat(Method::GET, address, None).await?).await?;
@@ -207,7 +218,11 @@ impl RestCatalog {
     }
 
     pub async fn forget(&self, ident: &TableIdent) -> Result<()> {
-        match self.repeat_or_status(Method::DELETE, self.table_address(ident)?, None).await? {
+        let mut address = self.table_address(ident)?;
+        if self.purge_on_drop {
+            address.query_pairs_mut().append_pair("purgeRequested", "true");
+        }
+        match self.repeat_or_status(Method::DELETE, address, None).await? {
             Answer::Success(_) | Answer::Status(StatusCode::NOT_FOUND, _) => Ok(()),
             other => Err(refusal(&format!("dropping table {ident}"), other)),
         }
@@ -256,8 +271,7 @@ impl RestCatalog {
                 .max_by_key(|credential| credential.prefix.len());
             storage.extend(best.map(|credential| credential.config).unwrap_or_default());
         }
-        let credentials_end_at =
-            storage.get("s3.session-token-expires-at-ms").and_then(|text| text.parse().ok());
+        let credentials_end_at = credentials_end_at(&storage);
         Ok(Table {
             ident: ident.clone(),
             file_io: file_io(&location, &storage)?,
@@ -273,21 +287,13 @@ impl RestCatalog {
         self.under_prefix(&["namespaces", &joined(ident.namespace()), "tables", ident.name()])
     }
 
+    /// An address under the prefix, which the server gives as it has to stand there: S3 Tables sends an encoded ARN.
     fn under_prefix(&self, segments: &[&str]) -> Result<Url> {
-        let prefix = self.prefix.iter().flat_map(|prefix| prefix.split('/'));
-        let all: Vec<&str> = std::iter::once("v1").chain(prefix).chain(segments.iter().copied()).collect();
-        self.address(&all)
-    }
-
-    /// An address under the base, each segment encoded.
-    fn address(&self, segments: &[&str]) -> Result<Url> {
-        let mut address = self.base.clone();
-        address
-            .path_segments_mut()
-            .map_err(|()| Failure::configuration("the catalog's address cannot have a path"))?
-            .pop_if_empty()
-            .extend(segments);
-        Ok(address)
+        let mut under = self.base.clone();
+        let prefix = self.prefix.as_deref().map(|prefix| format!("/{}", prefix.trim_matches('/')));
+        let path = format!("{}/v1{}", under.path().trim_end_matches('/'), prefix.unwrap_or_default());
+        under.set_path(&path);
+        address(&under, segments)
     }
 
     /// A request that may be sent again without harm, until the server has an opinion; success alone is returned.
@@ -314,32 +320,38 @@ impl RestCatalog {
 
     /// One request; a token that the server does not take any more is renewed once.
     async fn request(&self, method: Method, address: Url, body: Option<&Value>) -> Result<Answer> {
-        let answer = self.send(method.clone(), address.clone(), body).await?;
-        let renewable = matches!(self.authentication, Authentication::Oauth { .. });
-        match answer {
-            Answer::Status(StatusCode::UNAUTHORIZED, _) if renewable => {
-                *self.token.lock().await = None;
+        match self.send(method.clone(), address.clone(), body).await? {
+            Answer::Status(StatusCode::UNAUTHORIZED, _) if self.sign_in.renew().await => {
                 self.send(method, address, body).await
             }
             answer => Ok(answer),
         }
     }
 
-    async fn send(&self, method: Method, address: Url, body: Option<&Value>) -> Result<Answer> {
-        let mut request = self.client.request(method, address);
-        if let Some(token) = self.bearer().await? {
-            let mut value = header::HeaderValue::from_str(&format!("Bearer {token}"))
-                .map_err(|_| Failure::configuration("the token has characters that no header can carry"))?;
-            value.set_sensitive(true);
-            request = request.header(header::AUTHORIZATION, value);
+    /// The answer with what to do about it, where that is known.
+    fn explained(&self, method: &Method, address: &Url, status: StatusCode, said: &str) -> Answer {
+        let text = self.secrets.redact(said);
+        if !horizon::is_horizon(&self.base) {
+            return Answer::Status(status, text);
         }
+        match horizon::explain(method, address, status, said) {
+            (status, Some(hint)) => Answer::Status(status, text.followed_by(hint)),
+            (status, None) => Answer::Status(status, text),
+        }
+    }
+
+    async fn send(&self, method: Method, address: Url, body: Option<&Value>) -> Result<Answer> {
+        let mut request = self.client.request(method.clone(), address.clone());
         if self.credentials == StorageCredentials::Vended {
             request = request.header("X-Iceberg-Access-Delegation", "vended-credentials");
         }
         if let Some(body) = body {
             request = request.json(body);
         }
-        Ok(match request.send().await {
+        let mut request =
+            request.build().map_err(|error| Failure::system(with_causes(&error.without_url())))?;
+        self.sign_in.sign(&self.client, &mut request).await?;
+        Ok(match self.client.execute(request).await {
             Ok(response) if response.status().is_success() => Answer::Success(response),
             Ok(response) => {
                 let status = response.status();
@@ -347,80 +359,27 @@ impl RestCatalog {
                     Some(host) => format!("it redirects to another server, {host}"),
                     None => said(&response.text().await.unwrap_or_default()),
                 };
-                Answer::Status(status, self.secrets.redact(&said))
+                self.explained(&method, &address, status, &said)
             }
             Err(error) => Answer::Lost(with_causes(&error.without_url())),
         })
     }
+}
 
-    /// The token to send, renewed in time; nothing if the server asks for none.
-    async fn bearer(&self) -> Result<Option<String>> {
-        let (client_id, client_secret, scope, token_uri) = match &self.authentication {
-            Authentication::None => return Ok(None),
-            Authentication::Bearer { token } => return Ok(Some(token.expose().to_owned())),
-            Authentication::Oauth { client_id, client_secret, scope, token_uri } => {
-                (client_id, client_secret, scope, token_uri)
-            }
-        };
-        let mut held = self.token.lock().await;
-        let now = Instant::now();
-        if let Some(token) = held.as_ref().filter(|token| token.renew_at.is_none_or(|at| now < at)) {
-            return Ok(Some(token.value.clone()));
-        }
-        let address = match token_uri {
-            Some(uri) => Url::parse(uri)
-                .map_err(|error| Failure::configuration(format!("the token address is none: {error}")))?,
-            None => self.address(&["v1", "oauth", "tokens"])?,
-        };
-        let mut form = vec![("grant_type", "client_credentials"), ("client_secret", client_secret.expose())];
-        form.extend(client_id.as_deref().map(|id| ("client_id", id)));
-        form.extend(scope.as_deref().map(|scope| ("scope", scope)));
-        let token = self.fetch_token(address, &form).await?;
-        let value = token.value.clone();
-        *held = Some(token);
-        Ok(Some(value))
-    }
+fn base(uri: &str) -> Result<Url> {
+    Url::parse(uri.trim_end_matches('/').trim_end_matches("/v1"))
+        .map_err(|error| Failure::configuration(format!("the catalog's address is none: {error}")))
+}
 
-    async fn fetch_token(&self, address: Url, form: &[(&str, &str)]) -> Result<Token> {
-        #[derive(Deserialize)]
-        struct Granted {
-            access_token: String,
-            #[serde(default)]
-            expires_in: Option<u64>,
-        }
-        let mut pause = FIRST_PAUSE;
-        let mut last = String::new();
-        for _ in 0..ATTEMPTS {
-            match self.client.post(address.clone()).form(form).send().await {
-                Ok(response) if response.status().is_success() => {
-                    let granted: Granted = body(response).await?;
-                    let life = granted.expires_in.map_or(UNTOLD_TOKEN_LIFE, Duration::from_secs);
-                    let margin = TOKEN_MARGIN.min(life / 10);
-                    let renew_at = Instant::now().checked_add(life.saturating_sub(margin));
-                    self.secrets.add(&granted.access_token);
-                    return Ok(Token { value: granted.access_token, renew_at });
-                }
-                Ok(response) if is_passing(response.status()) => last = response.status().to_string(),
-                Ok(response) if response.status().is_redirection() => {
-                    let host = elsewhere(&response).unwrap_or_default();
-                    return Err(Failure::configuration(format!(
-                        "the catalog's token address redirects to another server, {host}, which would get the \
-                         client secret. If that is right, set it as the token address in the config"
-                    )));
-                }
-                Ok(response) => {
-                    let status = response.status();
-                    return Err(Failure::configuration(format!(
-                        "the catalog gave no token: {status}. Check client ID, client secret and scope"
-                    )));
-                }
-                Err(error) => last = with_causes(&error.without_url()),
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-        }
-        Err(Failure::transient(format!("the catalog's token address does not answer: {last}")))
-    }
+/// An address under the base, each segment encoded.
+fn address(base: &Url, segments: &[&str]) -> Result<Url> {
+    let mut address = base.clone();
+    address
+        .path_segments_mut()
+        .map_err(|()| Failure::configuration("the catalog's address cannot have a path"))?
+        .pop_if_empty()
+        .extend(segments);
+    Ok(address)
 }
 
 /// Statuses that say something of the moment and nothing of the request.
@@ -461,7 +420,7 @@ fn redirects_within_one_server() -> Policy {
 }
 
 /// The server that a redirect leads to, without the rest of the address, which may hold a secret.
-fn elsewhere(response: &Response) -> Option<String> {
+pub fn elsewhere(response: &Response) -> Option<String> {
     let location = response.headers().get(header::LOCATION).filter(|_| response.status().is_redirection())?;
     let target = response.url().join(location.to_str().ok()?).ok()?;
     Some(target.origin().ascii_serialization())

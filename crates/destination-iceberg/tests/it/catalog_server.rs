@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use iceberg::io::FileIO;
@@ -15,6 +16,7 @@ use iceberg::{MetadataLocation, TableCreation, TableRequirement, TableUpdate};
 use serde_json::{Value, json};
 
 pub const CLIENT_ID: &str = "client";
+pub const HORIZON: &str = "/polaris/api/catalog";
 pub const PREFIX: &str = "my/prefix";
 
 /// What the server does to the next commit.
@@ -46,6 +48,18 @@ pub struct State {
     /// Method and path of every request, and whether it asked for vended credentials.
     pub requests: Vec<(String, String, bool)>,
     pub tokens_given: usize,
+    /// What was sent for each token.
+    pub forms: Vec<String>,
+    /// The headers of every request, those for tokens too.
+    pub headers: Vec<HashMap<String, String>>,
+    /// The token endpoint gives a token for any client secret.
+    pub takes_any_secret: bool,
+    /// What the next token request is answered with instead.
+    pub token_refusal: Option<(u16, Value)>,
+    /// A file that is written when the next token is given.
+    pub file_to_write: Option<(PathBuf, String)>,
+    /// What the server answers to requests with this method whose path ends so.
+    pub answers: Vec<(&'static str, &'static str, u16, Value)>,
     token: Option<String>,
     /// Told with every table, as a server vends it.
     pub table_config: HashMap<String, String>,
@@ -110,6 +124,7 @@ fn serve(
     let vended =
         request.headers.get("x-iceberg-access-delegation").is_some_and(|it| it == "vended-credentials");
     state.requests.push((request.method.clone(), request.path.clone(), vended));
+    state.headers.push(request.headers.clone());
     let is_commit = request.method == "POST" && request.path.contains("/tables/");
     let fault = if is_commit { state.faults.pop_front() } else { None };
     let answer = match fault {
@@ -153,6 +168,8 @@ fn read(stream: &TcpStream) -> Option<Request> {
     reader.read_line(&mut line).ok()?;
     let mut parts = line.split(' ');
     let (method, path) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    // The same server under the address of Snowflake Horizon.
+    let path = path.replace(HORIZON, "/base");
     let mut headers = HashMap::new();
     loop {
         line.clear();
@@ -176,10 +193,18 @@ fn answer(
     let path = request.path.split('?').next().unwrap();
     if path == "/base/v1/oauth/tokens" {
         let form = String::from_utf8(request.body.clone()).unwrap();
-        let right = form.contains(&format!("client_id={CLIENT_ID}"))
-            && form.contains("grant_type=client_credentials")
-            && form.contains("scope=all")
-            && form.contains(&format!("client_secret={secret}"));
+        state.forms.push(form.clone());
+        if let Some((status, body)) = state.token_refusal.take() {
+            return Answer(status, body);
+        }
+        if let Some((path, text)) = state.file_to_write.take() {
+            std::fs::write(path, text).unwrap();
+        }
+        let right = state.takes_any_secret
+            || form.contains(&format!("client_id={CLIENT_ID}"))
+                && form.contains("grant_type=client_credentials")
+                && form.contains("scope=all")
+                && form.contains(&format!("client_secret={secret}"));
         if !right {
             return Answer(401, json!({"error": "invalid_client"}));
         }
@@ -191,6 +216,13 @@ fn answer(
     let given = request.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
     if given.is_none() || given != state.token.as_deref() {
         return Answer(401, json!({"error": {"message": "a wrong token"}}));
+    }
+    let planned = |(method, end, _, _): &(&str, &str, u16, Value)| {
+        *method == request.method && request.path.ends_with(end)
+    };
+    if let Some(place) = state.answers.iter().position(planned) {
+        let (_, _, status, body) = state.answers[place].clone();
+        return Answer(status, body);
     }
     if path == "/base/v1/config" {
         assert!(request.path.ends_with("?warehouse=house"), "{}", request.path);

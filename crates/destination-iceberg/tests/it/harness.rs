@@ -55,7 +55,8 @@ impl Destination {
         let folder = TempDir::new().unwrap();
         let warehouse = folder.path().join("warehouse");
         let config = json!({"catalog": {"type": "embedded", "warehouse": warehouse},
-            "commit_interval_seconds": 0, "maintenance_percent": 0, "s3": {"secret_access_key": SECRET}});
+            "commit_interval_seconds": 0, "maintenance_percent": 0,
+            "storage": {"type": "s3", "secret_access_key": SECRET}});
         Self { folder, config }
     }
 

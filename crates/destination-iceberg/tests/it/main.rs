@@ -17,3 +17,4 @@ mod maintain;
 mod modes;
 mod rest;
 mod schema;
+mod sign_in;
