@@ -3,9 +3,10 @@
 //! Every commit carries an id of its own in its snapshot's summary. Where the answer is lost, or another writer
 //! came first, the table is loaded again and searched for that id. A commit that is found has happened; one that is
 //! not found is made anew on the table as it is now. Should the lost one arrive after all, it meets a table that
-//! moved on, and the catalog refuses it: both name the same snapshot as the one to follow.
+//! moved on, and the catalog refuses it: both name the same snapshot as the one to follow. Where a catalog does not keep the
+//! id, the files of the commit are looked for in the snapshots since.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::column::Column;
 use crate::config::IdentifierCase;
 use crate::failure::{Failure, Result};
 use crate::output::now_in_milliseconds;
-use crate::snapshot::{FileChange, prepare};
+use crate::snapshot::{FileChange, manifests_of, prepare};
 use crate::table_memory::memory;
 use crate::table_schema::{Conflicts, evolved};
 
@@ -63,11 +64,14 @@ pub async fn publish_with_schema(
     let last_column_id = table.metadata.last_column_id();
     let id = uuid::Uuid::now_v7().to_string();
     let uuid = table.metadata.uuid();
+    // Of every attempt: an earlier one may arrive after all.
+    let (base, mut added) = (table.metadata.last_sequence_number(), HashSet::new());
     let mut pause = FIRST_PAUSE;
     let mut last = String::new();
     for _ in 0..ATTEMPTS {
         let Work { mut files, properties } = work(&table).await?;
         files.properties.insert(COMMIT_ID.to_owned(), id.clone());
+        added.extend(files.added.iter().map(|file| file.file_path().to_owned()));
         let mut updates = Vec::new();
         let mut view = table.clone();
         if let Some(schema) = schema {
@@ -102,7 +106,7 @@ pub async fn publish_with_schema(
         if table.metadata.uuid() != uuid {
             return Err(Failure::transient(format!("table {} was made anew meanwhile", table.ident)));
         }
-        if was_committed(&table, &id) {
+        if was_committed(&table, &id) || has_files_of(&table, base, &added).await? {
             return Ok(table);
         }
     }
@@ -114,6 +118,27 @@ fn was_committed(table: &Table, id: &str) -> bool {
     table.metadata.snapshots().any(|snapshot| {
         snapshot.summary().additional_properties.get(COMMIT_ID).is_some_and(|found| found == id)
     })
+}
+
+/// Whether one of the snapshots since `base` brought one of these files. It is how a commit is recognised in a catalog that
+/// does not keep what writers put into a summary. A commit is all or nothing, so one file is proof enough; later snapshots
+/// may have replaced it already.
+async fn has_files_of(table: &Table, base: i64, added: &HashSet<String>) -> Result<bool> {
+    if added.is_empty() {
+        return Ok(false);
+    }
+    for snapshot in table.metadata.snapshots().filter(|snapshot| snapshot.sequence_number() > base) {
+        for manifest in manifests_of(table, snapshot).await? {
+            if manifest.added_snapshot_id != snapshot.snapshot_id() {
+                continue;
+            }
+            let manifest = manifest.load_manifest(&table.file_io).await?;
+            if manifest.entries().iter().any(|entry| added.contains(entry.data_file().file_path())) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Commits updates that are not of files, if the table's files and schema are still those of `table`.

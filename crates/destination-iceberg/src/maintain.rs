@@ -45,6 +45,12 @@ pub struct Maintenance {
 /// Maintains every table of the namespace. A table that fails does not keep the others from their turn.
 pub async fn maintain(config: &Config, maintenance: &Maintenance, output: &mut Output) -> Result<()> {
     let catalog = Catalog::open(config).await?;
+    if let Some(maintainer) = catalog.maintainer() {
+        return output.log(
+            Level::Info,
+            format!("{maintainer} maintains the tables of this catalog; nothing was done"),
+        );
+    }
     let namespace = maintenance.namespace.clone().unwrap_or_else(|| config.namespace.clone());
     let namespace = identifier(&namespace, config.identifier_case);
     let idents = catalog.tables(&namespace).await?;

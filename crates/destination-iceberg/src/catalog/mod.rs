@@ -153,6 +153,14 @@ impl Catalog {
         }
     }
 
+    /// Who maintains the tables, where the catalog itself does: it compacts files and expires snapshots.
+    pub fn maintainer(&self) -> Option<&'static str> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Rest(catalog) => catalog.maintainer(),
+        }
+    }
+
     /// Every table of a namespace.
     pub async fn tables(&self, namespace: &str) -> Result<Vec<TableIdent>> {
         match self {

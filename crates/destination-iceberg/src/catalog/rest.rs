@@ -147,6 +147,14 @@ impl RestCatalog {
         Ok(catalog)
     }
 
+    pub fn maintainer(&self) -> Option<&'static str> {
+        if horizon::is_horizon(&self.base) {
+            return Some("Snowflake");
+        }
+        // Of the catalogs that want to remove files themselves, S3 Tables is the one that is known.
+        self.purge_on_drop.then_some("Amazon S3 Tables")
+    }
+
     pub async fn ensure_namespace(&self, namespace: &str) -> Result<()> {
         let there = self.under_prefix(&["namespaces", namespace])?;
         match self.repeat_or_status(Method::GET, there, None).await? {

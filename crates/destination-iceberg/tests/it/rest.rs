@@ -209,3 +209,37 @@ fn streams_that_are_named_like_folders_stay_in_their_addresses() {
         assert_eq!(read_table(&server.table(table).1).rows.len(), 2, "{name}");
     }
 }
+
+#[test]
+fn a_commit_is_recognised_by_its_files_where_the_catalog_rewrites_summaries() {
+    for fault in [Fault::CommittedTimeout, Fault::CommittedLost] {
+        for mode in ["append", "append_dedup", "overwrite"] {
+            let (destination, server) = connected();
+            server.state.lock().unwrap().rewrites_summaries = true;
+            server.fault(&[fault]);
+            let data = (0..10).map(|gid| task(gid, 1));
+            let run = destination.write(&catalog(&[tasks(mode)]), &whole("tasks", data)).succeeded();
+            assert_eq!((rows(&server), snapshots(&server)), (vec![json!(1); 10], 1), "{fault:?} {mode}");
+            assert_eq!(run.states().len(), 1);
+            let (metadata, _) = server.table("tasks");
+            let mut summaries =
+                metadata.snapshots().map(|snapshot| &snapshot.summary().additional_properties);
+            assert!(
+                summaries.all(|summary| !summary.contains_key("airbyte.commit-id")),
+                "the server keeps no id"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_commit_that_was_lost_is_made_again_where_the_catalog_rewrites_summaries() {
+    for fault in [Fault::Unavailable, Fault::Lost, Fault::Conflict] {
+        let (destination, server) = connected();
+        server.state.lock().unwrap().rewrites_summaries = true;
+        write(&destination, 1).succeeded();
+        server.fault(&[fault, fault]);
+        write(&destination, 2).succeeded();
+        assert_eq!((rows(&server), snapshots(&server)), (vec![json!(2); 10], 2), "{fault:?}");
+    }
+}

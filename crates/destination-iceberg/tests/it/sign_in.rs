@@ -177,3 +177,16 @@ fn a_token_that_is_refused_says_why_in_known_words_alone() {
         assert!(!format!("{run:?}").contains("client-secret-of-the-test"), "{run:?}");
     }
 }
+
+#[test]
+fn maintenance_leaves_tables_of_horizon_alone_and_says_so_once() {
+    let (mut destination, server) = connected(&json!({"type": "oauth", "client_secret": "any"}));
+    write(&destination).succeeded();
+    destination.config["catalog"]["uri"] = json!(server.address.replace("/base", HORIZON));
+    let (before, _) = server.table("tasks");
+    let run =
+        destination.with_config(&["maintain", "--small-file-percent=100", "--keep-snapshots=1"]).succeeded();
+    assert_eq!(server.table("tasks").0, before);
+    let logs = run.messages.iter().filter_map(|message| message["log"]["message"].as_str());
+    assert_eq!(logs.filter(|text| text.contains("Snowflake maintains the tables")).count(), 1, "{run:?}");
+}
