@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airbyte_protocol::message::StreamDescriptor;
-use iceberg::spec::{MAIN_BRANCH, Schema};
+use iceberg::spec::{MAIN_BRANCH, Schema, SchemaRef, TableMetadata};
 use iceberg::{TableRequirement, TableUpdate};
 
 use crate::catalog::{Catalog, CommitFault, Table};
@@ -79,7 +79,7 @@ pub async fn publish_with_schema(
                 let text = format!("another program changed the columns of table {} meanwhile", table.ident);
                 return Err(Failure::transient(text));
             }
-            updates.extend(new_schema_updates(schema));
+            updates.extend(new_schema_updates(&table.metadata, schema)?);
             view = with_schema(&table, schema)?;
         }
         updates.extend(prepare(&view, &files, now_in_milliseconds() as i64).await?);
@@ -156,20 +156,27 @@ pub async fn publish_updates(
     catalog.commit(table, requirements, updates).await
 }
 
-/// The updates that give a table another schema.
-fn new_schema_updates(schema: &Schema) -> [TableUpdate; 2] {
+/// The updates that give a table another schema, under an id that is free: strict catalogs refuse one that is taken, and
+/// others keep the schema that has it.
+fn new_schema_updates(metadata: &TableMetadata, schema: &Schema) -> Result<Vec<TableUpdate>> {
     /// The protocol's word for the schema that this very commit adds.
     const LAST_ADDED: i32 = -1;
-    [
-        TableUpdate::AddSchema { schema: schema.clone() },
-        TableUpdate::SetCurrentSchema { schema_id: LAST_ADDED },
-    ]
+    let is_same = |known: &&SchemaRef| {
+        known.as_struct() == schema.as_struct()
+            && known.identifier_field_ids().eq(schema.identifier_field_ids())
+    };
+    if let Some(known) = metadata.schemas_iter().find(is_same) {
+        return Ok(vec![TableUpdate::SetCurrentSchema { schema_id: known.schema_id() }]);
+    }
+    let highest = metadata.schemas_iter().map(|known| known.schema_id()).max().unwrap_or_default();
+    let schema = schema.clone().into_builder().with_schema_id(highest + 1).build()?;
+    Ok(vec![TableUpdate::AddSchema { schema }, TableUpdate::SetCurrentSchema { schema_id: LAST_ADDED }])
 }
 
 /// The table as it will be with another schema.
 pub fn with_schema(table: &Table, schema: &Schema) -> Result<Table> {
     let mut builder = (*table.metadata).clone().into_builder(None);
-    for update in new_schema_updates(schema) {
+    for update in new_schema_updates(&table.metadata, schema)? {
         builder = update.apply(builder)?;
     }
     Ok(Table { metadata: Arc::new(builder.build()?.metadata), ..table.clone() })
@@ -203,7 +210,7 @@ pub async fn evolve(
             None => (None, None),
         };
         let Some(schema) = now else { return Ok((table, later)) };
-        let mut updates: Vec<TableUpdate> = new_schema_updates(&schema).into();
+        let mut updates = new_schema_updates(metadata, &schema)?;
         updates.push(TableUpdate::SetProperties { updates: memory(stream, columns, Some(metadata)) });
         match publish_updates(catalog, &table, updates).await {
             Ok(_) => {}

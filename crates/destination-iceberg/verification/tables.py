@@ -16,9 +16,9 @@ from world import PARENTS
 AIRBYTE = {"_airbyte_raw_id", "_airbyte_extracted_at", "_airbyte_meta", "_airbyte_generation_id"}
 
 
-def duckdb_connection():
+def duckdb_connection(extensions=("avro", "httpfs", "iceberg")):
     connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-    for extension in ("avro", "httpfs", "iceberg"):
+    for extension in extensions:
         site = sysconfig.get_paths()["purelib"]
         (path,) = glob.glob(f"{site}/**/{extension}.duckdb_extension", recursive=True)
         connection.execute(f"LOAD '{path}'")

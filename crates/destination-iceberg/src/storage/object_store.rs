@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 use super::{StorageProperties, StoredFile, azure, gcs, s3};
 use crate::failure::{Failure, Result, with_causes};
 
+/// What stores take a file for whose type is not named; some tell no type at all then, and OpenDAL cannot read their answer.
+const CONTENT_TYPE: &str = "application/octet-stream";
+
 pub fn knows(scheme: &str) -> bool {
     s3::SCHEMES.contains(&scheme) || gcs::SCHEMES.contains(&scheme) || azure::SCHEMES.contains(&scheme)
 }
@@ -154,13 +157,14 @@ impl Storage for ObjectStore {
 
     async fn write(&self, path: &str, bytes: Bytes) -> iceberg::Result<()> {
         let (operator, key) = self.operator(path)?;
-        operator.write(key, bytes).await.map_err(foreign)?;
+        operator.write_with(key, bytes).content_type(CONTENT_TYPE).await.map_err(foreign)?;
         Ok(())
     }
 
     async fn writer(&self, path: &str) -> iceberg::Result<Box<dyn FileWrite>> {
         let (operator, key) = self.operator(path)?;
-        Ok(Box::new(ObjectWriter(operator.writer(key).await.map_err(foreign)?)))
+        let writer = operator.writer_with(key).content_type(CONTENT_TYPE).await.map_err(foreign)?;
+        Ok(Box::new(ObjectWriter(writer)))
     }
 
     async fn delete(&self, path: &str) -> iceberg::Result<()> {

@@ -291,6 +291,13 @@ fn commit(state: &mut State, name: &str, body: &Value, runtime: &tokio::runtime:
         return Answer(409, json!({"error": {"message": "the table has moved on"}}));
     }
     let updates: Vec<TableUpdate> = serde_json::from_value(body["updates"].clone()).unwrap();
+    let is_taken = |update: &TableUpdate| {
+        matches!(update, TableUpdate::AddSchema { schema }
+        if metadata.schema_by_id(schema.schema_id()).is_some())
+    };
+    if updates.iter().any(is_taken) {
+        return Answer(422, json!({"error": {"message": "the schema's id is taken"}}));
+    }
     let mut builder = metadata.into_builder(Some(location.clone()));
     for update in updates {
         builder = update.apply(builder).unwrap();

@@ -243,3 +243,19 @@ fn a_commit_that_was_lost_is_made_again_where_the_catalog_rewrites_summaries() {
         assert_eq!((rows(&server), snapshots(&server)), (vec![json!(2); 10], 2), "{fault:?}");
     }
 }
+
+#[test]
+fn a_schema_with_a_new_column_gets_an_id_that_is_free() {
+    let (destination, server) = connected();
+    write(&destination, 1).succeeded();
+    for column in ["first", "second"] {
+        let mut wider = tasks("append_dedup");
+        wider["stream"]["json_schema"]["properties"][column] = json!({"type": ["null", "string"]});
+        let data = (0..10).map(|gid| task(gid, 2));
+        destination.write(&catalog(&[wider]), &whole("tasks", data)).succeeded();
+    }
+    let (metadata, _) = server.table("tasks");
+    assert_eq!(metadata.schemas_iter().count(), 3);
+    assert!(metadata.current_schema().field_by_name("second").is_some());
+    assert_eq!(rows(&server), vec![json!(2); 10]);
+}

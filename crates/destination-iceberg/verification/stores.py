@@ -1,0 +1,128 @@
+"""Google Cloud Storage and Azure, as emulators play them, through the same cycle as every other store.
+
+  Google Cloud Storage   gcp-storage-emulator, with tokens from a metadata server of ours as on Google's machines
+  Azure                  Azurite (Microsoft's own), with an account key and with a SAS token
+"""
+
+import datetime
+import http.server
+import json
+import os
+import pathlib
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import adlfs
+import gcsfs
+from azure.core.exceptions import AzureError
+from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
+from gcp_storage_emulator.server import create_server
+from pyiceberg.catalog.sql import SqlCatalog
+
+from catalogs import free_port, say
+from cycle import cycle
+from tables import duckdb_connection
+
+BINARY = pathlib.Path(sys.argv[1]) / "destination-iceberg"
+# The account and the key that every Azurite has, from its own documentation.
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+FSSPEC = {"py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO"}
+
+
+def readings(database, properties, filesystem):
+    """The rows by PyIceberg and by DuckDB, which gets the store as one of Python's file systems."""
+    catalog = SqlCatalog("default", uri=f"sqlite:///{database}", **FSSPEC, **properties)
+    table = catalog.load_table(("airbyte", "items"))
+    connection = duckdb_connection(("avro", "iceberg"))
+    connection.register_filesystem(filesystem)
+    found = connection.execute(f"SELECT * FROM iceberg_scan('{table.metadata_location}')").arrow()
+    return {"pyiceberg": table.scan().to_arrow(), "duckdb": found.read_all() if hasattr(found, "read_all") else found}
+
+
+class Metadata(http.server.BaseHTTPRequestHandler):
+    """The part of Google's metadata server that gives tokens."""
+
+    token, asked = secrets.token_urlsafe(40), 0
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        assert self.headers["Metadata-Flavor"] == "Google" and "/token" in self.path, self.path
+        Metadata.asked += 1
+        body = json.dumps({"access_token": self.token, "expires_in": 3599, "token_type": "Bearer"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def verify_gcs(folder):
+    port = free_port()
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket")
+    server.start()
+    metadata = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
+    threading.Thread(target=metadata.serve_forever, daemon=True).start()
+    endpoint, database = f"http://127.0.0.1:{port}", folder / "gcs.db"
+    config = {"catalog": {"type": "embedded", "warehouse": "gs://bucket/asana", "database": str(database)},
+              "storage": {"type": "gcs", "endpoint": endpoint}}
+    environment = {"GCE_METADATA_HOST": f"127.0.0.1:{metadata.server_address[1]}", "HOME": str(folder)}
+    filesystem = gcsfs.GCSFileSystem(token="anon", endpoint_url=endpoint, cache_timeout=0, use_listings_cache=False)
+    properties = {"gcs.service.host": endpoint, "gcs.oauth2.token": "anon"}
+    cells = cycle(BINARY, folder, config, lambda: readings(database, properties, filesystem), environment, [Metadata.token])
+    assert Metadata.asked, "no token was asked for"
+    metadata.shutdown()
+    server.stop()
+    say(f"Google Cloud Storage: {cells} cells equal, by both readers; {Metadata.asked} tokens")
+
+
+def verify_azure(folder):
+    port = free_port()
+    azurite = os.environ.get("AZURITE", "azurite-blob")
+    (folder / "azurite").mkdir()
+    process = subprocess.Popen([azurite, "--blobPort", str(port), "--location", str(folder / "azurite"), "--silent",
+                                "--skipApiVersionCheck"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
+        connection = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={endpoint};"
+        service = BlobServiceClient.from_connection_string(connection, retry_total=0)
+        for _ in range(600):
+            try:
+                service.create_container("tables")
+                break
+            except AzureError:
+                assert process.poll() is None, "Azurite ended"
+                time.sleep(0.1)
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+        rights = ContainerSasPermissions(read=True, write=True, delete=True, list=True, create=True, add=True)
+        sas = generate_container_sas(ACCOUNT, "tables", account_key=KEY, permission=rights, expiry=end)
+        for name, access in {"an account key": {"account_key": KEY}, "a SAS token": {"sas_token": sas}}.items():
+            database = folder / f"azure-{len(name)}.db"
+            warehouse = f"abfss://tables@{ACCOUNT}.dfs.core.windows.net/{name.replace(' ', '-')}"
+            config = {"catalog": {"type": "embedded", "warehouse": warehouse, "database": str(database)},
+                      "storage": {"type": "azure", "endpoint": endpoint, **access}}
+            filesystem = adlfs.AzureBlobFileSystem(connection_string=connection, use_listings_cache=False)
+            properties = {"adls.connection-string": connection, "adls.account-name": ACCOUNT}
+            hidden = [KEY, sas.split("sig=")[1].split("&")[0]]
+            cells = cycle(BINARY, folder, config, lambda: readings(database, properties, filesystem), secrets=hidden)
+            say(f"Azure with {name}: {cells} cells equal, by both readers")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        verify_gcs(folder)
+        verify_azure(folder)
+    say("All stores passed.")
+
+
+if __name__ == "__main__":
+    main()
