@@ -5,15 +5,21 @@
 #   run.sh cost                          what many small syncs cost: time, files, bytes, requests to S3
 #   run.sh benchmark [records]           the destination beside PyIceberg; wants a release build, which it makes
 #   run.sh memory [kind …]               peak memory and files where there is a lot of one thing; fails above 200 MB
+#   run.sh catalogs                      REST catalogs and verifiers of signatures that are not ours
+#   run.sh stores                        emulators of Google Cloud Storage and of Azure, which npm brings
 #   run.sh rows <warehouse> [milliseconds]   the rows of each table, and what changed since then
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 root="$here/../../.."
+verb="${1:-small}"
+environment=(readers)
+case "$verb" in
+    catalogs | stores) environment=(catalogs "$here/requirements-catalogs.txt") ;;
+esac
 # What it prints where it cannot make one says why.
-python=$("$root/acceptance-tests/python.sh" readers) || { code=$?; echo "$python"; exit "$code"; }
+python=$("$root/acceptance-tests/python.sh" "${environment[@]}") || { code=$?; echo "$python"; exit "$code"; }
 # DuckDB takes the time zone of its timestamps from here.
 export TZ=UTC
-verb="${1:-small}"
 case "$verb" in
     rows)
         exec "$python" "$here/rows.py" "${@:2}"
@@ -33,6 +39,18 @@ case "$verb" in
     benchmark)
         (cd "$root" && cargo build --quiet --release --workspace --bins)
         exec "$python" "$here/benchmark.py" "${CARGO_TARGET_DIR:-$root/target}/release/destination-iceberg" "${@:2}"
+        ;;
+    catalogs | stores)
+        if [ "$verb" = stores ]; then
+            azurite="${CARGO_TARGET_DIR:-$root/target}/azurite"
+            if ! npm install --silent --no-audit --no-fund --prefix "$azurite" azurite@3.37.0 >&2; then
+                echo "SKIPPED Azurite is not installed: there is no npm, or no way to its registry"
+                exit 75
+            fi
+            export AZURITE="$azurite/node_modules/.bin/azurite-blob"
+        fi
+        (cd "$root" && cargo build --quiet --workspace --bins)
+        exec "$python" "$here/$verb.py" "${CARGO_TARGET_DIR:-$root/target}/debug"
         ;;
     *)
         (cd "$root" && cargo build --quiet --workspace --bins)
