@@ -209,6 +209,9 @@ impl Writer<'_> {
     /// warning.
     async fn maintain(&mut self) -> Result<()> {
         let Some(maintenance) = self.maintenance else { return Ok(()) };
+        if let Some(maintainer) = self.catalog.maintainer() {
+            return self.output.log(Level::Info, format!("{maintainer} maintains the tables of this catalog"));
+        }
         for stream in self.streams.iter_mut().filter(|stream| stream.has_committed()) {
             let ident = stream.table().ident.clone();
             match maintenance.run(&self.catalog, stream.table()).await {
