@@ -210,7 +210,9 @@ impl Writer<'_> {
     async fn maintain(&mut self) -> Result<()> {
         let Some(maintenance) = self.maintenance else { return Ok(()) };
         if let Some(maintainer) = self.catalog.maintainer() {
-            return self.output.log(Level::Info, format!("{maintainer} maintains the tables of this catalog"));
+            return self
+                .output
+                .log(Level::Info, format!("{maintainer} maintains the tables of this catalog"));
         }
         for stream in self.streams.iter_mut().filter(|stream| stream.has_committed()) {
             let ident = stream.table().ident.clone();
