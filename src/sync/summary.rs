@@ -20,13 +20,7 @@ pub struct Outcome {
 pub async fn finish(sync: &Sync<'_>, stopped: Option<Failure>) -> Outcome {
     let plan = sync.plan();
     if let Some(stopped) = &stopped {
-        for (id, planned) in plan.selected() {
-            let mut progress = sync.progress();
-            if !progress.is_finished(id) && !progress.stream(id).account.is_incomplete() {
-                let failure = Cause::Stopped { by: stopped }.of_stream(planned.stream.name);
-                progress.stream(id).account.fail(failure);
-            }
-        }
+        mark_unfinished(sync, stopped);
     }
     let mut failures: Vec<Failure> = Vec::new();
     let mut add = |failure: Failure| {
@@ -35,12 +29,12 @@ pub async fn finish(sync: &Sync<'_>, stopped: Option<Failure>) -> Outcome {
             failures.push(failure);
         }
     };
-    stopped.into_iter().for_each(&mut add);
+    stopped.iter().cloned().for_each(&mut add);
     for (id, _) in plan.selected() {
         sync.progress().stream(id).account.failures.iter().cloned().for_each(&mut add);
     }
     failures.sort_by_key(|failure| failure.class);
-    failures.iter().cloned().for_each(|failure| sync.output.push(Event::Failed(failure)));
+    // Some runners stop reading at the first ERROR trace, so everything else comes before it.
     sync.progress().finish(&sync.output);
     for (id, planned) in plan.selected() {
         let requests = requests(sync, id);
@@ -50,9 +44,21 @@ pub async fn finish(sync: &Sync<'_>, stopped: Option<Failure>) -> Outcome {
         let level = if account.is_incomplete() || account.skips() > 0 { Level::Warn } else { Level::Info };
         sync.output.log(level, account.line(planned.stream.name));
     }
+    failures.iter().cloned().for_each(|failure| sync.output.push(Event::Failed(failure)));
     // Where the writer has gone, nobody reads this.
     drop(sync.output.flush().await);
     Outcome { failures }
+}
+
+/// Streams that a stop left unread are incomplete.
+fn mark_unfinished(sync: &Sync<'_>, stopped: &Failure) {
+    for (id, planned) in sync.plan().selected() {
+        let mut progress = sync.progress();
+        if !progress.is_finished(id) && !progress.stream(id).account.is_incomplete() {
+            let failure = Cause::Stopped { by: stopped }.of_stream(planned.stream.name);
+            progress.stream(id).account.fail(failure);
+        }
+    }
 }
 
 /// Requests sent for a stream's listings, retries included.

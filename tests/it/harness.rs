@@ -123,6 +123,12 @@ impl Run {
             uncounted: u64,
             last: String,
         }
+        // Some runners stop reading at the first ERROR trace.
+        let is_error = |message: &&Value| message["trace"]["type"] == "ERROR";
+        let behind_error = self.messages.iter().skip_while(|message| !is_error(message));
+        let late =
+            behind_error.filter(|message| !is_error(message)).find(|message| stream_of(message).is_some());
+        assert!(late.is_none(), "{late:?} behind an ERROR trace");
         let mut streams: BTreeMap<String, Seen> = BTreeMap::new();
         for message in &self.messages {
             let Some(stream) = stream_of(message) else { continue };
