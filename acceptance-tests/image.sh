@@ -203,7 +203,7 @@ print("\n".join(told["environment"]), "--", *told["entrypoint"], sep="\n")')
         case $IMAGE_VOLUMES in *:/tmp*) ;; *) mount -t tmpfs tmpfs "$inside/tmp" ;; esac
         exec env -i "$@"
     ' run "${variables[@]}" "${environment[@]}" "$(type -P setpriv)" --no-new-privs \
-        "$(type -P chroot)" --userspec="$user" --groups= "$IMAGE_PLACE/root" "${entrypoint[@]}" "$@"
+        "$(type -P chroot)" --userspec="${user%%:*}:${user##*:}" --groups= "$IMAGE_PLACE/root" "${entrypoint[@]}" "$@"
 }
 
 verb=${1:-build}
