@@ -33,7 +33,8 @@ def choices(items):
 def seconds(start, end):
     if start is None or end is None:
         return None
-    return int(end.replace(microsecond=0).timestamp()) - int(start.replace(microsecond=0).timestamp())
+    # Whole seconds that begin between the two, in UTC whatever this machine's time zone is.
+    return int((end.replace(microsecond=0) - start.replace(microsecond=0)).total_seconds())
 
 
 def place(story):
