@@ -8,6 +8,7 @@ mod aws;
 mod embedded;
 mod horizon;
 mod redaction;
+mod redirects;
 mod rest;
 mod sign_in;
 

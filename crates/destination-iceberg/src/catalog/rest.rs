@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use iceberg::spec::{Schema, TableMetadata};
 use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
-use reqwest::redirect::Policy;
-use reqwest::{Method, Response, StatusCode, Url, header};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::redaction::{Secrets, ServerText};
+use super::redirects::{elsewhere, redirects_within_one_server};
 use super::sign_in::SignIn;
 use super::{CommitFault, Table, horizon};
 use crate::config::{RestConfig, StorageCredentials};
@@ -416,22 +416,6 @@ fn said(text: &str) -> String {
     let parsed: Option<Value> = serde_json::from_str(text).ok();
     let message = parsed.as_ref().and_then(|body| body.pointer("/error/message")).and_then(Value::as_str);
     message.unwrap_or(text).to_owned()
-}
-
-/// Redirects are followed to the same server alone: another one must not get what was meant for this one.
-fn redirects_within_one_server() -> Policy {
-    const MOST: usize = 10;
-    Policy::custom(|attempt| {
-        let within = attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin());
-        if within && attempt.previous().len() <= MOST { attempt.follow() } else { attempt.stop() }
-    })
-}
-
-/// The server that a redirect leads to, without the rest of the address, which may hold a secret.
-pub fn elsewhere(response: &Response) -> Option<String> {
-    let location = response.headers().get(header::LOCATION).filter(|_| response.status().is_redirection())?;
-    let target = response.url().join(location.to_str().ok()?).ok()?;
-    Some(target.origin().ascii_serialization())
 }
 
 async fn body<T: for<'a> Deserialize<'a>>(response: Response) -> Result<T> {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::key_pair::{JWT_LIFE, KeyPair};
 use super::workload_identity::WorkloadIdentity;
 use crate::catalog::redaction::Secrets;
-use crate::catalog::rest::elsewhere;
+use crate::catalog::redirects::elsewhere;
 use crate::config::Secret;
 use crate::failure::{Failure, Result, with_causes};
 
