@@ -17,7 +17,7 @@ const DEFAULT_STATE_LIMIT_BYTES: usize = 900_000;
 #[schemars(title = "Asana")]
 pub(super) struct Config {
     /// Your Asana personal access token, or the token of a service account. Make one in Asana under Settings,
-    /// Apps, Developer apps, or at <https://app.asana.com/0/my-apps.>
+    /// Apps, Developer apps, or at https://app.asana.com/0/my-apps.
     #[schemars(title = "Access token", extend("airbyte_secret" = true, "always_show" = true, "order" = 0))]
     pub(super) token: Option<String>,
 
