@@ -38,17 +38,7 @@ const CIRCLES: [(&str, &[&str]); 4] = [
             "asana/token",
         ],
     ),
-    (
-        "crates/destination-iceberg/src",
-        &[
-            "catalog",
-            "catalog/embedded",
-            "catalog/rest",
-            "catalog/sign_in",
-            "catalog/sign_in/oauth",
-            "snapshot",
-        ],
-    ),
+    ("crates/destination-iceberg/src", &["catalog", "catalog/embedded", "catalog/rest", "snapshot"]),
     ("crates/destination-iceberg/src", &["column", "table_memory", "table_schema"]),
     ("crates/demo/src", &["", "pipe"]),
 ];
