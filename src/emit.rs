@@ -290,7 +290,9 @@ mod tests {
             assert_eq!(lines[0]["trace"]["stream_status"]["status"], "STARTED", "{token}");
             assert_eq!(lines[0]["trace"]["stream_status"]["stream_descriptor"]["name"], "tags", "{token}");
             let log = lines.last().unwrap()["log"]["message"].as_str().unwrap();
-            assert!(!log.contains(token) || "[redacted]".contains(token), "{token}: {log}");
+            // A secret as short as these is redacted where it is a word of its own.
+            let mut words = log.split(|c: char| !c.is_alphanumeric());
+            assert!(words.all(|word| word != token), "{token}: {log}");
         }
     }
 

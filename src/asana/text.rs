@@ -124,7 +124,9 @@ mod tests {
         for before in LOOKED_AT - 40..LOOKED_AT + 2 {
             let text = format!("{}{secret}", "x".repeat(before));
             let shown = ServerText::new(&text).redact(&secrets);
-            assert!(shown.bytes().all(|byte| byte == b'x'), "{before}");
+            // Where nothing was cut, the whole secret is redacted.
+            let rest = shown.strip_suffix("[redacted]").unwrap_or(&shown);
+            assert!(rest.bytes().all(|byte| byte == b'x'), "{before}");
             assert!(shown.len() > LOOKED_AT / 2);
         }
     }
