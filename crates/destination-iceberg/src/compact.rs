@@ -171,7 +171,7 @@ fn choose<'a>(live: &'a LiveFiles, deleted: &DeletedRows, policy: Policy) -> Vec
         let affordable = chosen.iter().copied().take_while(fits).count();
         // A part of a tier is not worth a commit.
         let is_part = affordable < chosen.len() && affordable < TIER_FILES;
-        let first_is_worn = chosen.first().is_some_and(|first| deleted_from(first));
+        let first_is_worn = chosen.first().is_some_and(deleted_from);
         chosen.truncate(if is_part && !first_is_worn { 0 } else { affordable });
     }
     chosen

@@ -158,7 +158,8 @@ impl EmbeddedCatalog {
         let ident = &table.ident;
         let values =
             params![location, table.metadata_location, CATALOG_NAME, namespace_of(ident), ident.name()];
-        match self.connection().execute(sql, values) {
+        let updated = self.connection().execute(sql, values);
+        match updated {
             Ok(1) => {
                 remove_old_metadata(table, &metadata).await;
                 Ok(self.table(ident, metadata, location)?)

@@ -75,7 +75,7 @@ impl From<Failure> for CommitFault {
 
 pub enum Catalog {
     Embedded(EmbeddedCatalog),
-    Rest(RestCatalog),
+    Rest(Box<RestCatalog>),
 }
 
 impl Catalog {
@@ -85,12 +85,12 @@ impl Catalog {
             CatalogConfig::Embedded(embedded) => {
                 Ok(Self::Embedded(EmbeddedCatalog::open(embedded, storage)?))
             }
-            CatalogConfig::Rest(rest) => Ok(Self::Rest(RestCatalog::open(rest, storage).await?)),
+            CatalogConfig::Rest(rest) => Ok(Self::Rest(Box::new(RestCatalog::open(rest, storage).await?))),
             CatalogConfig::Glue(glue) => {
-                Ok(Self::Rest(aws::glue(glue, config.storage.as_ref(), storage).await?))
+                Ok(Self::Rest(Box::new(aws::glue(glue, config.storage.as_ref(), storage).await?)))
             }
             CatalogConfig::S3Tables(tables) => {
-                Ok(Self::Rest(aws::s3_tables(tables, config.storage.as_ref(), storage).await?))
+                Ok(Self::Rest(Box::new(aws::s3_tables(tables, config.storage.as_ref(), storage).await?)))
             }
         }
     }

@@ -32,8 +32,8 @@ pub struct SignIn {
 enum Way {
     Nothing,
     Bearer(HeaderValue),
-    Exchange(TokenExchange),
-    SigV4(SigV4),
+    Exchange(Box<TokenExchange>),
+    SigV4(Box<SigV4>),
 }
 
 impl SignIn {
@@ -50,7 +50,7 @@ impl SignIn {
             let address = address(uri)?;
             let exchange =
                 TokenExchange::new(credential, scope.clone(), address, headers.clone(), secrets.clone());
-            Ok::<_, Failure>(Way::Exchange(exchange))
+            Ok::<_, Failure>(Way::Exchange(Box::new(exchange)))
         };
         let way = match &config.authentication {
             Authentication::None => Way::Nothing,
@@ -64,7 +64,7 @@ impl SignIn {
                 exchange(credential, scope, token_uri, &headers)?
             }
             Authentication::KeyPair(config) => {
-                let credential = Credential::KeyPair(KeyPair::read(config)?);
+                let credential = Credential::KeyPair(Box::new(KeyPair::read(config)?));
                 exchange(credential, &config.scope, &config.token_uri, &headers)?
             }
             Authentication::WorkloadIdentity(config) => {
@@ -78,7 +78,7 @@ impl SignIn {
     }
 
     pub fn sigv4(signer: SigV4) -> Self {
-        Self { way: Way::SigV4(signer), headers: HeaderMap::new(), secrets: Arc::default() }
+        Self { way: Way::SigV4(Box::new(signer)), headers: HeaderMap::new(), secrets: Arc::default() }
     }
 
     /// What was sent so far and must not be printed.

@@ -38,7 +38,7 @@ const ERROR_CODES: [&str; 6] = [
 /// What is exchanged.
 pub enum Credential {
     Fixed { client_id: Option<String>, secret: Secret },
-    KeyPair(KeyPair),
+    KeyPair(Box<KeyPair>),
     WorkloadIdentity(WorkloadIdentity),
 }
 
@@ -283,7 +283,7 @@ mod tests {
             let key = KeyPair::read(&serde_json::from_value(config).unwrap()).unwrap();
             let scope = Some("session:role:LOADER".to_owned());
             let exchange = TokenExchange::new(
-                Credential::KeyPair(key),
+                Credential::KeyPair(Box::new(key)),
                 scope,
                 address,
                 HeaderMap::new(),
