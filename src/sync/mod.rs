@@ -236,7 +236,7 @@ async fn read_workspace(
     for search::Searched { slice, children } in found {
         wait(slice::settle(sync, slice, children));
     }
-    let unlisted = search::begin_unlisted(sync, workspace);
+    let unlisted = search::begin_unlisted(sync, workspace, &searched);
     let roots = read_slice_roots(sync, workspace, listings).await?;
     let searching = async {
         for (listing, slice) in unlisted {

@@ -83,12 +83,12 @@ fn begin(sync: &Sync<'_>, workspace: &Gid, nth: usize, listing: ListingId) -> Op
     Some(cursors::open(sync, Start { key, workspace, purpose: Purpose::Search, windows, streams, searched }))
 }
 
-/// Begins the slices of what no listing of a workspace shows.
-pub fn begin_unlisted(sync: &Sync<'_>, workspace: &Gid) -> Vec<(ListingId, Slice)> {
+/// Begins the slices of what no listing of a workspace shows. `searched` is how far back the search for changes went.
+pub fn begin_unlisted(sync: &Sync<'_>, workspace: &Gid, searched: &[Window]) -> Vec<(ListingId, Slice)> {
     let slice = |listing: &ListingId| {
         let streams = sync.graph().below[sync.plan().listing(*listing).stream.0];
         let key = SliceKey::Unlisted { workspace: workspace.clone() };
-        (*listing, cursors::begin(sync, key, workspace, streams, &[]))
+        (*listing, cursors::begin(sync, key, workspace, streams, searched))
     };
     sync.plan().unlisted.iter().map(slice).collect()
 }

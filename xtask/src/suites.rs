@@ -116,6 +116,22 @@ pub const VERIFY: &[Suite] = &[
         probe: None,
     },
     Suite {
+        name: "fuzz",
+        shows: "the fuzz targets compile",
+        needs: &[],
+        commands: &[&[
+            "cargo",
+            "check",
+            "--quiet",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--no-default-features",
+            "--target-dir",
+            "target",
+        ]],
+        probe: None,
+    },
+    Suite {
         name: "dependencies",
         shows: "licences, sources, duplicates and advisories of what we link",
         needs: &[Need::CargoDeny],
