@@ -1,6 +1,7 @@
 //! What a sync is made of: the facts that do not change while it runs, and the owners of what does.
 
 use std::cell::{RefCell, RefMut};
+use std::time::Duration;
 
 use crate::asana::Client;
 use crate::config::Settings;
@@ -14,6 +15,9 @@ use crate::sync::output::Output;
 use crate::sync::progress::Progress;
 use crate::sync::slices::Slices;
 use crate::sync::type_check::TypeCheck;
+
+/// The precision of the header that tells Asana's time.
+const DATE_PRECISION: Duration = Duration::from_secs(1);
 
 /// What does not change during a sync.
 #[derive(Debug)]
@@ -33,6 +37,14 @@ impl Facts<'_> {
     /// When the sync began in Asana's time: the cursors of all slices follow from it.
     pub fn began(&self) -> Moment {
         self.client.began(self.began_here)
+    }
+
+    /// What time it is at Asana, rounded up: a tombstone must not be older than the row that it deletes, whatever this
+    /// machine's clock shows. Asana's answers give whole seconds, cut off.
+    pub fn now(&self) -> Moment {
+        let here = (self.clock)().unix_milliseconds();
+        let elapsed = here.saturating_sub(self.began_here.unix_milliseconds());
+        self.began().plus(Duration::from_millis(elapsed) + DATE_PRECISION)
     }
 }
 

@@ -65,6 +65,29 @@ fn an_edit_between_two_syncs_is_delivered_however_wrong_the_clock_is() {
     }
 }
 
+/// A destination that keeps the row with the highest cursor would keep the deleted project otherwise.
+#[test]
+fn a_record_that_is_missing_is_deleted_in_asanas_time_however_wrong_the_clock_is() {
+    for asana in [local_time().minus(QUARTER), local_time().plus(QUARTER)] {
+        let account = account_at(asana);
+        let project = account
+            .simulator
+            .world(|world| world.visible(Kind::Project, world.main_viewer()).next().unwrap());
+        account.simulator.edit(|edit| edit.rename_project(project, "renamed")).unwrap();
+        let renamed = account.simulator.now();
+        let (first, _) = account.sync(None);
+        account.simulator.edit(|edit| edit.delete_project(project)).unwrap();
+        let (second, _) = account.sync(Some(&first.state()));
+        let deleted =
+            second.records("projects").into_iter().find(|record| record["gid"] == project.to_string());
+        let deleted = deleted.expect("the deletion is reported")["_ab_cdc_deleted_at"].clone();
+        let deleted = Timestamp::parse(deleted.as_str().expect("it is a tombstone")).unwrap();
+        assert!(deleted >= renamed, "{deleted} is earlier than the last change, {renamed}");
+        let soon = account.simulator.now().plus(Duration::from_secs(2));
+        assert!(deleted <= soon, "{deleted} is later than Asana's time, {soon}");
+    }
+}
+
 /// Asana's time within a quarter of an hour: a cursor is no older than the overlap asks for.
 #[test]
 fn a_slow_clock_costs_no_second_reading() {

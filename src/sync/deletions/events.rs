@@ -106,7 +106,7 @@ fn take(sync: &Sync<'_>, feed: &PlannedFeed, of: &Gid, key: &SliceKey, batches: 
 /// What the events of the record `of` mean for one stream.
 fn take_batch(sync: &Sync<'_>, planned: &PlannedTold, of: &Gid, happenings: &Happenings) {
     let PlannedTold { stream, told, above } = planned;
-    let at_or_now = |at: Option<Moment>| at.unwrap_or_else(|| (sync.facts.clock)());
+    let at_or_now = |at: Option<Moment>| at.unwrap_or_else(|| sync.facts.now());
     let mut is_restored = false;
     for (gid, word) in last_words(happenings, told) {
         match word {

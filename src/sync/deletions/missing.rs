@@ -123,7 +123,7 @@ async fn confirm(sync: &Sync<'_>, place: Place, missing: Vec<Gid>, mut listed: G
                 drop(slot);
                 match existence {
                     Existence::Deleted => {
-                        let now = (sync.facts.clock)();
+                        let now = sync.facts.now();
                         tombstones::emit(sync, *id, &gid, now);
                         follow(sync, *id, &gid, now).await?;
                     }
