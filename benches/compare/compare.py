@@ -262,12 +262,13 @@ def compare(connector_type: type, scale: str) -> Result:
             second.requests = simulator.requests()
             seen = {data["gid"] for stream, data in second.records
                     if stream in COLLECTIONS["tasks"] and names.get(data["gid"], 0) == data.get("name")}
-            told = {data["gid"] for _, data in second.records if data.get("_ab_cdc_deleted_at")}
+            reported = {data["gid"] for _, data in second.records if data.get("_ab_cdc_deleted_at")}
             is_whole = connector_type is AirbyteSourceAsana
             return Result(connector.name, connector.version, [
                 figures(first) | {"found": found(first, truth)},
                 figures(second) | {"changes": (len(seen), len(names)),
-                                   "deletions": "none, reads all again" if is_whole else f"{len(told & deleted)} of {len(deleted)}"},
+                                   "deletions": "none: it reads everything again" if is_whole
+                                   else f"{len(reported & deleted)} of {len(deleted)}"},
             ])
     finally:
         simulator.stop()

@@ -1,5 +1,7 @@
 //! The envelope `{data, next_page}` around rows, and listings followed to their end. Knows no retry, no rate
 //! and no stream.
+//!
+//! The code is shorter than 400 lines; its tests are the rest.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -24,7 +24,7 @@ pub(crate) struct Event {
 pub(crate) struct Change {
     pub field: &'static str,
     pub action: &'static str,
-    /// The value, where it is a resource; others are not told.
+    /// The value, if it is a resource. Events leave other values out.
     pub value: Option<Gid>,
 }
 

@@ -26,7 +26,7 @@ use crate::storage::{StorageProperties, properties, sync_folders};
 pub use embedded::EmbeddedCatalog;
 pub use rest::RestCatalog;
 
-/// A table as its catalog last told it, with access to its files.
+/// A table as its catalog last reported it, with access to its files.
 #[derive(Debug, Clone)]
 pub struct Table {
     pub ident: TableIdent,

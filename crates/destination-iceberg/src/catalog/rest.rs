@@ -53,7 +53,7 @@ pub struct Connection {
     pub sign_in: SignIn,
     pub credentials: StorageCredentials,
     pub storage: StorageProperties,
-    /// Whether the catalog wants to be told to remove a dropped table's files itself.
+    /// Whether a request to drop a table must ask the catalog to delete the table's files too.
     pub purge_on_drop: bool,
 }
 
