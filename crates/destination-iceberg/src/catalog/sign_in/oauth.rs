@@ -24,7 +24,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// A token is renewed when this little of its life is left, or a tenth of it if that is less.
 const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 /// RFC 6749 leaves a token's life open if the server does not tell it.
-const UNTOLD_TOKEN_LIFE: Duration = Duration::from_secs(600);
+const DEFAULT_TOKEN_LIFE: Duration = Duration::from_secs(600);
 /// The error codes of RFC 6749, section 5.2. No other text of the answer is printed: servers repeat what was sent.
 const ERROR_CODES: [&str; 6] = [
     "invalid_request",
@@ -181,8 +181,8 @@ impl TokenExchange {
             Failure::transient("the answer of the catalog's token address has no access token")
         })?;
         self.secrets.add(&granted.access_token);
-        let told = granted.expires_in.map_or(UNTOLD_TOKEN_LIFE, Duration::from_secs);
-        let life = self.credential.longest_life().map_or(told, |longest| told.min(longest));
+        let granted_life = granted.expires_in.map_or(DEFAULT_TOKEN_LIFE, Duration::from_secs);
+        let life = self.credential.longest_life().map_or(granted_life, |longest| granted_life.min(longest));
         let margin = TOKEN_MARGIN.min(life / 10);
         let renew_at = Instant::now().checked_add(life.saturating_sub(margin));
         Ok(Held { token: granted.access_token, renew_at, sent })
@@ -192,7 +192,7 @@ impl TokenExchange {
         let status = response.status();
         let text = response.text().await.unwrap_or_default();
         let code = error_code(&text);
-        let told = code.map(|code| format!(" ({code})")).unwrap_or_default();
+        let reason = code.map(|code| format!(" ({code})")).unwrap_or_default();
         let advice = match (code, &self.scope) {
             (Some("invalid_scope"), Some(scope)) => format!(
                 "The scope {scope:?} is not granted. Snowflake: grant this role to the user, and leave the client \
@@ -206,7 +206,7 @@ impl TokenExchange {
             }
             _ => self.credential.advice().to_owned(),
         };
-        Failure::configuration(format!("the catalog gave no token: {status}{told}. {advice}"))
+        Failure::configuration(format!("the catalog gave no token: {status}{reason}. {advice}"))
     }
 }
 
@@ -214,12 +214,12 @@ impl TokenExchange {
 fn error_code(text: &str) -> Option<&'static str> {
     let body: serde_json::Value = serde_json::from_str(text).ok()?;
     // Servers of Iceberg's own protocol wrap it: {"error": {"type": …}}.
-    let told = body.get("error")?;
-    let told = told.as_str().or_else(|| told.get("type")?.as_str())?;
-    ERROR_CODES.into_iter().find(|code| *code == told)
+    let error = body.get("error")?;
+    let given = error.as_str().or_else(|| error.get("type")?.as_str())?;
+    ERROR_CODES.into_iter().find(|code| *code == given)
 }
 
-/// Statuses that say something of the moment and nothing of the request.
+/// Statuses after which the same request may succeed later.
 fn is_passing(status: StatusCode) -> bool {
     status.is_server_error()
         || status == StatusCode::TOO_MANY_REQUESTS
