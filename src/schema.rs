@@ -6,11 +6,16 @@ use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use crate::stream::{Deletions, Stream};
+use crate::stream::{Deletions, Listing, Stream};
 
 /// A keyword on a property that Asana does not send under that name: the walker adds it. Its value is the
 /// [`Origin`]'s name. It is not published.
 pub const ORIGIN: &str = "x-origin";
+
+/// A keyword on the column with the parent's gid: `stream`, this stream's own name, and `references`, the names of the
+/// streams that the gid refers to. A destination may delete the rows of a deleted parent by it. Airbyte can add a prefix to
+/// the names of streams and not to those in here; the own name shows which.
+pub const FOREIGN_KEY: &str = "x-foreign-key";
 
 /// The column by which Airbyte's destinations tell a deleted record.
 pub const DELETED_AT: &str = "_ab_cdc_deleted_at";
@@ -37,8 +42,23 @@ impl Origin {
 /// objects open.
 pub fn published(stream: &Stream) -> Value {
     let mut schema = marked(stream);
+    let references = reported_parents(stream);
+    if let Some(column) = parent_column(&schema).map(str::to_owned).filter(|_| !references.is_empty()) {
+        schema["properties"][&column][FOREIGN_KEY] = json!({"stream": stream.name, "references": references});
+    }
     strip_marks(&mut schema);
     schema
+}
+
+/// The streams that report when a parent of the stream's records is deleted, if the stream reports deletions itself.
+fn reported_parents(stream: &Stream) -> Vec<&'static str> {
+    let reports = |stream: &Stream| !matches!(stream.deletions, Deletions::Untold);
+    if !reports(stream) {
+        return Vec::new();
+    }
+    let parents = stream.parents().into_iter().filter(|parent| reports(parent)).map(|parent| parent.name);
+    let own = matches!(stream.listing, Listing::Tree(_)).then_some(stream.name);
+    parents.chain(own).collect()
 }
 
 /// Like [`published`], with the marks that tell added columns from Asana's fields.
@@ -140,7 +160,7 @@ pub fn departures_from_dialect(schema: &Value) -> Vec<String> {
 }
 
 fn look_for_departures(schema: &Value, place: &str, found: &mut Vec<String>) {
-    const KEYWORDS: [&str; 8] = [
+    const KEYWORDS: [&str; 9] = [
         "$schema",
         "type",
         "format",
@@ -149,6 +169,7 @@ fn look_for_departures(schema: &Value, place: &str, found: &mut Vec<String>) {
         "properties",
         "items",
         "additionalProperties",
+        FOREIGN_KEY,
     ];
     let Some(keywords) = schema.as_object() else {
         found.push(format!("{place}: a schema that is no object"));

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use facts::Facts;
 use serde_json::{Map, Value};
 use source_asana::schema::{
-    DELETED_AT, ORIGIN, Origin, departures_from_dialect, marked, properties, published,
+    DELETED_AT, FOREIGN_KEY, ORIGIN, Origin, departures_from_dialect, marked, properties, published,
 };
 use source_asana::stream::{Condition, Deletions, Fields, Listing, Paging, Stream};
 use source_asana::{opt_fields, streams};
@@ -322,6 +322,27 @@ fn added_columns_are_a_parents_gid_or_the_time_of_deletion_and_one_of_each_at_mo
             assert!(!stream.parents().is_empty(), "{}: {name} of no parent", stream.name);
         }
     }
+}
+
+#[test]
+fn the_parents_column_names_the_streams_that_report_the_parents_deletion() {
+    let mut found = Vec::new();
+    for stream in streams::ALL {
+        for (column, property) in properties(&published(stream)).into_iter().flatten() {
+            let Some(key) = property.get(FOREIGN_KEY) else { continue };
+            assert_eq!(key["stream"], stream.name, "{}", stream.name);
+            let names: Vec<&str> =
+                key["references"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+            found.push(format!("{}.{column} -> {}", stream.name, names.join(", ")));
+        }
+    }
+    let expected = [
+        "sections.project_gid -> projects",
+        "subtasks.parent_gid -> tasks, subtasks",
+        "stories.task_gid -> tasks, subtasks",
+        "attachments.parent_gid -> tasks, subtasks, projects",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]

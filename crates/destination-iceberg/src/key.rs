@@ -37,6 +37,33 @@ impl Cursor {
             _ => true,
         }
     }
+
+    /// Appends a tag, the length where it varies, and the value.
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Absent => bytes.push(0),
+            Self::Integer(value) => {
+                bytes.push(1);
+                bytes.extend_from_slice(&value.to_be_bytes());
+            }
+            Self::Number(value) => {
+                bytes.push(2);
+                bytes.extend_from_slice(&value.to_bits().to_be_bytes());
+            }
+            Self::Text(value) => {
+                bytes.push(3);
+                bytes.extend_from_slice(&(value.len() as u32).to_be_bytes());
+                bytes.extend_from_slice(value.as_bytes());
+            }
+        }
+    }
+
+    /// The key of a row whose key is one column with this value.
+    pub fn as_key(&self) -> Key {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        bytes.into()
+    }
 }
 
 enum Values<'a> {
@@ -100,22 +127,7 @@ impl<'a> Values<'a> {
 
     /// Appends a tag, the length where it varies, and the value.
     fn encode(&self, row: usize, bytes: &mut Vec<u8>) {
-        match self.cursor(row) {
-            Cursor::Absent => bytes.push(0),
-            Cursor::Integer(value) => {
-                bytes.push(1);
-                bytes.extend_from_slice(&value.to_be_bytes());
-            }
-            Cursor::Number(value) => {
-                bytes.push(2);
-                bytes.extend_from_slice(&value.to_bits().to_be_bytes());
-            }
-            Cursor::Text(value) => {
-                bytes.push(3);
-                bytes.extend_from_slice(&(value.len() as u32).to_be_bytes());
-                bytes.extend_from_slice(value.as_bytes());
-            }
-        }
+        self.cursor(row).encode(bytes);
     }
 }
 

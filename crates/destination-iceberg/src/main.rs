@@ -22,6 +22,7 @@ mod maintain;
 mod moment;
 mod naming;
 mod number;
+mod orphans;
 mod output;
 mod parquet_columns;
 mod parquet_file;

@@ -14,6 +14,10 @@ use crate::generations::{Ids, Refresh};
 use crate::naming::identifier;
 use crate::table_memory::ColumnNames;
 
+/// The keyword of a property that refers to rows of other streams: an object with the stream's own name as `stream`, and
+/// the names of the others as `references`.
+const FOREIGN_KEY: &str = "x-foreign-key";
+
 /// The destination sync modes that the destination supports, in the protocol's words.
 pub const SYNC_MODES: [&str; 4] = ["overwrite", "append", "append_dedup", "overwrite_dedup"];
 
@@ -117,6 +121,27 @@ impl StreamPlan {
     /// The properties of the primary key, as far as they are columns.
     pub fn key_properties(&self) -> Vec<String> {
         self.declared.key.iter().filter_map(|path| path.first().cloned()).collect()
+    }
+
+    /// The column that refers to rows of other streams, and these streams, if the source's schema says so and the table
+    /// has one row for each value of one column.
+    pub fn foreign_key(&self) -> Option<(String, Vec<StreamDescriptor>)> {
+        if !matches!(&self.rows, Rows::Upsert { key, .. } if key.len() == 1) {
+            return None;
+        }
+        let properties = self.declared.json_schema.get("properties")?.as_object()?;
+        self.columns.iter().find_map(|column| {
+            let key = properties.get(&column.property)?.get(FOREIGN_KEY)?;
+            // Airbyte can put a prefix before the names of streams, which the source does not know.
+            let prefix = self.stream.name.strip_suffix(key.get("stream")?.as_str()?)?;
+            let names = key.get("references")?.as_array()?.iter().filter_map(Value::as_str);
+            let namespace = &self.stream.namespace;
+            let streams = names.map(|name| StreamDescriptor {
+                name: format!("{prefix}{name}"),
+                namespace: namespace.clone(),
+            });
+            Some((column.name.clone(), streams.collect()))
+        })
     }
 
     /// The plan for a table whose columns have these names.

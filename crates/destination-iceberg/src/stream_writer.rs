@@ -1,7 +1,7 @@
 //! One stream's rows into its table: files as they come, commits when told. Knows the catalog as something that
 //! commits, and no protocol line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,11 @@ use crate::commit::{Work, publish, publish_with_schema};
 use crate::data_file::DataFileWriter;
 use crate::failure::Result;
 use crate::generations::{Extent, GENERATION, changed_properties};
+use crate::key::Key;
 use crate::output::now_in_milliseconds;
 use crate::plan::StreamPlan;
 use crate::position_deletes::write_deletes;
-use crate::positions::IdentityFields;
+use crate::positions::{IdentityFields, Search, find};
 use crate::purge::OldRows;
 use crate::snapshot::{FileChange, LiveFiles, Removed};
 use crate::table::Ready;
@@ -112,6 +113,70 @@ impl StreamWriter {
     /// The keys that it holds in memory, about 200 bytes each.
     pub fn held_keys(&self) -> usize {
         self.upserts.len()
+    }
+
+    /// The keys that the next commit deletes.
+    pub fn deleted_keys(&self) -> HashMap<Key, ()> {
+        match self.extent {
+            Extent::Keep | Extent::Purge(_) => self.upserts.deleted(),
+            // The rows of a refresh are read after its deletions.
+            Extent::Replace => HashMap::new(),
+        }
+    }
+
+    /// Those of `keys` that have a row in the table or among the rows of the next commit.
+    pub async fn existing(&self, keys: &HashMap<Key, ()>) -> Result<HashSet<Key>> {
+        let mut existing = HashSet::new();
+        let mut unknown = HashMap::new();
+        for key in keys.keys() {
+            match self.upserts.has_row(key) {
+                Some(true) => _ = existing.insert(key.clone()),
+                Some(false) => {}
+                None => _ = unknown.insert(key.clone(), ()),
+            }
+        }
+        if let Some(fields) = self.fields.as_ref().filter(|_| !unknown.is_empty()) {
+            let (found, _) = search(&self.table, fields, &unknown).await?;
+            existing.extend(found.rows.into_iter().map(|row| row.key));
+        }
+        Ok(existing)
+    }
+
+    /// Deletes the table's rows that have one of `values` in `column`, in a commit of its own, and returns their keys.
+    /// The rows of a refresh are left to it.
+    pub async fn delete_where(
+        &mut self,
+        catalog: &Catalog,
+        column: &str,
+        values: &HashMap<Key, ()>,
+    ) -> Result<HashMap<Key, ()>> {
+        let schema = self.table.metadata.current_schema();
+        let own_key = self.fields.as_ref().and_then(|fields| fields.key.first().copied());
+        let (Some(field), Some(own_key), true) =
+            (schema.field_by_name(column), own_key, self.commits_before_its_end())
+        else {
+            return Ok(HashMap::new());
+        };
+        // The rows are looked for by the column's values, and each row's own key is read in place of a cursor.
+        let fields = IdentityFields { key: vec![field.id], cursor: Some(own_key), minimum_generation: None };
+        let mut keys = HashMap::new();
+        if search(&self.table, &fields, values).await?.0.rows.is_empty() {
+            return Ok(keys);
+        }
+        let (plan, memory) = (&self.plan, &self.memory);
+        let table = publish(catalog, self.table.clone(), async |table: &Table| {
+            let (found, before) = search(table, &fields, values).await?;
+            keys = found.rows.iter().map(|row| (row.cursor.as_key(), ())).collect();
+            let rows = found.rows.into_iter().map(|row| (row.file, row.position)).collect();
+            let deletes = Deletes::new(rows, found.small_deletes, &before, &[]);
+            let added: Vec<DataFile> = write_deletes(table, deletes.rows).await?.into_iter().collect();
+            let operation = if added.is_empty() { Operation::Delete } else { Operation::Overwrite };
+            let removed = Removed::files(deletes.removed);
+            Ok(work(plan, operation, added, removed, Extent::Keep, memory, table))
+        })
+        .await?;
+        self.take_table(table);
+        Ok(keys)
     }
 
     /// Frees the keys: commits, or works the upserts into a refresh that readers do not see yet.
@@ -272,6 +337,17 @@ impl StreamWriter {
     fn told(&self, records: u64) -> Committed {
         Committed { records, metadata_location: self.table.metadata_location.clone() }
     }
+}
+
+/// The live rows of the table with one of these keys, and its files.
+async fn search(
+    table: &Table,
+    fields: &IdentityFields,
+    keys: &HashMap<Key, ()>,
+) -> Result<(Search, LiveFiles)> {
+    let live = LiveFiles::of(table).await?;
+    let found = find(&table.file_io, fields, &live.data, &live.deletes, keys).await?;
+    Ok((found, live))
 }
 
 fn work(

@@ -102,6 +102,17 @@ impl Upserts {
         }
     }
 
+    /// The keys whose rows are deleted, whether or not the table has one.
+    pub fn deleted(&self) -> HashMap<Key, ()> {
+        let deleted = self.outcomes.iter().filter(|(_, outcome)| outcome.row.is_none());
+        deleted.map(|(key, _)| (key.clone(), ())).collect()
+    }
+
+    /// Whether a row of the key waits to be committed. Nothing if nothing came for the key.
+    pub fn has_row(&self, key: &Key) -> Option<bool> {
+        self.outcomes.get(key).map(|outcome| outcome.row.is_some())
+    }
+
     /// What to delete so that each key has its newest row and no other: rows of the `written` files, which the places
     /// count, and rows of the files that were there before.
     pub async fn deletes(
@@ -138,7 +149,7 @@ pub struct Deletes {
 }
 
 impl Deletes {
-    fn new(
+    pub fn new(
         mut rows: Vec<(Arc<str>, u64)>,
         small: Vec<SmallDeletes>,
         before: &LiveFiles,

@@ -1,6 +1,7 @@
 //! The `write` verb: events from the intake to stream writers, and STATEs out when their records are committed.
 //! Knows no file format and no JSON of records.
 
+use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use crate::catalog::{Catalog, Table};
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::intake::{Batches, Event, Scope, read};
+use crate::key::Key;
+use crate::orphans::{ForeignKey, foreign_keys};
 use crate::output::Output;
 use crate::plan::StreamPlan;
 use crate::raw_rows::RawRows;
@@ -47,6 +50,7 @@ pub async fn write(
     let target_bytes = (config.target_file_size_mib << 20) as usize;
     let now = Instant::now();
     let count = plans.len() as u32;
+    let foreign_keys = foreign_keys(&plans).into();
     let streams: Vec<StreamWriter> = plans
         .into_iter()
         .zip(ready)
@@ -57,6 +61,8 @@ pub async fn write(
         output,
         waiting: Acknowledgements::new(streams.len()),
         ended: vec![Ended::NotYet; streams.len()],
+        foreign_keys,
+        is_deleting: vec![false; streams.len()],
         streams,
         raw_rows,
         interval: Duration::from_secs(config.commit_interval_seconds),
@@ -91,6 +97,9 @@ struct Writer<'a> {
     raw_rows: Arc<RawRows>,
     waiting: Acknowledgements,
     ended: Vec<Ended>,
+    foreign_keys: Arc<[ForeignKey]>,
+    /// The streams whose orphans are being deleted.
+    is_deleting: Vec<bool>,
     interval: Duration,
     maintenance: Option<AutomaticMaintenance>,
 }
@@ -111,6 +120,7 @@ impl Writer<'_> {
                 self.ended[stream] = Ended::Complete;
                 self.write_raw_rows(stream).await?;
                 self.raw_rows.end(stream);
+                self.delete_orphans_of(stream).await?;
                 let done = self.streams[stream].complete(&self.catalog).await;
                 self.settle(stream, done)
             }
@@ -146,11 +156,69 @@ impl Writer<'_> {
 
     /// Commits what came of a stream so far, unless it is a refresh, which its end publishes.
     async fn commit(&mut self, stream: usize) -> Result<()> {
-        if self.streams[stream].commits_before_its_end() {
-            self.write_raw_rows(stream).await?;
-        }
+        self.write_raw_rows_before_its_end(stream).await?;
+        self.delete_orphans_of(stream).await?;
         let done = self.streams[stream].commit(&self.catalog).await;
         self.settle(stream, done)
+    }
+
+    /// Deletes the rows that refer to rows which the stream's next commit deletes.
+    ///
+    /// It comes before that commit. With the commit, the STATE behind the deletions goes out, and then the source does
+    /// not send them again.
+    async fn delete_orphans_of(&mut self, stream: usize) -> Result<()> {
+        let deleted = self.streams[stream].deleted_keys();
+        if deleted.is_empty() || self.is_deleting[stream] {
+            return Ok(());
+        }
+        self.is_deleting[stream] = true;
+        let done = self.delete_orphans(stream, deleted).await;
+        self.is_deleting[stream] = false;
+        done
+    }
+
+    /// Deletes the rows that refer to the deleted keys of the stream, and those that refer to them.
+    async fn delete_orphans(&mut self, stream: usize, deleted: HashMap<Key, ()>) -> Result<()> {
+        let foreign_keys = self.foreign_keys.clone();
+        let mut waiting = vec![(stream, deleted)];
+        while let Some((parent, mut deleted)) = waiting.pop() {
+            for ForeignKey { child, column, parents } in foreign_keys.iter() {
+                if !parents.contains(&parent) {
+                    continue;
+                }
+                // A row can move from one parent stream to another, and its children with it.
+                for other in parents.iter().filter(|other| **other != parent) {
+                    self.write_raw_rows_before_its_end(*other).await?;
+                    let existing = self.streams[*other].existing(&deleted).await;
+                    let existing = existing.map_err(|failure| self.of_stream(*other, failure))?;
+                    deleted.retain(|key, ()| !existing.contains(key));
+                }
+                if !self.is_deleting[*child] {
+                    Box::pin(self.commit(*child)).await?;
+                }
+                let orphans = self.streams[*child].delete_where(&self.catalog, column, &deleted).await;
+                let orphans = orphans.map_err(|failure| self.of_stream(*child, failure))?;
+                if !orphans.is_empty() {
+                    let ident = &self.streams[*child].table().ident;
+                    let text =
+                        format!("{} rows of table {ident} deleted with what they refer to", orphans.len());
+                    self.output.log(Level::Info, text)?;
+                    waiting.push((*child, orphans));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn of_stream(&self, stream: usize, failure: Failure) -> Failure {
+        failure.of_stream(&self.streams[stream].plan.stream)
+    }
+
+    async fn write_raw_rows_before_its_end(&mut self, stream: usize) -> Result<()> {
+        match self.streams[stream].commits_before_its_end() {
+            true => Box::pin(self.write_raw_rows(stream)).await,
+            false => Ok(()),
+        }
     }
 
     /// Writes the rows of a stream that were kept as they came.
@@ -178,6 +246,7 @@ impl Writer<'_> {
     async fn bound_memory(&mut self) -> Result<()> {
         while self.streams.iter().map(StreamWriter::held_keys).sum::<usize>() > KEYS_IN_MEMORY {
             let Some(largest) = self.largest(StreamWriter::held_keys) else { break };
+            self.delete_orphans_of(largest).await?;
             let done = self.streams[largest].work_off(&self.catalog).await;
             self.settle(largest, done)?;
         }
@@ -186,7 +255,9 @@ impl Writer<'_> {
 
     fn largest(&self, measure: fn(&StreamWriter) -> usize) -> Option<usize> {
         let measured = self.streams.iter().map(measure).enumerate();
-        measured.max_by_key(|(_, size)| *size).map(|(index, _)| index)
+        // A stream whose orphans are being deleted must not commit before they are.
+        let free = measured.filter(|(index, size)| *size > 0 && !self.is_deleting[*index]);
+        free.max_by_key(|(_, size)| *size).map(|(index, _)| index)
     }
 
     /// Tells of a commit, and passes on the STATEs that waited for it.

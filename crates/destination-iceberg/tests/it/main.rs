@@ -15,6 +15,7 @@ mod harness;
 mod hostile;
 mod maintain;
 mod modes;
+mod orphans;
 mod rest;
 mod schema;
 mod sign_in;
