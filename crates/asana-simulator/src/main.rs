@@ -19,7 +19,7 @@ struct Arguments {
     /// The world's seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The world's size: tiny, small, medium or large.
+    /// The world's size: tiny, small, medium, big or large.
     #[arg(long, default_value = "small", value_parser = scale)]
     scale: Scale,
     /// The port to listen on; 0 for any free one.

@@ -137,6 +137,25 @@ impl Scale {
         }
     }
 
+    /// About 150,000 tasks and 900,000 stories.
+    pub fn big() -> Self {
+        Self {
+            users: 300,
+            teams: 40,
+            projects: 500,
+            tasks: 106_000,
+            subtasks: 33_000,
+            largest_project: 3,
+            orphans: 2,
+            tags: 300,
+            portfolios: 40,
+            goals: 150,
+            task_templates: 100,
+            audit_log_events: 10_000,
+            ..Self::medium()
+        }
+    }
+
     /// About a million tasks and six million stories.
     pub fn large() -> Self {
         Self {
@@ -157,12 +176,13 @@ impl Scale {
         }
     }
 
-    /// The scale of that name: `tiny`, `small`, `medium` or `large`.
+    /// The scale of that name: `tiny`, `small`, `medium`, `big` or `large`.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "tiny" => Some(Self::tiny()),
             "small" => Some(Self::small()),
             "medium" => Some(Self::medium()),
+            "big" => Some(Self::big()),
             "large" => Some(Self::large()),
             _ => None,
         }

@@ -2,6 +2,7 @@
 # Reads what the destination wrote with PyIceberg and DuckDB. The Python environment is made on the first run.
 #   run.sh [tiny|small|medium]           the whole account through the pipe, three syncs, crashes, nesting, S3
 #   run.sh filters [filters] [seed]      filtered scans of files with several row groups, beside unfiltered ones
+#   run.sh deletions [medium|big]        nothing is left that hung on deleted tasks, however little the state remembers
 #   run.sh cost                          what many small syncs cost: time, files, bytes, requests to S3
 #   run.sh benchmark [records]           the destination beside PyIceberg; wants a release build, which it makes
 #   run.sh memory [kind …]               peak memory and files where there is a lot of one thing; fails above 200 MB
@@ -27,6 +28,10 @@ case "$verb" in
     filters)
         (cd "$root" && cargo build --quiet --workspace --bins)
         exec "$python" "$here/filters.py" "${CARGO_TARGET_DIR:-$root/target}/debug" "${@:2}"
+        ;;
+    deletions)
+        (cd "$root" && cargo build --quiet --workspace --bins)
+        exec "$python" "$here/deletions.py" "${CARGO_TARGET_DIR:-$root/target}/debug" "${@:2}"
         ;;
     cost)
         (cd "$root" && cargo build --quiet --workspace --bins)
@@ -55,6 +60,7 @@ case "$verb" in
     *)
         (cd "$root" && cargo build --quiet --workspace --bins)
         "$python" "$here/filters.py" "${CARGO_TARGET_DIR:-$root/target}/debug"
+        "$python" "$here/deletions.py" "${CARGO_TARGET_DIR:-$root/target}/debug" medium
         exec "$python" "$here/verify.py" "${CARGO_TARGET_DIR:-$root/target}/debug" "$verb"
         ;;
 esac
