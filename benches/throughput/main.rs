@@ -1,5 +1,6 @@
 //! How fast the connector turns pages into records, beside a naive reader of the same pages and beside the
-//! targets. `cargo bench` prints figures and judges none; without `--bench`, as under `cargo test`, a small round
+//! targets. `BASELINE=path/to/source-asana cargo bench` also measures another version of the connector, in turn with this
+//! one. `cargo bench` prints figures and judges none; without `--bench`, as under `cargo test`, a small round
 //! only shows that everything is read.
 
 #![expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
@@ -28,6 +29,8 @@ const CONNECTOR: &str = env!("CARGO_BIN_EXE_source-asana");
 /// The argument that makes this program the naive reader.
 const NAIVE: &str = "naive";
 const TASKS_OF_PROJECT: usize = PAGES_OF_PROJECT * ROWS;
+/// The environment variable with the path of another version of the connector.
+const BASELINE: &str = "BASELINE";
 /// As good as no limit.
 const UNLIMITED: u32 = 1_000_000;
 
@@ -47,7 +50,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     } else {
         let case = Case::new("smoke", Columns::Few)?;
         let world = case.world(2, Duration::ZERO)?;
-        pairs(&world, 1)?;
+        rounds(&world, 1)?;
         println!("{} records were read; for figures: cargo bench", world.tasks);
     }
     Ok(ExitCode::SUCCESS)
@@ -93,12 +96,12 @@ impl Case {
 }
 
 impl World<'_> {
-    /// Reads the account with the connector, at most so many requests a minute.
-    fn read(&self, requests_per_minute: u32) -> Result<Usage, Box<dyn Error>> {
+    /// Reads the account with a version of the connector, at most so many requests a minute.
+    fn read(&self, connector: &str, requests_per_minute: u32) -> Result<Usage, Box<dyn Error>> {
         let config = self.case.folder.path().join("config.json");
         let rate_limit = json!({"mode": "fixed", "requests_per_minute": requests_per_minute});
         fs::write(&config, json!({"token": "0/benchmark", "rate_limit": rate_limit}).to_string())?;
-        let mut command = Command::new(CONNECTOR);
+        let mut command = Command::new(connector);
         command.arg("read").arg("--config").arg(&config).arg("--catalog");
         command.arg(self.file("catalog.json")).env("ASANA_BASE_URL", &self.base_url);
         self.checked(measure(&command)?)
@@ -121,16 +124,30 @@ impl World<'_> {
     }
 }
 
-/// Runs of the connector and of the naive reader in turn, so that what else the machine does meets both.
-fn pairs(world: &World<'_>, rounds: usize) -> Result<Vec<[Usage; 2]>, Box<dyn Error>> {
-    (0..rounds).map(|_| Ok([world.read(UNLIMITED)?, world.read_naively()?])).collect()
+/// The versions of the connector to measure: this one, and the baseline if there is one.
+fn versions() -> Vec<(&'static str, String)> {
+    let baseline = env::var(BASELINE).ok().map(|path| ("baseline", path));
+    [("connector", CONNECTOR.to_owned())].into_iter().chain(baseline).collect()
+}
+
+/// Runs of each program in turn, so that other work of the machine slows down all of them. The naive reader comes last.
+fn rounds(world: &World<'_>, rounds: usize) -> Result<Vec<Vec<Usage>>, Box<dyn Error>> {
+    let versions = versions();
+    let round = || {
+        let mut usages: Vec<Usage> =
+            versions.iter().map(|(_, program)| world.read(program, UNLIMITED)).collect::<Result<_, _>>()?;
+        usages.push(world.read_naively()?);
+        Ok(usages)
+    };
+    (0..rounds).map(|_| round()).collect()
 }
 
 fn throughput(case: &Case, projects: usize, target: u32) -> Result<(), Box<dyn Error>> {
     const ROUNDS: usize = 7;
     let world = case.world(projects, Duration::ZERO)?;
-    pairs(&world, 1)?;
-    let pairs = pairs(&world, ROUNDS)?;
+    rounds(&world, 1)?;
+    let runs = rounds(&world, ROUNDS)?;
+    let names: Vec<&str> = versions().iter().map(|(name, _)| *name).chain(["naive"]).collect();
     println!(
         "\n{} task records: {} of {} bytes, without a rate limit, medians of {ROUNDS}",
         case.name,
@@ -141,8 +158,8 @@ fn throughput(case: &Case, projects: usize, target: u32) -> Result<(), Box<dyn E
         "{:<12}{:>12}{:>16}{:>18}{:>12}",
         "", "records/s", "records/s/core", "CPU ms/1000 rec", "peak MB"
     );
-    for (index, name) in ["connector", "naive"].into_iter().enumerate() {
-        let of = |figure: &dyn Fn(&Usage) -> f64| median(pairs.iter().map(|pair| figure(&pair[index])));
+    for (index, name) in names.iter().enumerate() {
+        let of = |figure: &dyn Fn(&Usage) -> f64| median(runs.iter().map(|round| figure(&round[index])));
         println!(
             "{name:<12}{:>12.0}{:>16.0}{:>18.2}{:>12.1}",
             of(&|usage| usage.records as f64 / usage.wall.as_secs_f64()),
@@ -152,11 +169,17 @@ fn throughput(case: &Case, projects: usize, target: u32) -> Result<(), Box<dyn E
         );
     }
     println!("{:<12}{:>12}{:>16}", "target", "", target);
-    println!(
-        "naive / connector: CPU {:.2}, wall {:.2}",
-        median(pairs.iter().map(|[own, naive]| naive.processor.div_duration_f64(own.processor))),
-        median(pairs.iter().map(|[own, naive]| naive.wall.div_duration_f64(own.wall))),
-    );
+    for (index, name) in names.iter().enumerate().skip(1) {
+        let ratio = |figure: &dyn Fn(&Usage) -> f64| {
+            median(runs.iter().map(|round| figure(&round[index]) / figure(&round[0])))
+        };
+        println!(
+            "{name} / connector: CPU {:.2}, wall {:.2}, peak memory {:.2}",
+            ratio(&|usage| usage.processor.as_secs_f64()),
+            ratio(&|usage| usage.wall.as_secs_f64()),
+            ratio(&|usage| megabytes(usage.peak_memory)),
+        );
+    }
     Ok(())
 }
 
@@ -166,12 +189,14 @@ fn memory(case: &Case) -> Result<(), Box<dyn Error>> {
     println!("{} task records: peak memory, medians; target 40 MB at any size", case.name);
     for (tasks, rounds) in [(20_000, 3), (200_000, 3), (1_000_000, 1), (4_000_000, 1)] {
         let world = case.world(tasks / TASKS_OF_PROJECT, Duration::ZERO)?;
-        let runs = (0..rounds).map(|_| world.read(UNLIMITED)).collect::<Result<Vec<_>, _>>()?;
-        let peak = median(runs.iter().map(|usage| megabytes(usage.peak_memory)));
-        println!("{tasks:>9} records, no limit, {rounds} runs{peak:>33.1} MB");
+        for (name, program) in versions() {
+            let runs = (0..rounds).map(|_| world.read(&program, UNLIMITED)).collect::<Result<Vec<_>, _>>()?;
+            let peak = median(runs.iter().map(|usage| megabytes(usage.peak_memory)));
+            println!("{tasks:>9} records, no limit, {rounds} runs, {name:<12}{peak:>19.1} MB");
+        }
     }
     let world = case.world(150, Duration::from_millis(1_500))?;
-    let usage = world.read(PAID)?;
+    let usage = world.read(CONNECTOR, PAID)?;
     let requests = world.tasks / ROWS;
     println!(
         "{:>9} records, 1,500 requests/minute, 1.5 s latency{:>7.1} MB, {:.0} requests/minute reached",
