@@ -1,4 +1,4 @@
-//! How glibc's allocator gives memory back. Knows nothing of what is allocated.
+//! How glibc's allocator gives memory back.
 
 /// From this size on, in bytes, a buffer gets pages of its own and gives them back when it is freed. It is what glibc
 /// begins with, but left to itself glibc raises it to the largest buffer that it has seen freed. Pages, which are large

@@ -1,4 +1,4 @@
-//! From the table of streams to the catalog that `discover` prints. Knows no HTTP and no state values.
+//! From the table of streams to the catalog that `discover` prints.
 
 use airbyte_protocol::catalog::{Catalog, Stream as CatalogStream, SyncMode};
 

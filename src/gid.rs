@@ -1,4 +1,4 @@
-//! Asana's identifiers, kept small. Knows no stream.
+//! Asana's identifiers, kept small.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! A point in time, in milliseconds, as Asana and our state write it. Knows no clock.
+//! A point in time, in milliseconds, as Asana and our state write it.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A schema's leaves as the dotted list that Asana's `opt_fields` wants. Knows no stream and no HTTP.
+//! A schema's leaves as the dotted list that Asana's `opt_fields` wants.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! From what a platform asks for to what has to be listed: the selected streams and columns, the parents they
-//! need, and each listing's fields. Knows no particular stream, no state and no network.
+//! From what a platform asks for to what has to be listed: the selected streams and columns, the parents they need, and
+//! each listing's fields.
 //!
 //! Long because of the structs that a plan is; its steps follow one another in one file.
 

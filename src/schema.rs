@@ -1,5 +1,4 @@
-//! A stream's shape in the dialect that Airbyte's platform and destinations understand. Knows no particular
-//! stream and no network.
+//! A stream's shape in the dialect that Airbyte's platform and destinations understand.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};

@@ -1,4 +1,4 @@
-//! The access token from AWS Secrets Manager, by the machine's AWS credentials. Knows no Asana.
+//! The access token from AWS Secrets Manager, by the machine's AWS credentials.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
-//! What a stream is: its name, listing, key, cursor, plan, scope and shape, as data. Knows no particular
-//! stream, no HTTP and no Airbyte.
+//! What a stream is: its name, listing, key, cursor, plan, scope and shape, as data.
 //!
 //! Long because all that a stream can vary in is here, each with its reason.
 

@@ -1,5 +1,4 @@
-//! Which interval of a stream a slice reads: from its cursor, the start date and the mode. Pure: `now` is an
-//! argument; knows no HTTP and no storage.
+//! Which interval of a stream a slice reads: from its cursor, the start date and the mode. Pure: `now` is an argument.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! What the pages for people say of the program, held against the program: messages, configs, links. Knows no
-//! behaviour.
+//! What the pages for people say of the program, held against the program: messages, configs, links.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
 

@@ -1,5 +1,5 @@
-//! The files that are made from the code: each is compared, rewritten if it is stale, and then fails the test, so
-//! that running the tests twice brings everything up to date. Knows no network.
+//! The files that are made from the code: each is compared, rewritten if it is stale, and then fails the test, so that
+//! running the tests twice brings everything up to date.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
 

@@ -1,6 +1,4 @@
 //! Every stream against what Asana documents (`facts/asana_paths.json`) and what Airbyte's platform asks of a schema.
-//! Knows no stream by name: what holds for one holds for all, and exceptions go by the documented schema
-//! and stand in the same file as the tests that grant them.
 
 mod facts;
 

@@ -1,4 +1,4 @@
-//! One request: token, pacing, send, classify, retry. Knows no stream, not what records mean, and no Airbyte.
+//! One request: token, pacing, send, classify, retry.
 //!
 //! Long because what surrounds one attempt (token, permit, turn, counts, notices) is one story with one order.
 

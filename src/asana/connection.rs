@@ -1,4 +1,4 @@
-//! The connection: TLS, proxies, timeouts, bodies, and why bytes did not come. Knows no token, no pace and no page.
+//! The connection: TLS, proxies, timeouts, bodies, and why bytes did not come.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! A secret as base64 shows it: encoded by itself, or in the middle of something, such as the header that carries it.
-//! Pure; knows no request.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};

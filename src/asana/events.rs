@@ -1,4 +1,4 @@
-//! The event stream of one resource, followed to its end. Knows no retry, no rate and no stream.
+//! The event stream of one resource, followed to its end.
 //!
 //! Asana's page on events: the first call has no token and is answered with one; a call with a token answers at
 //! most 100 events and the next token, and whether there is more. A token that is too old (24 hours, earlier

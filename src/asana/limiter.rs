@@ -1,5 +1,4 @@
-//! How fast and how many at once: the AIMD decision, given the time, and the permits that it governs. Knows no
-//! HTTP and no stream.
+//! How fast and how many at once: the AIMD decision, given the time, and the permits that it governs.
 //!
 //! [`Pace`] decides and reads no clock; [`Limiter`] waits, hands out permits, and tells the pace what came of
 //! them. Asana counts rejected requests against the quota too, so a pace that runs into 429 all the time gets

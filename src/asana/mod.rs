@@ -1,5 +1,4 @@
-//! Asana's HTTP API: requests, their pace, their faults, their pages. Knows no stream and no Airbyte; status
-//! codes and the token are named nowhere else.
+//! Asana's HTTP API: requests, their pace, their faults, their pages.
 
 mod client;
 mod connection;

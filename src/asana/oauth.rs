@@ -1,5 +1,4 @@
 //! Access tokens by OAuth 2: a refresh token is exchanged for one, again and again, because Asana's live for an hour.
-//! Knows no API request and no config.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! JSON objects that are objects: what is derived from a struct also reads a list of its fields' values, and an answer
-//! of `[[]]` is no empty listing. Knows no answer.
+//! of `[[]]` is no empty listing.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -1,8 +1,8 @@
-//! How often and for how long a request is made again. The only file that names the `backoff` crate, which is
-//! not maintained any more. Knows no HTTP.
+//! How often and for how long a request is made again. The only file that names the `backoff` crate, which is not
+//! maintained any more.
 //!
-//! Of that crate only the schedule is used: exponential with jitter. Its retry loop lets a server that names a
-//! wait be asked for ever, knows no number of attempts, and reads a clock that tests cannot set.
+//! Of that crate only the schedule is used: exponential with jitter. Its retry loop lets a server that names a wait be
+//! asked for ever, knows no number of attempts, and reads a clock that tests cannot set.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! The task search followed to its end: it has no pages, so time itself is paged. Knows no retry, no rate and
-//! no stream.
+//! The task search followed to its end: it has no pages, so time itself is paged.
 //!
 //! Asana's page on task search: at most 100 rows and no offset, an order that is not stable, and an index that
 //! learns of changes 10 to 60 seconds late, longer in incidents; callers step through time themselves.

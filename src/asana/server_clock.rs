@@ -1,5 +1,4 @@
-//! What time it is at Asana, from the `Date` header of its answers. Pure: the times of this machine are arguments; knows
-//! no request.
+//! What time it is at Asana, from the `Date` header of its answers. Pure: the times of this machine are arguments.
 //!
 //! Cursors are compared with times that Asana wrote, so they have to be in Asana's time: with a machine's clock that is
 //! fast, changes made before the cursor and after the sync would never be read.

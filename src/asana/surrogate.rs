@@ -1,4 +1,4 @@
-//! Halves of surrogate pairs in JSON text, which stand for no character. Pure; knows no page and no HTTP.
+//! Halves of surrogate pairs in JSON text, which stand for no character.
 //!
 //! Text that is cut between the two halves of, say, an emoji is sent as one escape, `\ud83d`. Browsers and Python read
 //! that, most other readers of JSON refuse all of the record for it.

@@ -1,4 +1,4 @@
-//! How many bodies are in memory at a time, and the buffers that they are in. Knows no HTTP and not what a body holds.
+//! How many bodies are in memory at a time, and the buffers that they are in.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! Marks beside gids, in a bounded part of the memory however many there are. Knows no stream.
+//! Marks beside gids, in a bounded part of the memory however many there are.
 
 mod spilled;
 

@@ -1,5 +1,4 @@
-//! Marks beside gids in a temporary file, for accounts that have more of them than are to be kept in memory. Knows no
-//! stream and not what a mark means.
+//! Marks beside gids in a temporary file, for accounts that have more of them than are to be kept in memory.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};

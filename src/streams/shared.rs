@@ -1,4 +1,4 @@
-//! Shapes that several streams use: times, dates, references, custom field values. Knows no stream.
+//! Shapes that several streams use: times, dates, references, custom field values.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,4 @@
-//! One row of a page, as JSON text: what the walk reads of it, and what is written of it. Pure; knows no
-//! stream, no HTTP and no protocol.
+//! One row of a page, as JSON text: what the walk reads of it, and what is written of it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! A server on the loopback interface that answers as a test tells it to, well or badly. Knows no Asana.
+//! A server on the loopback interface that answers as a test tells it to, well or badly.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,4 @@
-//! Reads `asana_paths.json`: what Asana's OpenAPI says of the listings that streams read. Knows no stream and no
-//! exception.
+//! Reads `asana_paths.json`: what Asana's OpenAPI says of the listings that streams read.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Objects that are edited while a sync runs: whatever the moment, the next sync knows them. Knows no cursor.
+//! Objects that are edited while a sync runs: whatever the moment, the next sync knows them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

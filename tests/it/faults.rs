@@ -1,5 +1,5 @@
-//! The fault table, row by row: what each of Asana's refusals and accidents leads to, for the stream that it meets
-//! and for the others. Knows no status code's meaning but through what the connector does.
+//! The fault table, row by row: what each of Asana's refusals and accidents leads to, for the stream that it meets and
+//! for the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

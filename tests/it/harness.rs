@@ -1,5 +1,5 @@
-//! Runs the real binary and parses every line of its stdout; a line that is not the protocol fails the test, and
-//! so does a stream whose messages come in the wrong order. Knows no particular stream.
+//! Runs the real binary and parses every line of its stdout; a line that is not the protocol fails the test, and so
+//! does a stream whose messages come in the wrong order.
 
 use std::collections::BTreeMap;
 use std::fs;

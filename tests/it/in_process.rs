@@ -1,5 +1,5 @@
-//! A read inside the test's own process, for faults that the connector meets with patience: the same walk and the
-//! same writer as the binary's, with waits that a test can afford. Knows no particular stream.
+//! A read inside the test's own process, for faults that the connector meets with patience: the same walk and the same
+//! writer as the binary's, with waits that a test can afford.
 
 use std::future::pending;
 use std::io::{self, Write};

@@ -1,5 +1,4 @@
-//! What the second sync of an account delivers and costs after some of it has changed. Knows no cursor: the world says
-//! what changed.
+//! What the second sync of an account delivers and costs after some of it has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

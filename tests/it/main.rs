@@ -1,5 +1,4 @@
-//! The connector from the outside: the real binary against the simulator over real HTTP, every line of stdout
-//! parsed. Knows nothing of the connector's insides.
+//! The connector from the outside: the real binary against the simulator over real HTTP, every line of stdout parsed.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
 

@@ -1,5 +1,4 @@
-//! Reads that are cut off and go on: whatever line is the last, and however often, the union is the world. Knows no
-//! cursor.
+//! Reads that are cut off and go on: whatever line is the last, and however often, the union is the world.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

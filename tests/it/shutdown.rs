@@ -1,5 +1,5 @@
 //! How a read ends when it is told to, or when nobody listens: by signals, with a stdout that is closed, full or
-//! unread, and as the first process of a container. Knows nothing of what is read.
+//! unread, and as the first process of a container.
 //!
 //! No test measures time: each waits for the process to end, and a process that hangs hangs the test.
 

@@ -1,5 +1,5 @@
 //! Signing in: OAuth against the simulator's token endpoint, and a token kept in AWS Secrets Manager against a server
-//! that speaks as much of its protocol as one call needs. Knows nothing of streams but two names.
+//! that speaks as much of its protocol as one call needs.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,5 +1,5 @@
 //! What the world says a sync must deliver, by stream. It is the one place where tests name streams beside the
-//! simulator's kinds. Knows nothing of requests.
+//! simulator's kinds.
 
 use std::collections::{BTreeMap, BTreeSet};
 

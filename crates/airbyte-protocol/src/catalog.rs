@@ -1,4 +1,4 @@
-//! What a source can read (`Catalog`), and what it is asked to read (`ConfiguredCatalog`). Knows no stream.
+//! What a source can read (`Catalog`), and what it is asked to read (`ConfiguredCatalog`).
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};

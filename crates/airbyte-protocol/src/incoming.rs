@@ -1,4 +1,4 @@
-//! A line as a destination reads it, a record's data kept as its own JSON text. Knows no destination.
+//! A line as a destination reads it, a record's data kept as its own JSON text.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,4 +1,4 @@
-//! The Airbyte protocol's messages, in and out: one JSON object a line. Knows no connector and does no I/O.
+//! The Airbyte protocol's messages, in and out: one JSON object a line.
 //!
 //! Both ends of a pipeline use it: a source writes [`Message`]s and [`record::write_line`], reads a
 //! [`catalog::ConfiguredCatalog`] and [`state::parse_file`]; a destination reads [`incoming::Incoming`].

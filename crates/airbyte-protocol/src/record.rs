@@ -1,4 +1,4 @@
-//! RECORD lines, written around a record's own JSON text without parsing it. Knows no connector's records.
+//! RECORD lines, written around a record's own JSON text without parsing it.
 
 use std::io::Write;
 

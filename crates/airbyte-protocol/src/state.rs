@@ -1,4 +1,4 @@
-//! The state a platform hands back, in every shape that platforms use. Knows nothing of what a state means.
+//! The state a platform hands back, in every shape that platforms use.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The fewest requests that a full read of a world can take, endpoint by endpoint. Knows no HTTP.
+//! The fewest requests that a full read of a world can take, endpoint by endpoint.
 //!
 //! Assumptions, each a fact about Asana's API:
 //! - A listing of n rows takes one request per page of 100, and one when it is empty.

@@ -1,4 +1,4 @@
-//! Globally unique identifiers: 16 digits that name a kind and a place in the world. Knows no record.
+//! Globally unique identifiers: 16 digits that name a kind and a place in the world.
 
 use std::fmt;
 use std::str::FromStr;

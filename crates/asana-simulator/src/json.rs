@@ -1,4 +1,4 @@
-//! Writes JSON objects field by field, only the fields that a selection asks for. Knows no resource.
+//! Writes JSON objects field by field, only the fields that a selection asks for.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! A deterministic Asana for tests and demonstrations. Knows nothing of Airbyte or of the connector.
+//! A deterministic Asana for tests and demonstrations.
 //!
 //! A [`World`] holds everything an account has, generated from a seed and a [`Scale`]; a [`Simulator`] serves it
 //! as Asana's REST API over HTTP on loopback.

@@ -1,4 +1,4 @@
-//! A connection that can be broken on purpose, and response bodies that end badly. Knows nothing of Asana.
+//! A connection that can be broken on purpose, and response bodies that end badly.
 
 use std::collections::VecDeque;
 use std::io;

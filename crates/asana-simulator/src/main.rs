@@ -1,4 +1,4 @@
-//! The simulator as a program, for whoever drives it over HTTP alone. Knows no resource.
+//! The simulator as a program, for whoever drives it over HTTP alone.
 
 use std::io::Write as _;
 use std::process::ExitCode;

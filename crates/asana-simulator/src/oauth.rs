@@ -1,4 +1,4 @@
-//! Asana's OAuth token endpoint: a refresh token in, an access token out. Knows no resource.
+//! Asana's OAuth token endpoint: a refresh token in, an access token out.
 
 use std::sync::{Mutex, PoisonError};
 

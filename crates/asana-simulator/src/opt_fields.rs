@@ -1,4 +1,4 @@
-//! Which fields of a record a request asked for: Asana's `opt_fields` syntax as a tree. Knows no resource.
+//! Which fields of a record a request asked for: Asana's `opt_fields` syntax as a tree.
 //!
 //! Source: Asana's page on input and output options. Paths are separated by commas and nested with dots; a
 //! leading `this.` names the record itself; `(a|b)` stands for either name. `gid` is always returned.

@@ -1,4 +1,4 @@
-//! Pages of a listing: opaque offsets that expire, the cut, and the envelope. Knows no resource.
+//! Pages of a listing: opaque offsets that expire, the cut, and the envelope.
 //!
 //! An offset holds the sort key of the last row that was sent, not a count of rows. So rows that appear or vanish
 //! between two pages never shift the others.

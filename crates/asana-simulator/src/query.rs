@@ -1,4 +1,4 @@
-//! A request's target, split into path segments and decoded query parameters. Knows no endpoint.
+//! A request's target, split into path segments and decoded query parameters.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Chance from a seed: the same seed gives the same draws for ever. Knows nothing of Asana.
+//! Chance from a seed: the same seed gives the same draws for ever.
 //!
 //! Written here rather than taken from a crate because a world must stay byte-equal when dependencies are
 //! updated, and because lazily generated records need a draw that is addressed by key, not by order.

@@ -1,4 +1,4 @@
-//! The log of requests that a simulator answered. Knows no resource.
+//! The log of requests that a simulator answered.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Asana's error answers: status, message, and the body they travel in. Knows no resource.
+//! Asana's error answers: status, message, and the body they travel in.
 
 use crate::json::escape;
 use crate::time::append;

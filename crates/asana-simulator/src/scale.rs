@@ -1,4 +1,4 @@
-//! How much of everything a world holds. Counts only; knows no record.
+//! How much of everything a world holds. Counts only.
 
 /// Counts of a world's parts. All numbers are of the organization unless they say otherwise; every further
 /// workspace is a plain one (no teams) and gets `plain_share` percent of projects, tasks and users.

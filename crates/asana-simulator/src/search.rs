@@ -1,4 +1,4 @@
-//! The task search: an index that lags behind edits, filters, and an order that is not stable. Knows no HTTP.
+//! The task search: an index that lags behind edits, filters, and an order that is not stable.
 //!
 //! Source: Asana's page on task search. At most 100 rows and no further pages; callers step through time
 //! themselves. Bounds of time are exclusive here; Asana does not say.

@@ -1,4 +1,4 @@
-//! HTTP on a listener: hyper connections over breakable lines, until a shutdown. Knows no resource.
+//! HTTP on a listener: hyper connections over breakable lines, until a shutdown.
 
 use std::convert::Infallible;
 use std::io;

@@ -1,5 +1,4 @@
-//! What the connections of one simulator share, and how a request passes through it: log, fault, token, limit,
-//! answer. Knows no sockets.
+//! What the connections of one simulator share, and how a request passes through it: log, fault, token, limit, answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

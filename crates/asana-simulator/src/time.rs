@@ -1,4 +1,4 @@
-//! Instants and days as Asana writes and reads them, and the clock that tests can move. Knows no resource.
+//! Instants and days as Asana writes and reads them, and the clock that tests can move.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,4 +1,4 @@
-//! Words that records are named with, ordinary and awkward ones. Knows no record.
+//! Words that records are named with, ordinary and awkward ones.
 
 use crate::random::Random;
 

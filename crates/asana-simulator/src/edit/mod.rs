@@ -1,5 +1,4 @@
 //! Changes to the world while it is served, with what Asana makes of them: stories, `modified_at`, events.
-//! Knows no HTTP.
 //!
 //! What moves a task's `modified_at` (Asana's OpenAPI, `TaskBase.modified_at`): a story created or trashed on it,
 //! an attachment trashed, and changes of `completed`, `name`, the dates, the description, `attachments`, `items`.

@@ -1,4 +1,4 @@
-//! Records as Asana writes them, from the world's compact facts and a selection of fields. Knows no HTTP.
+//! Records as Asana writes them, from the world's compact facts and a selection of fields.
 //!
 //! One function per resource serves the compact record, the full one and any `opt_fields` selection of it. A
 //! field that does not apply to a record ("Conditional" in Asana's OpenAPI) is left out, not null.

@@ -1,4 +1,4 @@
-//! A small HTTP client for the tests, and a walk over pages. Knows nothing of the simulator's inside.
+//! A small HTTP client for the tests, and a walk over pages.
 
 use asana_simulator::{DEFAULT_TOKEN, Options, Scale, Simulator, World};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Every rendered record against the fields that Asana documents. Knows nothing of HTTP.
+//! Every rendered record against the fields that Asana documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
