@@ -1,31 +1,30 @@
-//! How glibc's allocator gives memory back.
+//! Configures glibc's allocator to return large buffers to the system.
 
-/// From this size on, in bytes, a buffer gets pages of its own and gives them back when it is freed. It is what glibc
-/// begins with, but left to itself glibc raises it to the largest buffer that it has seen freed. Pages, which are large
-/// and short-lived, then share one heap with what is remembered, which is small and long-lived, and that heap never
-/// shrinks.
+/// Buffers of at least this size, in bytes, are mapped separately and returned to the system when freed. This is
+/// glibc's default, but glibc raises it to the largest buffer freed so far. Large, short-lived pages then share a heap
+/// with small, long-lived data, and that heap never shrinks.
 #[cfg(target_env = "gnu")]
 const LARGE_BUFFER: i32 = 128 * 1024;
 
-/// One heap for the reading, one for the writing.
+/// One heap for the reading thread, one for the writing thread.
 #[cfg(target_env = "gnu")]
 const HEAPS: i32 = 2;
 
-/// Makes large buffers be given back as soon as they are freed. To be called before threads are started.
+/// Makes glibc return large buffers as soon as they are freed. Call it before starting threads.
 #[cfg(target_env = "gnu")]
 #[expect(
     unsafe_code,
-    reason = "glibc has no other way to be told, but for the environment of whoever starts the program"
+    reason = "the only alternative is the environment of the process, which the program does not control"
 )]
 pub fn give_back_large_buffers() {
-    // SAFETY: mallopt takes two numbers, and no other thread runs yet that could allocate meanwhile. A setting that it
-    // does not know, it refuses, and everything stays as it was.
+    // SAFETY: mallopt takes two numbers, and no other thread runs yet that could allocate meanwhile. It ignores
+    // settings that it does not know.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BUFFER);
         libc::mallopt(libc::M_ARENA_MAX, HEAPS);
     }
 }
 
-/// Other allocators are left as they are.
+/// Does nothing for other allocators.
 #[cfg(not(target_env = "gnu"))]
 pub fn give_back_large_buffers() {}

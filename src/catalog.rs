@@ -1,4 +1,4 @@
-//! From the table of streams to the catalog that `discover` prints.
+//! The catalog that `discover` prints, from the table of streams.
 
 use airbyte_protocol::catalog::{Catalog, Stream as CatalogStream, SyncMode};
 
@@ -6,7 +6,7 @@ use crate::schema;
 use crate::stream::{Cursor, Stream};
 use crate::streams::ALL;
 
-/// Everything that can be read.
+/// All streams.
 pub fn discovered() -> Catalog {
     Catalog { streams: ALL.iter().map(|stream| entry(stream)).collect() }
 }

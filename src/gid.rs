@@ -1,9 +1,9 @@
-//! Asana's identifiers, kept small.
+//! Asana's identifiers in a compact form.
 
 use std::fmt;
 
-/// A gid. Asana's are strings of digits, nearly all of which fit eight bytes; the others are kept as text, so
-/// that no two gids are ever taken for one.
+/// A gid. Asana's gids are strings of digits, and nearly all fit in eight bytes. Others are stored as text, so that no
+/// two gids are confused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Gid {
     Number(u64),
@@ -23,7 +23,7 @@ impl Gid {
         Self::Text(text.into())
     }
 
-    /// The number that it is, if it is one.
+    /// The gid as a number, if it is one.
     pub fn number(&self) -> Option<u64> {
         match self {
             Self::Number(number) => Some(*number),

@@ -1,4 +1,4 @@
-//! A point in time, in milliseconds, as Asana and our state write it.
+//! A point in time in milliseconds, in the format of Asana and of the state.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,7 +22,7 @@ impl Moment {
         u64::try_from(self.0).unwrap_or(0)
     }
 
-    /// An RFC 3339 time with its offset, or a date, which means its start in UTC.
+    /// Parses an RFC 3339 time with offset, or a date, which means its start in UTC.
     pub fn parse(text: &str) -> Option<Self> {
         const DATE: usize = "2012-02-22".len();
         let timestamp = if text.len() == DATE {
@@ -46,7 +46,7 @@ impl fmt::Display for Moment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Timestamp::from_millisecond(self.0) {
             Ok(timestamp) => write!(formatter, "{timestamp:.3}"),
-            // Beyond the year 9999 there is nothing that Asana would understand.
+            // Asana's format ends with the year 9999.
             Err(_) => write!(formatter, "9999-12-31T00:00:00.000Z"),
         }
     }

@@ -1,12 +1,12 @@
-//! A schema's leaves as the dotted list that Asana's `opt_fields` wants.
+//! Turns the leaves of a schema into the dotted paths of Asana's `opt_fields` parameter.
 
 use serde_json::Value;
 
 use crate::schema::{ORIGIN, properties};
 
-/// The paths to ask for so that a record fills the chosen columns of `schema`, sorted as the schema is.
+/// The paths for the chosen columns of `schema`, in the order of the schema.
 ///
-/// `gid` is not asked for where something else is: Asana always sends it.
+/// `gid` is omitted next to other fields, because Asana always sends it.
 pub fn paths(schema: &Value, is_chosen: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for (name, property) in properties(schema).into_iter().flatten() {
@@ -22,7 +22,7 @@ pub fn parameter(paths: &[String]) -> String {
     if paths.is_empty() { "gid".to_owned() } else { paths.join(",") }
 }
 
-/// The shortest path that shows what `field` of the schema holds, or that it holds nothing.
+/// The shortest path that shows whether `field` is empty.
 pub fn probe_path(schema: &Value, field: &str) -> String {
     let property = properties(schema).and_then(|fields| fields.get(field));
     let nested = property.map(|property| property.get("items").unwrap_or(property)).and_then(properties);
@@ -53,7 +53,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn leaves_are_dotted_and_gid_is_left_out_where_it_comes_anyway() {
+    fn leaves_are_dotted_and_gid_is_omitted_next_to_other_fields() {
         let schema = json!({"properties": {
             "gid": {"type": "string"},
             "name": {"type": "string"},

@@ -1,7 +1,7 @@
-//! From what a platform asks for to what has to be listed: the selected streams and columns, the parents they need, and
-//! each listing's fields.
+//! Turns the configured catalog into a plan: the selected streams and columns, the parents that they need, and each
+//! listing with its fields.
 //!
-//! Long because of the structs that a plan is; its steps follow one another in one file.
+//! The file is long because it has both the structs of a plan and the steps that build it.
 
 use std::collections::BTreeSet;
 
@@ -17,73 +17,74 @@ use crate::stream::{
 use crate::stream_set::{StreamId, StreamSet};
 use crate::streams::ALL;
 
-/// A listing's place in [`Plan::listings`].
+/// Index into [`Plan::listings`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListingId(pub usize);
 
-/// Everything that one sync lists, each listing once however many streams need it.
+/// Everything that a sync lists. Each listing occurs once, however many streams need it.
 #[derive(Debug)]
 pub struct Plan {
-    /// One for every stream of the table, in its order: parents come before children.
+    /// One per stream of the table, in the same order: parents come before children.
     pub streams: Vec<PlannedStream>,
     pub listings: Vec<PlannedListing>,
-    /// The listing that everything starts from.
+    /// The listing with which a sync starts.
     pub root: ListingId,
-    /// For each tree that can be searched, the search that finds its changed nodes, once for each workspace.
+    /// For each searchable tree, the search for changed nodes. It runs once per workspace.
     pub changes: Vec<ListingId>,
-    /// Searches for what no listing shows, once for each workspace.
+    /// Searches for records that no listing returns. Each runs once per workspace.
     pub unlisted: Vec<ListingId>,
     pub feeds: Vec<PlannedFeed>,
 }
 
-/// Events that tell of deletions.
+/// Events that report deletions.
 #[derive(Debug)]
 pub struct PlannedFeed {
     /// The stream whose records have events.
     pub of: StreamId,
     pub path: &'static str,
-    /// Which streams' records are gone by which events.
+    /// The streams whose deletions they report.
     pub told: Vec<PlannedTold>,
 }
 
-/// A stream whose deletions some events tell of.
+/// A stream whose deletions are reported by events.
 #[derive(Debug)]
 pub struct PlannedTold {
     pub stream: StreamId,
     pub told: Told,
-    /// What its records hang on, if the same events tell of that: they are gone with it, though no event names them.
+    /// The deletion events of its parents, if in the same feed. A deleted parent takes its children with it, and no
+    /// event names them.
     pub above: Vec<Told>,
 }
 
 #[derive(Debug)]
 pub struct PlannedStream {
     pub stream: &'static Stream,
-    /// `None` for a stream that no one selected: it may still be listed for the sake of its children.
+    /// `None` if the stream is not selected. It may still be listed for its children.
     pub selection: Option<Selection>,
-    /// The listings that are made for each of its records.
+    /// The listings for each of its records.
     pub children: Vec<ListingId>,
     pub level: Level,
-    /// The column that takes the parent's gid, if the stream has one and it is selected.
+    /// The column for the parent's gid, if the stream has one and it is selected.
     pub parent_column: Option<String>,
-    /// Whether deletions are to be told: the stream is read incrementally, and so that a platform can store them.
+    /// Whether deletions are reported: the sync is incremental, and the column for deletions is selected.
     pub tells_deletions: bool,
 }
 
-/// What a stream's records are to a sync.
+/// Where a stream is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Workspaces, which the root listing shows.
+    /// By the root listing, which lists workspaces.
     Workspace,
-    /// Listed once per workspace. What is below one of the records is a slice.
+    /// Once per workspace. Everything below one of its records is a slice.
     SliceRoot,
-    /// Listed inside slices.
+    /// Inside slices.
     InSlice,
 }
 
 #[derive(Debug)]
 pub struct Selection {
     pub mode: Mode,
-    /// The chosen top-level columns; key and cursor are always among them.
+    /// The selected top-level columns, always with key and cursor.
     pub columns: BTreeSet<String>,
 }
 
@@ -93,10 +94,10 @@ pub enum Mode {
     Incremental,
 }
 
-/// One listing for each record of a parent (or one for all, at the root).
+/// A listing for each record of a parent, or a single one at the root.
 #[derive(Debug)]
 pub struct PlannedListing {
-    /// Whose records it lists.
+    /// The stream that it lists.
     pub stream: StreamId,
     pub parent: Option<StreamId>,
     pub path: &'static str,
@@ -106,30 +107,30 @@ pub struct PlannedListing {
     pub news: News,
     pub archived: Option<&'static str>,
     pub fallback: Option<(&'static str, &'static str)>,
-    /// `None` where the endpoint has no such parameter.
+    /// `None` if the endpoint has no such parameter.
     pub opt_fields: Option<String>,
-    /// The parameter by which Asana leaves out what has not moved since a time, and the field it looks at.
+    /// The parameter with which Asana omits records that did not change since a time.
     pub since: Option<&'static str>,
-    /// Rows that name a parent belong to this tree instead.
+    /// Rows that have a parent belong to this tree instead.
     pub tree: Option<TreeRows>,
-    /// The top-level fields that are asked for; `None` for all that the endpoint sends.
+    /// The top-level fields in the request; `None` if the endpoint always sends the same.
     pub asked: Option<BTreeSet<String>>,
-    /// Whether the state keeps which gids it held, so that what is not in it any more is noticed.
+    /// Whether the state stores the gids that it returned, so that missing records are noticed.
     pub is_kept: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub struct TreeRows {
     pub stream: StreamId,
-    /// The field that holds the parent's reference.
+    /// The field with the reference to the parent.
     pub parent: &'static str,
 }
 
-/// Why a configured catalog cannot be read as it stands.
+/// A stream of the configured catalog that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownStream {
     pub name: String,
-    /// The name that was probably meant.
+    /// The name that the user probably meant.
     pub suggestion: Option<&'static str>,
 }
 
@@ -325,8 +326,9 @@ impl Plan {
         }
     }
 
-    /// What a listing held is kept where its absence is how a deletion shows; and where events tell of deletions, for
-    /// the listings of what the events are about: of what went before they began, and with what, they do not tell.
+    /// Whether the state stores the gids that a listing returned. It does if deletions are noticed by absence. If
+    /// events report deletions, it does for the records that the events cover, because events do not report what was
+    /// deleted before the first stored one, or together with a parent.
     fn keeps(&self, listing: &PlannedListing) -> bool {
         let planned = self.stream(listing.stream);
         let is_incremental =
@@ -341,7 +343,7 @@ impl Plan {
         }
     }
 
-    /// What a listing has to ask for: the selected columns of the streams it feeds, and what the read path needs.
+    /// The fields that a listing requests: the selected columns of its streams, and what the read path needs.
     fn fields_of(&self, listing: &PlannedListing) -> (Option<String>, Option<BTreeSet<String>>) {
         let stream = self.stream(listing.stream).stream;
         if stream.fields == Fields::Fixed {
@@ -375,7 +377,7 @@ impl Plan {
         (Some(opt_fields::parameter(&paths)), Some(asked))
     }
 
-    /// The top-level fields that the read path itself reads of a listing's rows, without `gid`.
+    /// The top-level fields of a row, besides `gid`, that the read path itself needs.
     pub fn probed_fields(&self, listing: &PlannedListing) -> BTreeSet<&'static str> {
         let mut fields = BTreeSet::new();
         fields.extend(listing.rows.field());
@@ -409,7 +411,7 @@ impl Plan {
             .map(|(index, planned)| (StreamId(index), planned))
     }
 
-    /// The stream itself and all that are listed below its records.
+    /// The stream itself and all streams below it.
     pub fn below(&self, id: StreamId) -> StreamSet {
         let mut found = StreamSet::from_iter([id]);
         let mut pending = vec![id];
@@ -427,24 +429,24 @@ impl Plan {
 }
 
 impl PlannedStream {
-    /// Whether a record that was seen before still has children of its own in another workspace.
+    /// Whether several listings can return the same record.
     pub fn repeats(&self) -> bool {
         self.stream.repeats == Repeats::AcrossListings
     }
 
-    /// Whether it is read for its records, and those that have changed are enough.
+    /// Whether it is selected for incremental sync.
     pub fn is_incremental(&self) -> bool {
         self.selection.as_ref().is_some_and(|selection| selection.mode == Mode::Incremental)
     }
 }
 
 impl PlannedListing {
-    /// The path without its query, by which requests are counted and messages speak of them.
+    /// The path without its query, for counts and messages.
     pub fn endpoint(&self) -> &'static str {
         self.path.split_once('?').map_or(self.path, |(endpoint, _)| endpoint)
     }
 
-    /// Whether the listing of one parent differs from workspace to workspace.
+    /// Whether the listing of a parent depends on the workspace.
     pub fn is_per_workspace(&self) -> bool {
         self.path.contains("{workspace}")
     }
@@ -478,7 +480,7 @@ fn needed_streams(selections: &[Option<Selection>]) -> Vec<bool> {
     needed
 }
 
-/// By which events of a feed the stream's records are gone.
+/// The events of a feed that report deletions of the stream.
 pub fn told_of(stream: &Stream, path: &str) -> Option<Told> {
     match stream.deletions {
         Deletions::Events { feed, told, .. } if feed.path == path => Some(told),
@@ -486,8 +488,8 @@ pub fn told_of(stream: &Stream, path: &str) -> Option<Told> {
     }
 }
 
-/// By which events of a feed the records are gone that a stream's hang on. A tree's nodes do not count: one that is
-/// moved to another parent stays.
+/// The events of a feed that report deletions of the stream's parents. Trees have none, because a node can move to
+/// another parent.
 fn told_above(stream: &Stream, path: &str) -> Vec<Told> {
     match &stream.listing {
         Listing::Each(listings) => listings.iter().filter_map(|each| told_of(each.parent, path)).collect(),

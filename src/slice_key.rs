@@ -1,4 +1,4 @@
-//! What a slice is called in a state. The texts are part of the state format and never change.
+//! Names of slices in the state. The texts are part of the state's format and never change.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::gid::Gid;
 const SEARCH: &str = "search";
 const UNLISTED: &str = "unlisted";
 
-/// The name of a slice: what a stream has a cursor for.
+/// The name of a slice. A stream has a cursor for each of its slices.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SliceKey {
     /// The listing of workspaces.
@@ -18,11 +18,11 @@ pub enum SliceKey {
     Object(Gid),
     /// Below an object that exists in several workspaces: a user's own tasks in one of them.
     InWorkspace { workspace: Gid, object: Gid },
-    /// The search for what changed in a workspace, by its place among those of the plan.
+    /// The search for changes in a workspace; `nth` is its index in the plan.
     Search { workspace: Gid, nth: usize },
-    /// The search for what no listing of a workspace shows.
+    /// The search for records that no listing of a workspace returns.
     Unlisted { workspace: Gid },
-    /// Not a slice, but the note that a workspace's listing of a stream could be read.
+    /// Not a slice: records that a workspace's listing of a stream was accessible.
     Access { workspace: Gid, stream: Box<str> },
 }
 
@@ -36,12 +36,12 @@ impl SliceKey {
         }
     }
 
-    /// The note that a workspace's listing of a stream could be read.
+    /// The entry that records that a workspace's listing of a stream was accessible.
     pub fn access(workspace: &Gid, stream: &str) -> Self {
         Self::Access { workspace: workspace.clone(), stream: stream.into() }
     }
 
-    /// The key that a text stands for. Every text stands for one.
+    /// Parses a key. Every text is a valid key.
     pub fn parse(text: &str) -> Self {
         let Some((workspace, rest)) = text.split_once('/') else {
             return if text.is_empty() { Self::Root } else { Self::Object(Gid::new(text)) };
@@ -59,7 +59,7 @@ impl SliceKey {
     }
 }
 
-/// Which search a text names, written as `Display` does.
+/// The index of the search, if the text is exactly what `Display` prints for one.
 fn nth_search(text: &str) -> Option<usize> {
     let nth = text.strip_prefix(SEARCH)?.strip_prefix('-')?;
     nth.parse().ok().filter(|number: &usize| *number > 0 && number.to_string() == nth)
@@ -122,7 +122,7 @@ mod tests {
         }
 
         #[test]
-        fn a_key_that_is_made_is_the_one_that_is_parsed(workspace in "[0-9]{1,9}", object in "[0-9a-z]{1,9}") {
+        fn a_key_survives_printing_and_parsing(workspace in "[0-9]{1,9}", object in "[0-9a-z]{1,9}") {
             let key = SliceKey::in_workspace(&Gid::new(&workspace), &Gid::new(&object));
             prop_assert_eq!(SliceKey::parse(&key.to_string()), key);
         }

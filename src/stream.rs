@@ -1,21 +1,21 @@
-//! What a stream is: its name, listing, key, cursor, plan, scope and shape, as data.
+//! What a stream is, as data: name, listing, key, cursor, plan, scope and shape.
 //!
-//! Long because all that a stream can vary in is here, each with its reason.
+//! The file is long because it declares everything in which streams can differ.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-/// One stream. Variation is data that the walker matches exhaustively: there are no per-stream callbacks, so
-/// everything else (catalog, `opt_fields`, docs, state) is derived from this.
+/// One stream. Streams differ only in data, which the read path matches exhaustively. There are no callbacks per
+/// stream, so catalog, `opt_fields`, docs and state can be derived from it.
 #[derive(Debug)]
 pub struct Stream {
     pub name: &'static str,
     pub listing: Listing,
-    /// The columns that together are unique and never null.
+    /// The columns that identify a record. They are never null.
     pub primary_key: &'static [&'static str],
     pub cursor: Cursor,
     pub plan: Plan,
-    /// The granular OAuth scope that its listing wants, where Asana defines one; several are separated by spaces,
-    /// as OAuth writes them.
+    /// The granular OAuth scope that the listing needs, if Asana defines one. Several are separated by spaces, as in
+    /// OAuth.
     pub scope: Option<&'static str>,
     pub repeats: Repeats,
     pub fields: Fields,
@@ -31,78 +31,80 @@ pub enum Listing {
     Root(&'static str),
     /// One listing for each record of each of these parents.
     Each(&'static [Each]),
-    /// A forest below another stream's records, to any depth.
+    /// Trees below the records of another stream, to any depth.
     Tree(Tree),
 }
 
 /// A listing for each record of a parent.
 ///
-/// In `path`, `{gid}` stands for the parent's gid and `{workspace}` for the gid of the workspace in which
-/// the parent was listed. The part behind `?` is sent as the query.
+/// In `path`, `{gid}` is replaced by the parent's gid, and `{workspace}` by the gid of the workspace in which the
+/// parent was listed. The part after `?` is sent as the query.
 #[derive(Debug)]
 pub struct Each {
     pub parent: &'static Stream,
     pub path: &'static str,
-    /// What the parent's record must say for the listing to be worth a request.
+    /// The condition on the parent's record under which the listing is requested.
     pub when: Condition,
-    /// Which of the listed rows are this listing's own.
+    /// The condition on a row under which it is emitted.
     pub rows: Condition,
     pub paging: Paging,
     pub news: News,
-    /// The query parameter that is sent as `false` when the user leaves archived records out.
+    /// The query parameter that is sent as `false` if the user excludes archived records.
     pub archived: Option<&'static str>,
-    /// A query parameter that is added where Asana refuses the request without it.
+    /// A query parameter that is added if Asana refuses the request without it.
     pub fallback: Option<(&'static str, &'static str)>,
 }
 
-/// Whether a parent tells that its children have news.
+/// Whether a parent's record shows that its children changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
-    /// It does not: an incremental sync lists every parent's children.
+    /// It does not. An incremental sync lists the children of every parent.
     Untold,
-    /// The parent's own cursor moves with every change below it: children of unmoved parents are not listed.
+    /// The parent's cursor moves with every change of its children. An incremental sync lists only the children of
+    /// changed parents.
     MovesParent,
 }
 
-/// Nodes hang below the records of `roots` and below each other. A record in a listing of `roots` that names
-/// a parent is itself a node: it belongs to this stream and not to `roots`.
+/// Nodes are children of the records of `roots` and of each other. A record in a listing of `roots` that has a parent
+/// is itself a node: it belongs to this stream and not to `roots`.
 #[derive(Debug)]
 pub struct Tree {
     pub roots: &'static Stream,
     /// Lists the children of `{gid}`.
     pub path: &'static str,
-    /// The field that holds the parent's reference; null at a root.
+    /// The field with the reference to the parent; null for a root.
     pub parent: &'static str,
-    /// What a record must say for its children to be listed.
+    /// The condition on a record under which its children are listed.
     pub when: Condition,
-    /// Asana's search for all nodes of the workspace `{gid}`, by which those that changed are found where the plan
-    /// includes it. Its path names the filter; time is paged by `asana::Search`.
+    /// Asana's search for the nodes of workspace `{gid}`, which finds changed nodes if the plan includes search. The
+    /// path has the filter; `asana::Search` steps through time.
     pub search: Option<&'static str>,
 }
 
-/// Records that no listing shows, found by Asana's search of a workspace where the plan includes it.
+/// Records that no listing returns. Asana's search of a workspace finds them, if the plan includes search.
 #[derive(Debug, Clone, Copy)]
 pub struct Unlisted {
-    /// Its path names the filter, with `{gid}` for the workspace; time is paged by `asana::Search`.
+    /// The path with the filter and `{gid}` for the workspace; `asana::Search` steps through time.
     pub path: &'static str,
-    /// Which of the rows are really listed nowhere.
+    /// The condition on a row that no listing returns.
     pub rows: Condition,
 }
 
-/// How it comes to light that a record was deleted.
+/// How the connector notices that a record was deleted.
 #[derive(Debug, Clone, Copy)]
 pub enum Deletions {
-    /// It does not: only a full refresh shows that a record is gone.
+    /// It does not. Only a full refresh shows that a record no longer exists.
     Untold,
-    /// By its absence from its listing, which is always read whole, and then by asking for the object itself:
-    /// `path` names one, with `{gid}` for its own.
+    /// The record is missing from its listing, which is always read completely, and a request for the object at `path`
+    /// (with `{gid}` for its gid) confirms it.
     Absence { path: &'static str },
-    /// By events of a record above it; and by absence, as above, where its listing happens to be read whole.
+    /// An event of a parent reports it. A missing record is also noticed as in `Absence`, if its listing was read
+    /// completely.
     Events { feed: &'static Feed, told: Told, path: &'static str },
 }
 
 impl Deletions {
-    /// The path of one object, with `{gid}` for its own.
+    /// The path of one object, with `{gid}` for its gid.
     pub fn path(self) -> Option<&'static str> {
         match self {
             Self::Untold => None,
@@ -111,27 +113,27 @@ impl Deletions {
     }
 }
 
-/// The events of a stream's records. They tell of everything in the record, to any depth. Each stream that hears of
-/// deletions by them keeps its own place in them.
+/// The events of a stream's records. They cover everything inside a record, to any depth. Each stream whose deletions
+/// they report stores its own token.
 #[derive(Debug)]
 pub struct Feed {
     /// The stream whose records have events.
     pub of: &'static Stream,
-    /// The path of one record's events, with `{gid}` for its own.
+    /// The path of one record's events, with `{gid}` for its gid.
     pub path: &'static str,
 }
 
-/// Which events say that a record is gone.
+/// The events that report the deletion of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
-    /// The kind of resource that the events name.
+    /// The resource type in the events.
     pub resource: &'static str,
     /// The actions that mean a deletion.
     pub actions: &'static [&'static str],
 }
 
-/// What a record's own top-level field says. A field that is absent rules nothing out, so every condition on it
-/// holds: that may cost a request, where the opposite could lose a record.
+/// A condition on a top-level field of a record. If the field is absent, every condition holds: that may cost a
+/// request, but the opposite could lose a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     Always,
@@ -146,7 +148,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The field that the condition looks at.
+    /// The field that the condition reads.
     pub fn field(self) -> Option<&'static str> {
         match self {
             Self::Always => None,
@@ -156,7 +158,7 @@ impl Condition {
         }
     }
 
-    /// Whether the condition holds for the field's JSON text, `None` where the record lacks it.
+    /// Whether the condition holds for the field's JSON text; `None` if the field is absent.
     pub fn holds(self, json: Option<&str>) -> bool {
         match (self, json) {
             (Self::Always, _) | (_, None) => true,
@@ -181,23 +183,23 @@ pub enum Paging {
     Offset,
     /// Pages of at most 100, until one is empty: `next_page` never becomes null.
     UntilEmpty,
-    /// One answer holds everything; the endpoint takes neither `limit` nor `offset`.
+    /// One answer has all rows; the endpoint has neither `limit` nor `offset`.
     Whole,
-    /// A search, which has no pages: time is paged instead.
+    /// A search, which has no pages. The requests step through time instead.
     ByTime,
 }
 
-/// What tells that a record is new or changed since an earlier sync.
+/// What shows that a record is new or has changed since an earlier sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cursor {
-    /// Nothing does: every sync reads the stream whole.
+    /// Nothing: every sync reads the stream completely.
     None,
-    /// This time moves with every change; the listing is filtered by the parameter where Asana has one.
+    /// A time that moves with every change. The parameter filters the listing by it, if Asana has one.
     Moves { field: &'static str, parameter: Option<&'static str> },
-    /// Records are never changed after this time, so it tells which are new.
+    /// A time after which records never change, so it shows which are new.
     Fixed { field: &'static str, parameter: Option<&'static str> },
-    /// The record tells nothing, but its listing is known to have news (see [`News`]), and is then read whole.
-    /// The field only orders versions of a record.
+    /// Only the parent shows a change (see [`News`]). The listing is then read completely. The field only orders
+    /// versions of a record.
     Parents { field: &'static str },
 }
 
@@ -210,7 +212,7 @@ impl Cursor {
         }
     }
 
-    /// The parameter by which the listing leaves out what is older, where it has one.
+    /// The parameter with which the listing omits older records, if it has one.
     pub fn parameter(self) -> Option<&'static str> {
         match self {
             Self::None | Self::Parents { .. } => None,
@@ -219,37 +221,36 @@ impl Cursor {
     }
 }
 
-/// Which of Asana's plans answer a stream's listing; below it Asana answers 402, which is a reported skip.
+/// The lowest of Asana's plans that includes a stream. On lower plans Asana answers 402, which is reported as a skip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
     Any,
     Starter,
     Advanced,
-    /// Enterprise+ (or a compliance add-on), and the token of a service account.
+    /// Enterprise+ or a compliance add-on, and the token of a service account.
     ServiceAccount,
 }
 
 /// Whether several listings of one sync can return the same object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeats {
-    /// Each object is in one listing only.
+    /// Each object is in a single listing.
     Never,
-    /// An object can be in several listings; the first one that shows it counts.
+    /// An object can be in several listings. It is emitted from the first one.
     AcrossListings,
 }
 
-/// How the fields of a listing's records are chosen.
+/// Whether the request selects the fields of the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fields {
-    /// By `opt_fields`.
+    /// Yes, with `opt_fields`.
     Chosen,
-    /// The endpoint has no `opt_fields` parameter and sends what it sends.
+    /// The endpoint has no `opt_fields` parameter and always sends the same fields.
     Fixed,
 }
 
 impl Stream {
-    /// A stream whose records have the shape of `Record`, listed by `listing`: key `gid`, no cursor, any
-    /// plan, no scope, until said otherwise.
+    /// A stream whose records have the shape of `Record`. Defaults: key `gid`, no cursor, any plan, no scope.
     pub const fn of<Record: JsonSchema>(name: &'static str, listing: Listing) -> Self {
         Self {
             name,
@@ -277,7 +278,7 @@ impl Stream {
         self
     }
 
-    /// See [`Cursor::Moves`]; `parameter` makes Asana leave out what has not moved since.
+    /// See [`Cursor::Moves`]. With `parameter`, Asana omits records that did not change since.
     pub const fn moves_since(mut self, field: &'static str, parameter: &'static str) -> Self {
         self.cursor = Cursor::Moves { field, parameter: Some(parameter) };
         self
@@ -325,12 +326,12 @@ impl Stream {
         self
     }
 
-    /// The JSON schema of a record as its struct declares it, with the marks that `schema` defines.
+    /// The JSON schema of the record's struct, with the marks that `schema` defines.
     pub fn shape(&self, generator: &mut SchemaGenerator) -> Schema {
         (self.shape)(generator)
     }
 
-    /// The streams whose records this one's listings are made for.
+    /// The streams whose records have a listing of this stream.
     pub fn parents(&self) -> Vec<&'static Stream> {
         match &self.listing {
             Listing::Root(_) => Vec::new(),
@@ -394,7 +395,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conditions_read_json_text_and_hold_for_what_is_absent() {
+    fn conditions_read_json_text_and_hold_for_absent_fields() {
         let cases = [
             (Condition::Always, None, true),
             (Condition::True("a"), Some("true"), true),

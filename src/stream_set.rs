@@ -1,6 +1,6 @@
 //! Sets of streams, one bit per stream of the table.
 
-/// A stream's place in the table of all streams, and so in `Plan::streams`.
+/// Index into the table of all streams and into `Plan::streams`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub usize);
 
@@ -11,7 +11,7 @@ const WORDS: usize = 4;
 pub struct StreamSet([u64; WORDS]);
 
 impl StreamSet {
-    /// The number of streams that a set has room for. A test checks that the table fits.
+    /// Maximum number of streams. A test checks that the table fits.
     pub const CAPACITY: usize = WORDS * 64;
 
     pub fn insert(&mut self, stream: StreamId) {

@@ -1,27 +1,27 @@
-//! Which interval of a stream a slice reads: from its cursor, the start date and the mode. Pure: `now` is an argument.
+//! The time window that a slice reads of a stream, from cursor, start date and sync mode.
 
 use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::plan::Mode;
 
-/// How far a slice's next cursor lies before the time at which the sync began. It covers clocks that differ and
-/// changes that Asana shows late: its search index lags by up to a minute.
+/// How far the next cursor of a slice is before the beginning of the sync. This covers changes that Asana shows late:
+/// its search index lags by up to a minute.
 pub const OVERLAP: Duration = Duration::from_secs(5 * 60);
 
-/// What of a stream a slice has to read.
+/// The part of a stream that a slice reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
-    /// Nothing: an earlier attempt at the same pass has read it.
+    /// Nothing: an earlier attempt at the same full refresh has read it.
     Done,
     /// Everything.
     Whole,
-    /// What has changed at or after this.
+    /// Records that changed at or after this time.
     Since(Moment),
 }
 
 impl Window {
-    /// The window of a slice with that cursor. `start` is the date before which the user wants nothing of the stream.
+    /// The window of a slice with this cursor. `start` is the config's start date, if it applies to the stream.
     pub fn of(mode: Mode, cursor: Option<Moment>, start: Option<Moment>) -> Self {
         match (mode, cursor) {
             (Mode::FullRefresh, Some(_)) => Self::Done,
@@ -30,7 +30,7 @@ impl Window {
         }
     }
 
-    /// Whether a record with this time belongs to the window; one without a time that can be read does.
+    /// Whether a record with this time is in the window. A record without a valid time is.
     pub fn admits(self, time: Option<Moment>) -> bool {
         match (self, time) {
             (Self::Done, _) => false,
@@ -39,12 +39,12 @@ impl Window {
         }
     }
 
-    /// Whether everything in the other window is in this one too.
+    /// Whether this window contains the other one.
     pub fn holds(self, other: Self) -> bool {
         self.union(other) == self
     }
 
-    /// The window that holds both.
+    /// The smallest window that contains both.
     pub fn union(self, other: Self) -> Self {
         match (self, other) {
             (Self::Done, window) | (window, Self::Done) => window,
@@ -54,8 +54,8 @@ impl Window {
     }
 }
 
-/// The cursor of a slice that was read to its end by a sync that began at `began`. It is the same for all slices of
-/// a sync, so that those that show the same record ask for the same of it the next time.
+/// The cursor of a slice that was read completely by a sync that began at `began`. It is the same for all slices, so
+/// that slices with the same record make the same requests for it in the next sync.
 pub fn next_cursor(began: Moment) -> Moment {
     began.minus(OVERLAP)
 }
@@ -78,13 +78,13 @@ mod tests {
     }
 
     #[test]
-    fn a_full_refresh_that_goes_on_passes_over_what_it_has_read() {
+    fn a_resumed_full_refresh_skips_what_it_has_read() {
         assert_eq!(Window::of(Mode::FullRefresh, Some(at(1000)), None), Window::Done);
         assert_eq!(Window::of(Mode::FullRefresh, None, None), Window::Whole);
     }
 
     #[test]
-    fn a_shared_listing_reads_as_far_back_as_the_oldest_asks() {
+    fn a_shared_listing_reads_from_the_earliest_time() {
         let (early, late) = (Window::Since(at(1)), Window::Since(at(2)));
         assert_eq!(early.union(late), early);
         assert_eq!(late.union(Window::Whole), Window::Whole);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_itself_is_read_and_so_is_what_has_no_time() {
+    fn the_bound_is_inclusive_and_records_without_a_time_are_read() {
         assert!(Window::Since(at(2)).admits(Some(at(2))));
         assert!(!Window::Since(at(2)).admits(Some(at(1))));
         assert!(Window::Since(at(2)).admits(None));

@@ -1,4 +1,4 @@
-//! What the pages for people say of the program, held against the program: messages, configs, links.
+//! Checks the documentation against the program: messages, configs, links.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
 
@@ -52,7 +52,7 @@ fn code() -> String {
     code
 }
 
-/// What stands between backticks in the first column of the page's tables of messages.
+/// The texts between backticks in the first column of the page's tables of messages.
 fn kernels() -> Vec<String> {
     let page = fs::read_to_string(root().join("docs/TROUBLESHOOTING.md")).unwrap();
     let messages = page.split("## No message").next().unwrap();
@@ -70,13 +70,13 @@ fn kernels() -> Vec<String> {
 fn each_message_that_the_table_explains_is_one_of_the_programs() {
     let code = code();
     for kernel in kernels() {
-        // The three files are named by one message.
+        // One message is for all three files.
         let words = kernel.strip_suffix(" file").map_or(kernel.as_str(), |_| "file {} cannot be read");
         assert!(code.contains(words), "no message says `{kernel}`");
     }
 }
 
-/// The literal behind each place where a failure is made, and each sentence of advice.
+/// The literal of each failure, and each sentence of advice.
 fn failure_texts(code: &str) -> Vec<String> {
     let literal = |after: &str| {
         let start = after.trim_start().trim_start_matches("format!(").trim_start();
@@ -100,7 +100,7 @@ fn failure_texts(code: &str) -> Vec<String> {
 fn each_failure_of_the_program_is_explained_in_the_table() {
     let kernels = kernels();
     for text in failure_texts(&code()) {
-        // Nothing needs to be done is said in the message itself, and what is only put together says nothing.
+        // Messages that need no action say so themselves, and composed messages have no text of their own.
         let says_something = text.split(['{', '}']).any(|part| part.trim().len() > 12);
         if !says_something || text.starts_with("Nothing needs to be done") {
             continue;
@@ -110,7 +110,7 @@ fn each_failure_of_the_program_is_explained_in_the_table() {
     }
 }
 
-/// What stands in the page's fenced blocks of a language.
+/// The page's fenced blocks in a language.
 fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
     let opening = format!("```{language}\n");
     page.split(opening.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()

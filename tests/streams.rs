@@ -12,11 +12,11 @@ use source_asana::schema::{
 use source_asana::stream::{Condition, Deletions, Fields, Listing, Paging, Stream};
 use source_asana::{opt_fields, streams};
 
-/// A deviation from the facts on purpose. One that excuses nothing any more fails its test.
+/// An intended deviation from the facts. An unused one fails the test.
 struct Exception {
-    /// The documented schema that holds the field.
+    /// The documented schema with the field.
     schema: &'static str,
-    /// The field, or the path with all that continues it.
+    /// The field, or the prefix of a path.
     path: &'static str,
     reason: &'static str,
 }
@@ -25,7 +25,7 @@ const OPTIONS: &str = "would repeat the field's whole list of options on every r
 const SETTINGS: &str =
     "the parent's own gid and whole definitions; custom field settings are a stream of their own";
 
-/// Documented paths that are not asked for.
+/// Documented paths that are not requested.
 const NOT_ASKED: &[Exception] = &[
     Exception { schema: "TaskResponse", path: "custom_fields.enum_options", reason: OPTIONS },
     Exception { schema: "ProjectResponse", path: "custom_fields.enum_options", reason: OPTIONS },
@@ -52,7 +52,7 @@ const NOT_ASKED: &[Exception] = &[
 const DAY: &str = "documented as a string that holds a date of the form YYYY-MM-DD";
 const DECIMAL: &str = "documented as an integer, but it is the value of a custom field, which has decimals";
 
-/// Fields whose type is another than the documented one.
+/// Fields with another type than the documented one.
 const RETYPED: &[Exception] = &[
     Exception { schema: "GoalResponse", path: "start_on", reason: DAY },
     Exception { schema: "GoalResponse", path: "due_on", reason: DAY },
@@ -72,11 +72,11 @@ const RETYPED: &[Exception] = &[
     Exception { schema: "StoryResponse", path: "new_number_value", reason: DECIMAL },
 ];
 
-/// How long the path and query of a request may be, in bytes. Asana documents no bound; common servers take 8 KiB
-/// for the whole request line.
+/// How long the path and query of a request may be, in bytes. Asana documents no limit; common servers accept 8 KiB for
+/// the whole request line.
 const LONGEST_ADDRESS: usize = 8_000;
 
-/// Looks for exceptions and remembers which were of use.
+/// Looks up exceptions and records which were used.
 struct Exceptions {
     all: &'static [Exception],
     used: BTreeSet<usize>,
@@ -120,7 +120,7 @@ fn json_type(schema: &Value) -> &str {
 struct Request {
     path: &'static str,
     paging: Paging,
-    /// None where there is one listing for the whole token.
+    /// `None` for a single listing of the whole token.
     parent: Option<&'static Stream>,
     when: Condition,
 }
@@ -232,7 +232,7 @@ fn types_are_the_documented_ones() {
     assert_none(complaints);
 }
 
-/// Compares what both sides know; fields that only one side knows are other tests' matter.
+/// Compares fields that both sides have; other tests check fields of one side only.
 fn compare(
     facts: &Facts,
     ours: &Value,

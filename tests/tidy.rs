@@ -1,4 +1,4 @@
-//! What the architecture says each file may contain, checked on the source text.
+//! Checks on the source text that each file contains only what the architecture allows.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
 
@@ -63,7 +63,7 @@ fn no_file_outside_the_streams_names_a_stream() {
         }
         for line in lines(&text) {
             for stream in ALL {
-                // The config's own field has the name that users know from everywhere.
+                // The config's field has the same name.
                 let is_config = path.starts_with("src/config") || path.starts_with("src/command");
                 if is_config && stream.name == "workspaces" {
                     continue;

@@ -1,8 +1,8 @@
-//! The event stream of one resource, followed to its end.
+//! Reads the events of one resource to their end.
 //!
-//! Asana's page on events: the first call has no token and is answered with one; a call with a token answers at
-//! most 100 events and the next token, and whether there is more. A token that is too old (24 hours, earlier
-//! under load) is answered with a fresh one, and what happened between is not told. Delivery is at most once.
+//! From Asana's page on events: the first call has no token and returns one. A call with a token returns at most 100
+//! events, the next token, and whether there are more. If a token is too old (24 hours, earlier under load), Asana
+//! returns a new one, and the events in between are lost. Delivery is at most once.
 
 use serde::Deserialize;
 
@@ -12,25 +12,25 @@ use super::page::{FRUITLESS_ANSWERS, utf8};
 use crate::gid::Gid;
 use crate::moment::Moment;
 
-/// More answers than this for one token are no stream that ends.
-const MOST_ANSWERS: usize = 10_000;
+/// After this many answers for one token, the events are considered endless.
+const MAX_ANSWERS: usize = 10_000;
 
-/// What happened to a resource and to what is in it.
+/// The events of a resource and of everything in it.
 #[derive(Debug, Default)]
 pub struct Happenings {
-    /// In their order.
+    /// In Asana's order.
     pub events: Vec<Happening>,
-    /// Where the next call goes on.
+    /// The token of the next call.
     pub token: String,
     pub gap: Gap,
 }
 
-/// Whether the events join those of an earlier call.
+/// Whether events are missing since the previous call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gap {
     #[default]
     None,
-    /// There was no token, it was too old, or Asana lost some of the events: what happened before is not told.
+    /// There was no token, it was too old, or Asana lost some of the events.
     Before,
 }
 
@@ -38,18 +38,18 @@ pub enum Gap {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Happening {
     pub gid: Gid,
-    /// The resource's kind, such as `task`.
+    /// The resource's type, such as `task`.
     pub resource: String,
     /// Such as `deleted`.
     pub action: String,
     pub at: Option<Moment>,
 }
 
-/// Everything since `token`. If Asana does not take the token, whatever it says about it, the events begin anew.
+/// All events since `token`. If Asana does not accept the token, whatever the status, the events start over.
 ///
 /// # Errors
 ///
-/// Whatever keeps events from coming.
+/// The last fault.
 pub async fn happenings(
     client: &Client,
     request: &Request,
@@ -71,7 +71,7 @@ async fn since(client: &Client, request: &Request, token: Option<String>) -> Res
     let mut happenings = Happenings { token: token.clone().unwrap_or_default(), ..Happenings::default() };
     let mut token = token;
     let mut fruitless = 0;
-    for _ in 0..MOST_ANSWERS {
+    for _ in 0..MAX_ANSWERS {
         let request = match &token {
             Some(token) => request.clone().query("sync", token.clone()),
             None => request.clone(),
@@ -93,7 +93,7 @@ async fn since(client: &Client, request: &Request, token: Option<String>) -> Res
                     break;
                 }
             }
-            // Asked again with the fresh token, a server that answers so for ever would never come to an end.
+            // Calling again with the new token could go on forever if the server always answers like this.
             Err(Fault { kind: Kind::StartAgain { sync: Some(fresh) }, .. }) => {
                 happenings.gap = Gap::Before;
                 happenings.token = fresh;
@@ -102,7 +102,7 @@ async fn since(client: &Client, request: &Request, token: Option<String>) -> Res
             Err(fault) => return Err(fault),
         }
     }
-    let message = "expected an end of the events, and there was none";
+    let message = "expected an end of the events, but Asana kept sending more";
     Err(Fault::new(Kind::DistrustAnswer, Some(200), message, &request.asked()))
 }
 
@@ -113,7 +113,7 @@ struct Answer {
     gap: Gap,
 }
 
-/// The action of an event that stands for others which Asana has lost. It has no resource.
+/// The action of an event that reports lost events. It has no resource.
 const LOST: &str = "sync_error";
 
 fn parse(text: &str) -> Result<Answer, Garbage> {
@@ -126,7 +126,7 @@ fn parse(text: &str) -> Result<Answer, Garbage> {
     }
     #[derive(Deserialize)]
     struct Event {
-        /// Absent where the resource may not be seen.
+        /// Absent if the token has no access to the resource.
         resource: Option<Resource>,
         action: String,
         created_at: Option<String>,
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_without_a_resource_are_passed_over_and_the_others_kept_in_their_order() {
+    fn events_without_a_resource_are_skipped_and_the_others_keep_their_order() {
         let text = r#"{"data":[
             {"resource":{"gid":"7","resource_type":"task","name":"a"},"action":"deleted","created_at":"2026-01-02T03:04:05.678Z"},
             {"resource":null,"action":"removed"},
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn events_that_were_lost_are_a_gap() {
+    fn lost_events_are_a_gap() {
         let event =
             r#"{"action":"sync_error","message":"There was an error with the event queue","type":"x"}"#;
         for (data, gap) in [(event, Gap::Before), (r#"{"action":"changed"}"#, Gap::None)] {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_token_or_events_is_not_asanas() {
+    fn an_answer_without_a_token_or_events_is_malformed() {
         for text in [
             "",
             "{}",

@@ -1,8 +1,8 @@
-//! How fast and how many at once: the AIMD decision, given the time, and the permits that it governs.
+//! The rate limiter: how fast requests start (additive increase, multiplicative decrease), and how many at once.
 //!
-//! [`Pace`] decides and reads no clock; [`Limiter`] waits, hands out permits, and tells the pace what came of
-//! them. Asana counts rejected requests against the quota too, so a pace that runs into 429 all the time gets
-//! less than one that stays a little below the limit.
+//! [`Pace`] decides and takes the time as an argument. [`Limiter`] waits, issues permits, and reports their outcome to
+//! the pace. Asana counts rejected requests against the quota too, so a pace that keeps running into 429 achieves less
+//! than one slightly below the limit.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,46 +11,45 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
-/// How many GET requests of one token may be in flight (Asana's rate limit page).
+/// Maximum number of concurrent GET requests per token (Asana's rate limit page).
 pub const MOST_IN_FLIGHT: usize = 50;
-/// Requests a minute of a token in a free domain (Asana's rate limit page).
+/// Requests per minute and token in a free domain (Asana's rate limit page).
 pub const FREE_PER_MINUTE: u32 = 150;
-/// Requests a minute of a token in a paid domain (Asana's rate limit page).
+/// Requests per minute and token in a paid domain (Asana's rate limit page).
 pub const PAID_PER_MINUTE: u32 = 1500;
-/// Searches a minute: a little below the 60 of Asana's rate limit page.
+/// Searches per minute: slightly below the 60 of Asana's rate limit page.
 pub const SEARCHES_PER_MINUTE: u32 = 55;
 
-/// How much of a ceiling is used. The rest absorbs that requests which start evenly do not arrive evenly, so
-/// that a minute as the server counts it never holds more than the ceiling.
+/// The share of the ceiling that is used. Requests that start evenly do not arrive evenly. The rest is a margin, so
+/// that no minute by the server's count exceeds the ceiling.
 const SHARE: f64 = 0.985;
-/// What a rejection leaves of the pace.
+/// A rejection multiplies the pace by this.
 const DECREASE: f64 = 0.85;
-/// What recovery adds in a second, as a share of the ceiling: from nothing to the ceiling in 100 s.
+/// Recovery adds this share of the ceiling per second: from zero to the ceiling takes 100 s.
 const RECOVERY: f64 = 0.01;
-/// Where recovery turns careful, as a share of the pace that drew the rejection.
+/// Quick recovery ends at this share of the pace that was rejected.
 const REMEMBERED: f64 = 0.97;
-/// How long after a rejection growth beyond the remembered pace is as bold as recovery.
+/// Time after a rejection until growth beyond the remembered pace is as quick as recovery.
 const MEMORY: Duration = Duration::from_secs(180);
-/// Beyond the remembered pace, growth is a share of the pace, but of no less than this share of the ceiling:
-/// else a pace near the floor would never leave it.
+/// Beyond the remembered pace, growth is proportional to the pace, but at least to this share of the ceiling. Otherwise
+/// a pace near the floor would stay there.
 const LEAST_GROWING: f64 = 0.05;
-/// A pace never falls below one request in ten seconds.
+/// The minimum pace: one request per ten seconds.
 const FLOOR_PER_MINUTE: f64 = 6.0;
-/// What quotas are counted in.
+/// The unit of quotas.
 const MINUTE: Duration = Duration::from_secs(60);
-/// A wait that is longer says that the minute's quota was used up early: what was answered in that minute is
-/// the quota, if that is not less than the rest of the minute would have borne at this pace (Asana's quota for
-/// costs asks for long waits too, and counts no requests). A shorter one says only that the pace is a little
-/// too fast.
+/// A longer `Retry-After` means that the minute's quota was used up early, so the number of answers in that minute is
+/// taken as the quota. It is not taken if it is below what this pace yields in the elapsed part of the minute, because
+/// Asana's quota for costs also causes long waits and does not count requests. A shorter wait only means that the pace
+/// is slightly too fast.
 const LONG_WAIT: Duration = Duration::from_secs(5);
-/// How late a request may start and still keep the rhythm. Beyond it there was no demand, or no free place,
-/// and what was not used is not made up for.
+/// How late a request may start without resetting the rhythm. After a longer delay, the unused time is not made up for.
 const TOLERANCE: Duration = Duration::from_millis(100);
-/// How long demand must have kept up with the pace before the pace may grow.
+/// The pace grows only after demand has kept up with it for this long.
 const STEADY: Duration = Duration::from_secs(1);
-/// The first pause after a rejection that names none; it doubles with each that follows.
+/// The first pause after a rejection without `Retry-After`. It doubles with each further one.
 const UNNAMED_PAUSE: Duration = Duration::from_secs(1);
-/// No pause is longer: whoever waits gives up before.
+/// Maximum pause. Callers give up earlier.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which of Asana's quotas a request draws on.
@@ -62,21 +61,21 @@ pub enum Quota {
     Search,
 }
 
-/// What the limiter stays within. A ceiling is the quota itself: the limiter keeps a little below it.
+/// The limits to respect. A ceiling is the quota itself; the limiter stays slightly below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests a minute to begin with.
+    /// Requests per minute at the start.
     pub start_per_minute: u32,
-    /// Requests a minute never to exceed.
+    /// Maximum number of requests per minute.
     pub ceiling_per_minute: u32,
-    /// Requests without an answer at any time, from 1 to [`MOST_IN_FLIGHT`].
+    /// Maximum number of concurrent requests, from 1 to [`MOST_IN_FLIGHT`].
     pub in_flight: usize,
-    /// Searches a minute never to exceed.
+    /// Maximum number of searches per minute.
     pub search_per_minute: u32,
 }
 
 impl Limits {
-    /// A quota that is known: begin with all of it.
+    /// A known quota: start with all of it.
     pub fn fixed(per_minute: u32) -> Self {
         Self {
             start_per_minute: per_minute,
@@ -86,26 +85,26 @@ impl Limits {
         }
     }
 
-    /// A quota that is not known: begin with what every plan allows and find out, up to `per_minute`.
+    /// An unknown quota: start with what every plan allows, and grow up to `per_minute`.
     pub fn adaptive_up_to(per_minute: u32) -> Self {
         Self { start_per_minute: per_minute.min(FREE_PER_MINUTE), ..Self::fixed(per_minute) }
     }
 }
 
-/// A started request's number, by which the pace knows whether it started before or after a decrease.
+/// The number of a started request. It shows whether the request started before or after a decrease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
 
-/// What a rejection meant to the pace.
+/// The effect of a rejection on the pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Congestion {
     /// The pace was lowered.
     New,
-    /// The request had started before the pace was last lowered: it tells nothing about the pace since.
+    /// The request started before the pace was last lowered, so it says nothing about the current pace.
     Known,
 }
 
-/// When requests start. All times are since a moment of the caller's choice, and never go back.
+/// Decides when requests start. All times are relative to an epoch of the caller's choice and never decrease.
 #[derive(Debug, Clone)]
 pub struct Pace {
     floor: f64,
@@ -122,17 +121,18 @@ pub struct Pace {
     lowered_after: u64,
     /// When the pause that came with that ended.
     lowered_at: Option<Duration>,
-    /// Whether a request that started since the pace was last lowered was answered. While the server rejects everything,
-    /// that tells nothing about the pace: requests start ever more seldom, and the first answer restores `tried`.
+    /// Whether a request that started since the last decrease was answered. While the server rejects everything,
+    /// rejections say nothing about the pace: it keeps falling, and the first answer restores `tried`.
     is_tried: bool,
-    /// The pace as it was last lowered for a reason.
+    /// The pace after the last decrease that was based on an answered request.
     tried: f64,
+    /// Consecutive rejections without `Retry-After`.
     unnamed_in_a_row: u32,
     answered: LastMinute,
 }
 
 impl Pace {
-    /// A pace of `start` requests a minute that recovers up to `ceiling` requests a minute.
+    /// A pace that starts at `start` requests per minute and grows up to `ceiling`.
     pub fn new(start: f64, ceiling: f64) -> Self {
         let ceiling = ceiling.max(f64::MIN_POSITIVE.max(1e-3));
         let floor = FLOOR_PER_MINUTE.min(ceiling);
@@ -155,12 +155,12 @@ impl Pace {
         }
     }
 
-    /// Requests a minute at present.
+    /// Current requests per minute.
     pub fn per_minute(&self) -> f64 {
         self.per_minute
     }
 
-    /// When the next request may start; in the past if it could have started already.
+    /// When the next request may start. May be in the past.
     pub fn next_start(&self) -> Duration {
         let in_rhythm = self.last_slot.map_or(Duration::ZERO, |slot| slot.saturating_add(self.interval()));
         in_rhythm.max(self.blocked_until)
@@ -178,10 +178,10 @@ impl Pace {
         Ticket(self.started)
     }
 
-    /// A request was answered, so the quota had room for it.
+    /// Reports that a request was answered, so the quota had room for it.
     pub fn answered(&mut self, ticket: Ticket, now: Duration) {
         self.answered.add(now);
-        // What started before the pace was lowered says nothing about the time since.
+        // Requests that started before the last decrease say nothing about the current pace.
         if ticket.0 > self.lowered_after {
             self.unnamed_in_a_row = 0;
             if !self.is_tried {
@@ -196,7 +196,7 @@ impl Pace {
         }
     }
 
-    /// A request was rejected with 429; `retry_after` is the wait that the answer named.
+    /// Reports that a request was rejected with 429 and this `Retry-After`.
     pub fn rejected(&mut self, ticket: Ticket, retry_after: Option<Duration>, now: Duration) -> Congestion {
         let is_known = ticket.0 <= self.lowered_after;
         let pause = retry_after.unwrap_or_else(|| {
@@ -236,7 +236,7 @@ impl Pace {
         };
         self.per_minute = (too_fast * DECREASE).max(self.floor);
         self.tried = self.per_minute;
-        // Soon after the last rejection, what was remembered of that was still too much.
+        // After two rejections in quick succession, the remembered pace was too high.
         self.remembered = if was_quiet { too_fast * REMEMBERED } else { self.per_minute };
     }
 
@@ -268,7 +268,7 @@ impl Pace {
     }
 }
 
-/// How many things happened in the last minute, to the second.
+/// Counts events of the last minute, with a resolution of one second.
 #[derive(Debug, Clone, Default)]
 struct LastMinute {
     by_second: VecDeque<(u64, u32)>,
@@ -296,7 +296,7 @@ impl LastMinute {
     }
 }
 
-/// Lets requests start at the pace of their quota, and no more at once than allowed.
+/// Starts requests at the pace of their quota, and limits how many are in flight.
 #[derive(Debug)]
 pub struct Limiter {
     epoch: Instant,
@@ -305,16 +305,16 @@ pub struct Limiter {
     search: Lane,
 }
 
-/// Those who wait for one quota, in the order in which they came: only the first of them looks at the clock, so
-/// whatever happens to the pace holds for all.
+/// The queue for one quota, first come, first served. Only the first in the queue waits for the clock, so a change of
+/// the pace affects all.
 #[derive(Debug)]
 struct Lane {
     turn: tokio::sync::Mutex<()>,
     pace: Mutex<Pace>,
 }
 
-/// The right to have one request in flight. Dropping it frees the place; what came of the request is told by
-/// [`Permit::answered`] or [`Permit::rejected`], or by neither when no answer came.
+/// The permit for one request in flight. Dropping it releases the slot. Call [`Permit::answered`] or
+/// [`Permit::rejected`] to report the outcome, or neither if there was no answer.
 #[derive(Debug)]
 pub struct Permit {
     limiter: Arc<Limiter>,
@@ -323,11 +323,11 @@ pub struct Permit {
     _place: OwnedSemaphorePermit,
 }
 
-/// What a rejection leads to.
+/// The consequence of a rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejection {
     pub congestion: Congestion,
-    /// How long no request starts from now on.
+    /// Time from now in which no request starts.
     pub pause: Duration,
 }
 
@@ -344,10 +344,10 @@ impl Limiter {
         })
     }
 
-    /// Waits until a request may start. Dropping the future gives up the place in the queue and uses nothing.
+    /// Waits until a request may start. Dropping the future leaves the queue and uses no quota.
     pub async fn permit(self: &Arc<Self>, quota: Quota) -> Permit {
-        // A search holds its turn until it has started, lest several that waited for the standard pace start
-        // closer together than the search pace allows.
+        // A search keeps the search queue locked until it starts. Otherwise, searches that waited for the standard pace
+        // could start closer together than the search pace allows.
         let search_turn = match quota {
             Quota::Standard => None,
             Quota::Search => Some(self.search.turn(self.epoch).await),
@@ -363,19 +363,19 @@ impl Limiter {
         }
     }
 
-    /// Requests a minute that the standard quota is at present thought to bear.
+    /// Current requests per minute of the standard quota.
     pub fn per_minute(&self) -> f64 {
         self.standard.pace().per_minute()
     }
 
-    /// How long no request starts from now on, because a rejection named that pause.
+    /// Time from now in which no request starts because of a rejection.
     pub fn pause(&self) -> Duration {
         self.standard.pace().blocked_until().saturating_sub(self.epoch.elapsed())
     }
 }
 
 impl Permit {
-    /// The server took the request.
+    /// Reports that the server answered the request.
     pub fn answered(&self) {
         let now = self.limiter.epoch.elapsed();
         self.limiter.standard.pace().answered(self.standard, now);
@@ -384,8 +384,8 @@ impl Permit {
         }
     }
 
-    /// The server answered 429. A pause that it names holds for every request of the token; the pace is lowered
-    /// for the quota that the request was made under.
+    /// Reports that the server answered 429. `Retry-After` applies to every request of the token; only the pace of the
+    /// request's own quota is lowered.
     pub fn rejected(&self, retry_after: Option<Duration>) -> Rejection {
         let now = self.limiter.epoch.elapsed();
         let mut standard = self.limiter.standard.pace();

@@ -1,4 +1,4 @@
-//! Asana's HTTP API: requests, their pace, their faults, their pages.
+//! Asana's HTTP API: requests, rate limit, faults, pages. Only files in this folder name status codes.
 
 mod client;
 mod connection;

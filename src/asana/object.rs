@@ -1,5 +1,5 @@
-//! JSON objects that are objects: what is derived from a struct also reads a list of its fields' values, and an answer
-//! of `[[]]` is no empty listing.
+//! Deserializes structs from JSON objects only. Serde's derived code also accepts a list of field values, so that
+//! `[[]]` would pass for an empty listing.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// Reads a `T` from an object and from nothing else.
+/// Reads a `T` from an object and rejects lists.
 #[derive(Debug)]
 pub struct Object<T>(pub T);
 

@@ -1,8 +1,7 @@
-//! How often and for how long a request is made again. The only file that names the `backoff` crate, which is not
-//! maintained any more.
+//! How often and for how long a request is retried. Only this file uses the `backoff` crate, which is unmaintained.
 //!
-//! Of that crate only the schedule is used: exponential with jitter. Its retry loop lets a server that names a wait be
-//! asked for ever, knows no number of attempts, and reads a clock that tests cannot set.
+//! It uses only the crate's schedule: exponential with jitter. The crate's own retry loop has no maximum number of
+//! attempts, never gives up on a server that sends `Retry-After`, and reads a clock that tests cannot set.
 
 use std::time::Duration;
 
@@ -13,26 +12,26 @@ use tokio::time::{Instant, sleep};
 
 use super::fault::{Fault, Retry};
 
-/// How patient to be.
+/// The retry policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patience {
-    /// The first wait, about.
+    /// The first wait, before jitter.
     pub first_wait: Duration,
-    /// No wait is longer.
+    /// Maximum wait, before jitter.
     pub longest_wait: Duration,
-    /// Attempts at a request that fails without naming a wait.
+    /// Maximum number of attempts at a request that fails without `Retry-After`.
     pub attempts: u32,
-    /// For how long such failures are retried, from the first one on.
+    /// How long such failures are retried, from the first one.
     pub failing_for: Duration,
-    /// For how long a request is retried that is rejected with a wait, however many times; a wait that is longer
-    /// is not begun.
+    /// How long a request is retried that is rejected with `Retry-After`, however often. A wait that would exceed this
+    /// is not started.
     pub rejected_for: Duration,
 }
 
 impl Default for Patience {
-    /// Waits of about 1, 2, 4, 8, 16, 32 and 60 s. Incidents that last longer than these ten minutes are
-    /// better met by a new sync, which the platform starts after a while of its own; the hour for rejections
-    /// stays below the three hours of silence after which Airbyte gives a source up.
+    /// Waits of about 1, 2, 4, 8, 16, 32 and 60 s. If an incident lasts longer than ten minutes, the platform's next
+    /// sync is the better retry. The hour for rejections is less than the three hours of silence after which Airbyte
+    /// stops a source.
     fn default() -> Self {
         Self {
             first_wait: Duration::from_secs(1),
@@ -45,7 +44,7 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// For somebody who waits at a form: Airbyte's platform gives a check nine minutes, people give it less.
+    /// For a user who waits at a form. Airbyte's platform stops a check after nine minutes.
     pub fn brief() -> Self {
         Self {
             attempts: 3,
@@ -55,7 +54,7 @@ impl Patience {
         }
     }
 
-    /// The same with no more than so many attempts at a failing request.
+    /// The same policy with at most `attempts` attempts at a failing request.
     pub fn at_most(&self, attempts: u32) -> Self {
         Self { attempts: self.attempts.min(attempts), ..self.clone() }
     }
@@ -70,8 +69,8 @@ pub struct Wait<'a> {
     pub fault: &'a Fault,
 }
 
-/// Makes a request until it succeeds, fails for good, or patience ends; then the last fault is returned.
-/// Dropping the future ends it at any point.
+/// Makes a request until it succeeds, fails permanently, or the policy's limits are reached; then returns the last
+/// fault. Dropping the future cancels it.
 pub async fn with_patience<T, Attempt: Future<Output = Result<T, Fault>>>(
     patience: &Patience,
     mut attempt: impl FnMut() -> Attempt,
@@ -89,7 +88,7 @@ pub async fn with_patience<T, Attempt: Future<Output = Result<T, Fault>>>(
     }
 }
 
-/// What is left of the patience with one request.
+/// The retries of one request so far.
 struct Budget<'a> {
     patience: &'a Patience,
     schedule: ExponentialBackoff<SystemClock>,
@@ -111,7 +110,7 @@ impl<'a> Budget<'a> {
         Self { patience, schedule, attempt: 0, failures: 0, failing_since: None, rejected_since: None }
     }
 
-    /// How long to wait before another attempt, if there is to be one.
+    /// How long to wait before the next attempt, or `None` for no further attempt.
     fn wait_after(&mut self, retry: Retry, now: Instant) -> Option<Duration> {
         self.attempt += 1;
         match retry {
@@ -149,7 +148,7 @@ mod tests {
         fault(Kind::SlowDown { retry_after: Some(Duration::from_secs(seconds)) })
     }
 
-    /// What came of a request that fails as told, each attempt at the time that it was made.
+    /// The outcome of a request that fails as `answer` says, and when its attempts were made.
     struct Course {
         outcome: Result<(), Fault>,
         attempts: Vec<Duration>,
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_are_retried_with_waits_that_double_and_are_never_the_same() {
+    async fn failures_are_retried_with_waits_that_double_with_jitter() {
         let patience = Patience::default();
         let course = course(&patience, |_| Err(fault(Kind::TryAgain))).await;
         assert_eq!(course.outcome, Err(fault(Kind::TryAgain)));
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rejections_that_name_a_wait_end_by_time_and_not_by_count() {
+    async fn rejections_with_retry_after_end_by_time_and_not_by_count() {
         let patience = Patience::default();
         let course = course(&patience, |_| Err(wait(1))).await;
         assert_eq!(course.outcome, Err(wait(1)));
@@ -202,19 +201,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_beyond_all_patience_is_not_begun() {
+    async fn a_wait_beyond_the_limit_is_not_started() {
         let course = course(&Patience::default(), |_| Err(wait(u64::MAX))).await;
         assert_eq!(course.attempts, [Duration::ZERO]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rejections_that_name_no_wait_end_by_count() {
+    async fn rejections_without_retry_after_end_by_count() {
         let course = course(&Patience::default(), |_| Err(fault(Kind::SlowDown { retry_after: None }))).await;
         assert_eq!(course.attempts.len(), 8);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rejections_use_up_no_patience_with_failures() {
+    async fn rejections_do_not_count_as_failures() {
         let patience = Patience { attempts: 2, ..Patience::default() };
         let course = course(&patience, |index| match index {
             0..1000 => Err(wait(2)),
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_final_is_not_retried() {
+    async fn permanent_failures_are_not_retried() {
         let course = course(&Patience::default(), |_| Err(fault(Kind::GrantAccess))).await;
         assert_eq!(course.attempts.len(), 1);
         assert!(course.waits.is_empty());

@@ -1,7 +1,7 @@
-//! The task search followed to its end: it has no pages, so time itself is paged.
+//! Reads a task search to its end. A search has no pages, so the requests step through time.
 //!
-//! Asana's page on task search: at most 100 rows and no offset, an order that is not stable, and an index that
-//! learns of changes 10 to 60 seconds late, longer in incidents; callers step through time themselves.
+//! From Asana's page on task search: an answer has at most 100 rows and no offset, the order is not stable, and the
+//! index is 10 to 60 seconds late, more during incidents.
 
 use std::time::Duration;
 
@@ -13,39 +13,39 @@ use super::limiter::Quota;
 use super::page::{FRUITLESS_ANSWERS, Page, Seen};
 use crate::moment::Moment;
 
-/// The fields by which time is paged; a search has to ask for them.
+/// The fields that a search needs to step through time. The request must ask for them.
 pub const SEARCH_FIELDS: [&str; 2] = ["modified_at", "created_at"];
 
-/// The most rows of one answer.
-const MOST_ROWS: usize = 100;
+/// Maximum number of rows in one answer.
+const MAX_ROWS: usize = 100;
 
-/// The resolution of Asana's times. Whether the bounds include their own instant is not documented: the lower one
-/// is sent a step early, so that it does not matter.
+/// The resolution of Asana's times. Asana does not document whether bounds are inclusive, so the lower bound is sent
+/// one step early.
 const STEP: Duration = Duration::from_millis(1);
 
-/// Everything that a search finds changed since a time, oldest change first.
+/// All records that changed since a time, oldest change first.
 ///
-/// What changes while it is read moves to the end of the order and is met there again; in the opposite order it
-/// would be lost.
+/// A record that changes during the search moves to the end and is returned again. In the opposite order it would be
+/// lost.
 #[derive(Debug)]
 pub struct Search {
     client: Client,
     request: Request,
     place: Option<Place>,
-    /// The index knows all changes before this time.
+    /// The index has all changes before this time.
     indexed_until: Moment,
-    /// The instant that was last taken apart by creation.
-    taken_apart: Option<Moment>,
+    /// The last time of change whose rows were paged by time of creation.
+    split_by_creation: Option<Moment>,
     seen: Seen,
     fruitless_answers: u32,
 }
 
-/// Where the next answer begins.
+/// Where the next answer starts.
 #[derive(Debug, Clone, Copy)]
 enum Place {
-    /// Behind this time of change.
+    /// After this time of change.
     After(Moment),
-    /// Among the rows of one time of change, behind this time of creation.
+    /// Within the rows of one time of change, after this time of creation.
     Within { changed_at: Moment, created_after: Moment },
 }
 
@@ -57,30 +57,30 @@ struct Times {
 }
 
 impl Search {
-    /// Finds what has changed at or after `since`; what changed after `indexed_until` may be found or not.
-    /// `request` names the filters, and its fields hold [`SEARCH_FIELDS`].
+    /// Finds records that changed at or after `since`. Changes after `indexed_until` may be missing. `request` has the
+    /// filters, and its fields include [`SEARCH_FIELDS`].
     pub fn new(client: Client, request: Request, since: Moment, indexed_until: Moment) -> Self {
         Self {
             client,
             request: request.quota(Quota::Search),
             place: Some(Place::After(since.minus(STEP))),
             indexed_until,
-            taken_apart: None,
+            split_by_creation: None,
             seen: Seen::default(),
             fruitless_answers: 0,
         }
     }
 
-    /// The next rows that were not yet given out, or `None` when there are no more.
+    /// The next rows that were not returned before, or `None` at the end.
     ///
     /// # Errors
     ///
-    /// Whatever keeps rows from coming, among it more of them with one time than can be told apart.
+    /// The fault of a request. Also if more rows have the same times of change and creation than one answer returns.
     pub async fn next(&mut self) -> Result<Option<Page>, Fault> {
         while let Some(place) = self.place {
             let request = self.request_at(place);
             let mut page = self.client.fetch(&request, Tries::All, |body| Page::read(body, None)).await?;
-            self.place = if page.len() < MOST_ROWS {
+            self.place = if page.len() < MAX_ROWS {
                 match place {
                     Place::After(_) => None,
                     Place::Within { changed_at, .. } => Some(Place::After(changed_at)),
@@ -98,7 +98,7 @@ impl Search {
             self.fruitless_answers += 1;
             if self.place.is_some() && self.fruitless_answers >= FRUITLESS_ANSWERS {
                 let message =
-                    "expected new records or the end of the search, got neither from many answers in a row";
+                    "expected new records or the end of the search, but many answers in a row had neither";
                 return Err(Fault::new(Kind::DistrustAnswer, Some(200), message, &self.request.asked()));
             }
         }
@@ -107,7 +107,7 @@ impl Search {
 
     fn request_at(&self, place: Place) -> Request {
         let request =
-            self.request.clone().query("limit", MOST_ROWS.to_string()).query("sort_ascending", "true");
+            self.request.clone().query("limit", MAX_ROWS.to_string()).query("sort_ascending", "true");
         match place {
             Place::After(after) => {
                 request.query("sort_by", "modified_at").query("modified_at.after", after.to_string())
@@ -120,14 +120,13 @@ impl Search {
         }
     }
 
-    /// Where to go on behind a full answer, or `None` if there is no way on.
+    /// Where to continue after a full answer, or `None` if that is impossible.
     fn following(&mut self, place: Place, times: &[Times]) -> Option<Place> {
         match place {
             Place::After(after) => {
-                // The order is the index's; a row that changed after the index last looked shows a later time
-                // than the one it was put in order by, and would carry the next answer past rows not seen. Such
-                // rows are young. Among the young ones only, skipping does no harm: whoever calls reads that
-                // time again at the next sync.
+                // The index sorts by the times that it knows. A row that changed since shows a later time, and
+                // continuing from that would skip rows. So only rows from before `indexed_until` count. If there are
+                // none, skipping is harmless, because the next sync reads that time again.
                 let settled = times.iter().filter(|times| times.changed_at < self.indexed_until);
                 let reached = settled.map(|times| times.changed_at).max();
                 let reached = reached.or_else(|| times.iter().map(|times| times.changed_at).max())?;
@@ -135,11 +134,11 @@ impl Search {
                 if next > after {
                     return Some(Place::After(next));
                 }
-                // A full answer of one instant, as after a bulk edit: creation tells its rows apart.
-                if self.taken_apart == Some(reached) {
+                // All rows changed at the same time, as after a bulk edit: page them by creation.
+                if self.split_by_creation == Some(reached) {
                     return None;
                 }
-                self.taken_apart = Some(reached);
+                self.split_by_creation = Some(reached);
                 let created_after = Moment::from_unix_milliseconds(0);
                 Some(Place::Within { changed_at: reached, created_after })
             }
@@ -151,7 +150,7 @@ impl Search {
     }
 
     fn stuck(&self) -> Fault {
-        let message = "more records were changed and made at one instant than a search returns";
+        let message = "more records have the same times of change and creation than a search returns";
         Fault::new(Kind::SplitListing, Some(200), message, &self.request.asked())
     }
 }

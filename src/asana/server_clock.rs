@@ -1,7 +1,7 @@
-//! What time it is at Asana, from the `Date` header of its answers. Pure: the times of this machine are arguments.
+//! Asana's time, from the `Date` header of its answers.
 //!
-//! Cursors are compared with times that Asana wrote, so they have to be in Asana's time: with a machine's clock that is
-//! fast, changes made before the cursor and after the sync would never be read.
+//! Cursors are compared with times that Asana wrote, so they must be in Asana's time. With the clock of a machine that
+//! is fast, the next sync would miss changes made shortly after this one.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use jiff::fmt::rfc2822;
 
 use crate::moment::Moment;
 
-/// Clocks that differ by more than this are not both clocks: the earlier one loses no changes, so it counts.
+/// If the clocks differ by more than this, one of them is wrong. The earlier one is used, because it loses no changes.
 const LARGEST_DIFFERENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Asana's time at the moment when the client was made.
+/// Asana's time at the creation of the client.
 #[derive(Debug, Default)]
 pub(super) struct ServerClock {
     began: OnceLock<Moment>,
 }
 
 impl ServerClock {
-    /// Learns from an answer that came `elapsed` after the client was made. The first answer counts: a sync has one
-    /// beginning.
+    /// Sets the time from the first answer, which arrived `elapsed` after the client was created. Later answers change
+    /// nothing, because a sync has one beginning.
     ///
-    /// The header has whole seconds, cut off, and was written before the answer came, so the result is never later than
+    /// The header is truncated to seconds and was written before the answer arrived, so the result is never later than
     /// Asana's time was.
     pub fn learn(&self, date: &str, elapsed: Duration) {
         if let Some(date) = parse(date) {
@@ -31,7 +31,7 @@ impl ServerClock {
         }
     }
 
-    /// When the sync began in Asana's time; `local` is what this machine's clock showed then.
+    /// When the sync began, by Asana's clock. `local` is the same time by this machine's clock.
     pub fn began(&self, local: Moment) -> Moment {
         match self.began.get() {
             None => local,
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_answer_tells_when_the_sync_began() {
+    fn the_first_answer_sets_when_the_sync_began() {
         let clock = ServerClock::default();
         let local = at("2026-11-27T23:30:00.500Z");
         assert_eq!(clock.began(local), local);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn of_clocks_that_are_days_apart_the_earlier_one_counts() {
+    fn the_earlier_of_two_clocks_that_are_days_apart_is_used() {
         for (date, local, began) in [
             ("Fri, 27 Nov 2026 12:00:00 GMT", "2026-11-29T12:00:00Z", "2026-11-27T12:00:00Z"),
             ("Fri, 27 Nov 2026 12:00:00 GMT", "2026-11-25T12:00:00Z", "2026-11-25T12:00:00Z"),

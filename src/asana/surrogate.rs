@@ -1,14 +1,14 @@
-//! Halves of surrogate pairs in JSON text, which stand for no character.
+//! Replaces unpaired surrogates in JSON text.
 //!
-//! Text that is cut between the two halves of, say, an emoji is sent as one escape, `\ud83d`. Browsers and Python read
-//! that, most other readers of JSON refuse all of the record for it.
+//! If Asana cuts a text in the middle of an emoji, it sends half of a surrogate pair, such as `\ud83d`. Browsers and
+//! Python accept that. Most other JSON readers reject the whole record.
 
 use memchr::memchr;
 
-/// What stands for a character that cannot be told, as long as what it replaces.
+/// The replacement character. Its escape has the length of the one that it replaces.
 const REPLACEMENT: &str = r"\ufffd";
 
-/// `json` with each half that has no other half beside it replaced. Places in the text stay what they are.
+/// `json` with each unpaired half replaced. Offsets in the text stay valid.
 pub fn without_halves(mut json: String) -> String {
     for place in halves(json.as_bytes()) {
         json.replace_range(place..place + REPLACEMENT.len(), REPLACEMENT);
@@ -16,7 +16,7 @@ pub fn without_halves(mut json: String) -> String {
     json
 }
 
-/// Where the escapes are that are half a pair.
+/// The offsets of unpaired halves.
 fn halves(json: &[u8]) -> Vec<usize> {
     let mut found = Vec::new();
     let mut place = 0;
@@ -41,7 +41,7 @@ enum Half {
     Second,
 }
 
-/// The half that is escaped at this place.
+/// The half that is escaped at this offset.
 fn half(json: &[u8], place: usize) -> Option<Half> {
     let escape = json.get(place..place + REPLACEMENT.len())?;
     let digits = std::str::from_utf8(escape.strip_prefix(br"\u")?).ok()?;
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_alone_are_replaced_and_pairs_are_not() {
+    fn unpaired_halves_are_replaced_and_pairs_are_not() {
         for (json, expected) in [
             (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
             (r#""\uD83D""#, r#""\ufffd""#),
@@ -82,7 +82,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_left_is_json_for_everybody(units in proptest::collection::vec(0xd7f0_u16..0xe010, 0..8)) {
+        fn the_result_is_json_that_every_reader_accepts(units in proptest::collection::vec(0xd7f0_u16..0xe010, 0..8)) {
             let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
             let mended = without_halves(format!("\"{escaped}\""));
             let read: Value = serde_json::from_str(&mended).unwrap();

@@ -1,23 +1,23 @@
-//! How many bodies are in memory at a time, and the buffers that they are in.
+//! Limits how many bodies are in memory at a time, and reuses their buffers.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A buffer that has grown beyond this, in bytes, is not kept for what comes next. Hardly a page is larger.
+/// Buffers larger than this, in bytes, are not reused. Few pages are larger.
 pub(super) const LARGE_BODY: usize = 1024 * 1024;
 
-/// What is made of a body takes a buffer of its own.
+/// A body and the records made from it have one buffer each.
 const BUFFERS_OF_TURN: usize = 2;
 
-/// The right to have a body in memory, for so many at a time, from its first byte until what it holds is written out.
+/// Permits for bodies in memory.
 #[derive(Debug)]
 pub(super) struct Turns {
     free: Arc<Semaphore>,
     buffers: Arc<Buffers>,
 }
 
-/// A body's right to be in memory: another one is received when this is dropped.
+/// The permit for one body, from its first byte until its records are written. Dropping it admits the next body.
 #[derive(Debug)]
 pub struct Turn {
     buffers: Arc<Buffers>,
@@ -25,17 +25,17 @@ pub struct Turn {
     permit: OwnedSemaphorePermit,
 }
 
-/// Empty buffers that were used before. A page of half a megabyte gets memory of its own from the system, which is wiped
-/// for it and given back: with every page anew, that takes a third of the connector's time.
+/// Empty buffers for reuse. Without it, the system zeroes fresh memory for each page of half a megabyte, which takes a
+/// third of the connector's time.
 #[derive(Debug)]
 struct Buffers {
     spare: Mutex<Vec<Vec<u8>>>,
-    most: usize,
+    limit: usize,
 }
 
 impl Turns {
     pub(super) fn new(turns: usize) -> Self {
-        let buffers = Buffers { spare: Mutex::default(), most: turns * BUFFERS_OF_TURN };
+        let buffers = Buffers { spare: Mutex::default(), limit: turns * BUFFERS_OF_TURN };
         Self { free: Arc::new(Semaphore::new(turns)), buffers: Arc::new(buffers) }
     }
 
@@ -50,16 +50,16 @@ impl Turns {
 }
 
 impl Turn {
-    /// An empty buffer, which may have room already.
+    /// An empty buffer, which may already have capacity.
     pub fn buffer(&self) -> Vec<u8> {
         self.buffers.spare().pop().unwrap_or_default()
     }
 
-    /// Takes a buffer back that is not needed any more.
+    /// Returns a buffer for reuse.
     pub fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut spare = self.buffers.spare();
-        if (1..=LARGE_BODY).contains(&buffer.capacity()) && spare.len() < self.buffers.most {
+        if (1..=LARGE_BODY).contains(&buffer.capacity()) && spare.len() < self.buffers.limit {
             spare.push(buffer);
         }
     }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn buffers_come_back_empty_and_are_no_more_than_can_be_in_use() {
+    async fn buffers_are_reused_empty_and_their_number_is_limited() {
         let turns = Turns::new(1);
         let turn = turns.next().await;
         assert!(!turns.is_one_free());

@@ -1,4 +1,4 @@
-//! Marks beside gids, in a bounded part of the memory however many there are.
+//! A map from gids to bits, with a limit on memory. Entries beyond it are stored in a temporary file.
 
 mod spilled;
 
@@ -8,27 +8,26 @@ use std::io;
 use crate::gid::Gid;
 use spilled::Spilled;
 
-/// So many gids are kept in memory as a rule: a quarter of a million, in less than two megabytes. Accounts of more tasks are
-/// rare, and only they pay for a temporary file: nine bytes of it a gid, and a read of a page each time that one is looked up.
+/// Default maximum number of gids in memory: a quarter of a million, in less than two megabytes. Accounts with more
+/// tasks are rare. Only they need a temporary file, with nine bytes per gid and one page read per lookup.
 pub const MOST_IN_MEMORY: usize = 1 << 18;
 
-/// So many gids are in a block at most. What one more costs is to move half of them.
+/// Maximum number of gids in a block. Inserting into a full block splits it.
 const BLOCK: usize = 256;
 
-/// What has been done about each gid: a bit for each kind of thing. A gid takes six bytes or so, where a hash table would
-/// take twenty to forty.
+/// A set of bits for each gid. An entry takes about six bytes; a hash table would take twenty to forty.
 #[derive(Debug)]
 pub struct GidMarks {
     /// By the first gid in each.
     blocks: BTreeMap<u64, Block>,
-    /// How many gids are in them.
+    /// Number of gids in the blocks.
     in_blocks: usize,
     most_in_memory: usize,
-    /// What was in the blocks when they were full. Of a gid that is in a block too, the block has the last word.
+    /// Entries that were spilled. If a gid is in a block too, the block's entry is the newer one.
     spilled: Option<Spilled>,
-    /// The sets of bits that there are, few as a rule: a block names them by their place.
+    /// The different sets of bits, usually few. Blocks store an index into this list.
     sets: Vec<u64>,
-    /// Gids that are no numbers, and whatever there was no place for.
+    /// Gids that are not numbers, and entries whose set does not fit in the list.
     others: HashMap<Gid, u64>,
 }
 
@@ -40,7 +39,7 @@ struct Block {
 }
 
 impl GidMarks {
-    /// Marks of which those of so many gids are kept in memory at most.
+    /// An empty map that keeps up to `most_in_memory` gids in memory.
     pub fn new(most_in_memory: usize) -> Self {
         Self {
             blocks: BTreeMap::new(),
@@ -56,18 +55,18 @@ impl GidMarks {
     ///
     /// # Errors
     ///
-    /// When the temporary file cannot be read.
+    /// If the temporary file cannot be read.
     pub fn of(&self, gid: &Gid) -> io::Result<u64> {
         let other = if self.others.is_empty() { None } else { self.others.get(gid) };
         let set = gid.number().map_or(Ok(None), |number| self.set_of(number))?;
         Ok(other.copied().unwrap_or_default() | set.map_or(0, |set| self.sets[usize::from(set)]))
     }
 
-    /// Sets bits for a gid. Returns those that were set before.
+    /// Sets bits for a gid, and returns the bits that were set before.
     ///
     /// # Errors
     ///
-    /// When the temporary file cannot be read.
+    /// If the temporary file cannot be read.
     pub fn set(&mut self, gid: &Gid, bits: u64) -> io::Result<u64> {
         let before = self.of(gid)?;
         if before | bits == before {
@@ -83,11 +82,11 @@ impl GidMarks {
         Ok(before)
     }
 
-    /// Moves what is in memory to a temporary file, if that is more than is to be kept there.
+    /// Spills the entries to a temporary file if there are more than the limit.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written. Everything is kept in memory then, and it is not tried again.
+    /// If the file cannot be written. All entries then stay in memory, and later calls do not try again.
     pub fn stay_small(&mut self) -> io::Result<()> {
         if self.in_blocks <= self.most_in_memory {
             return Ok(());
@@ -115,7 +114,7 @@ impl GidMarks {
         }
     }
 
-    /// The place of a gid's set.
+    /// The index of a gid's set.
     fn set_of(&self, number: u64) -> io::Result<Option<u8>> {
         match (self.in_block(number), &self.spilled) {
             (None, Some(spilled)) => spilled.of(number),
@@ -128,14 +127,14 @@ impl GidMarks {
         block.and_then(|(_, block)| Some(block.sets[block.lower.binary_search(&lower(number)).ok()?]))
     }
 
-    /// The block in which a number is, or has to come.
+    /// The block that contains a number, or into which it is inserted.
     fn key_of(&self, number: u64) -> Option<u64> {
         let has_upper = |(key, _): &(&u64, &Block)| upper(**key) == upper(number);
         let before = self.blocks.range(..=number).next_back().filter(has_upper);
         before.or_else(|| self.blocks.range(number..).next().filter(has_upper)).map(|(key, _)| *key)
     }
 
-    /// `None` when there are as many sets as a byte can name.
+    /// The index of a set, or `None` if a byte is too small for it.
     fn place_of(&mut self, set: u64) -> Option<u8> {
         let place = self.sets.iter().position(|other| *other == set).unwrap_or(self.sets.len());
         let name = u8::try_from(place).ok()?;
@@ -154,7 +153,7 @@ impl GidMarks {
         match block.lower.binary_search(&lower(number)) {
             Ok(at) => block.sets[at] = set,
             Err(at) if block.lower.len() == BLOCK => {
-                // Gids mostly come in ascending order: what is behind a full block begins another one.
+                // Gids are mostly inserted in ascending order, so a gid after a full block starts a new one.
                 if at == BLOCK {
                     self.blocks.insert(number, Block { lower: vec![lower(number)], sets: vec![set] });
                 } else {
@@ -177,7 +176,7 @@ impl GidMarks {
 }
 
 impl Block {
-    /// Takes the second half out, and gives back the room for it.
+    /// Removes the second half, and frees its memory.
     fn split(&mut self) -> Self {
         let rest = Self { lower: self.lower.split_off(BLOCK / 2), sets: self.sets.split_off(BLOCK / 2) };
         self.lower.shrink_to_fit();
@@ -201,7 +200,7 @@ mod tests {
     use super::*;
 
     impl GidMarks {
-        /// What the blocks take, without the tree that holds them.
+        /// Memory of the blocks, without the tree around them.
         fn bytes(&self) -> usize {
             let blocks = self.blocks.values();
             blocks.map(|block| size_of::<Block>() + 4 * block.lower.capacity() + block.sets.capacity()).sum()
@@ -233,8 +232,8 @@ mod tests {
     }
 
     proptest! {
-        /// Near each other, far from each other, upwards, downwards and mixed; more sets than a byte names; all in
-        /// memory, or most of them in a file that is written over and over.
+        /// Gids near each other and far apart, ascending, descending and mixed; more sets than a byte can index; all in
+        /// memory, or most in a file that is rewritten many times.
         #[test]
         fn it_is_a_table_of_bits(
             start in prop_oneof![Just(0_u64), Just(1_201_234_567_890_123), Just(u64::MAX - (1 << 40))],
@@ -265,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_million_gids_take_less_than_two_megabytes() {
-        // As far apart as those of a large account, upwards and in no order.
+        // As far apart as those of a large account, ascending and shuffled.
         for order in [1, 387_420_489_u64] {
             let mut marks = GidMarks::new(MOST_IN_MEMORY);
             let mut largest = 0;
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_file_can_be_written_everything_stays_in_memory() {
+    fn everything_stays_in_memory_if_no_file_can_be_written() {
         let mut marks = GidMarks::new(1);
         let [first, second, third] = [1, 2, 3].map(Gid::Number);
         marks.set(&first, 1).unwrap();

@@ -1,23 +1,22 @@
-//! Marks beside gids in a temporary file, for accounts that have more of them than are to be kept in memory.
+//! The part of the map that is stored in a temporary file.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 
-/// A gid, and the place of its set of bits.
+/// A gid, and the index of its set of bits.
 pub type Entry = (u64, u8);
 
-/// An entry in the file: the gid's eight bytes, the lowest first, and the place.
+/// Bytes of an entry in the file: the gid in little endian, and the index.
 const ENTRY: usize = 9;
 
-/// So many entries are read to look one up: about a page of the disk.
+/// Number of entries that a lookup reads: about a disk page.
 const PAGE: usize = 455;
 
-/// Buffers of that many bytes, for what is read and written from end to end.
+/// Size of the buffers for sequential reads and writes, in bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// Entries in ascending order. Their file has no name, so that nothing is left of it when the process ends, however it
-/// ends.
+/// Entries in ascending order. Their file has no name, so it disappears with the process, however that ends.
 #[derive(Debug)]
 pub struct Spilled {
     file: File,
@@ -27,11 +26,11 @@ pub struct Spilled {
 }
 
 impl Spilled {
-    /// What is in `before` and in `entries`, which ascend. Of a gid that is in both, `entries` has the last word.
+    /// Merges `before` and `entries`, which are in ascending order. For a gid in both, the entry in `entries` is kept.
     ///
     /// # Errors
     ///
-    /// When the folder for temporary files cannot be written or is full. `before` stays as it was.
+    /// If the folder for temporary files is not writable or full. `before` is unchanged.
     pub fn write(before: Option<&Self>, entries: impl Iterator<Item = Entry>) -> io::Result<Self> {
         let mut spilling = Spilling::begin()?;
         let mut old_entries = before.map(Self::each).transpose()?;
@@ -54,11 +53,11 @@ impl Spilled {
         spilling.end()
     }
 
-    /// The place beside a gid, if the gid is here.
+    /// The index of a gid's set, if the file has the gid.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read.
+    /// If the file cannot be read.
     pub fn of(&self, gid: u64) -> io::Result<Option<u8>> {
         let Some(page) = self.firsts.partition_point(|first| *first <= gid).checked_sub(1) else {
             return Ok(None);
@@ -83,7 +82,7 @@ impl Spilled {
     }
 }
 
-/// A file that is being written.
+/// A file while it is written.
 struct Spilling {
     writer: BufWriter<File>,
     entries: usize,
@@ -120,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_lost_is_an_error_and_not_an_unknown_gid() {
+    fn a_truncated_file_is_an_error_and_not_an_unknown_gid() {
         let spilled = Spilled::write(None, (0..1000).map(|gid| (gid, 1))).unwrap();
         assert_eq!(spilled.of(999).unwrap(), Some(1));
         assert_eq!(spilled.of(1000).unwrap(), None);

@@ -1,8 +1,8 @@
-//! Which records were emitted, and what was already read below them. Several slices can show the same record, such as a
-//! task in two projects.
+//! Which records were emitted, and which of their children were read. Several slices can return the same record, such
+//! as a task in two projects.
 //!
-//! Slices differ in what they still lack, stream by stream. That a record was seen does not mean that everything below
-//! it was read: the slice that showed it first may have wanted only what changed.
+//! Slices have different cursors. If one slice has returned a record, its children may still be needed: that slice may
+//! have read only changed children.
 
 use std::io;
 
@@ -11,29 +11,29 @@ use crate::gid_marks::GidMarks;
 use crate::stream_set::{StreamId, StreamSet};
 use crate::window::Window;
 
-/// The mark of a record that was emitted. The bits below it are two sets of streams: those that were read below the
-/// record in their broadest window, and those that were in their common one.
+/// The bit of an emitted record. The bits below it are two sets of streams: those that were read below the record in
+/// their broadest window, and those that were read in their common one.
 const EMITTED: u64 = 1 << 63;
 
-/// How many streams a mark has room for, and where the second set begins.
+/// Number of streams in one set, and so the first bit of the second set.
 const STREAMS: usize = 31;
 
-/// For each record, whether it was emitted and how much of each stream below it is being read.
+/// For each record, whether it was emitted, and in which window each stream below it was read.
 #[derive(Debug)]
 pub struct Dedup {
-    /// What a slice reads of each stream that has never been read.
+    /// The window of a slice that has never been read, for each stream.
     broadest: Vec<Window>,
-    /// What most slices read of each stream.
+    /// The window of most slices, for each stream.
     common: Vec<Window>,
-    /// For each stream, those below it: a mark has a bit for each of them.
+    /// For each stream, the streams below it. Each has a bit in both sets.
     below: Vec<Vec<StreamId>>,
-    /// By the records' stream; more than one table where a mark has no room for all streams below.
+    /// By the records' stream. There are several maps if one has too few bits for all streams below.
     marks: Vec<Vec<GidMarks>>,
 }
 
 impl Dedup {
-    /// The windows of each stream: the broadest that there can be, and the one that most slices have. Slices may have
-    /// others; what they share with another slice may be read twice. `most_in_memory` is per stream.
+    /// `broadest` is the broadest possible window of each stream, and `common` the one of most slices. Slices with
+    /// other windows may read children twice. `most_in_memory` is per stream.
     pub fn new(
         broadest: Vec<Window>,
         common: Vec<Window>,
@@ -47,11 +47,11 @@ impl Dedup {
         Self { broadest, common, marks: marks.collect(), below }
     }
 
-    /// Whether the record was not emitted yet; from now on it was.
+    /// Marks a record as emitted. Returns whether it was not emitted before.
     ///
     /// # Errors
     ///
-    /// When a temporary file cannot be read, as with the others.
+    /// If a temporary file cannot be read. The same holds for the other methods.
     pub fn emit(&mut self, stream: StreamId, gid: &Gid) -> io::Result<bool> {
         match self.marks[stream.0].first_mut() {
             Some(marks) => Ok(marks.set(gid, EMITTED)? & EMITTED == 0),
@@ -59,7 +59,7 @@ impl Dedup {
         }
     }
 
-    /// Those of `streams` for which no slice has read as much below the record as `windows` ask for.
+    /// Those of `streams` that no slice has read below the record in at least the window in `windows`.
     pub fn lacking(
         &self,
         stream: StreamId,
@@ -83,7 +83,7 @@ impl Dedup {
         Ok(lacking)
     }
 
-    /// Notes that streams below a record are read as far as `windows` ask for.
+    /// Notes that `streams` are read below a record in these windows.
     pub fn cover(
         &mut self,
         stream: StreamId,
@@ -105,12 +105,11 @@ impl Dedup {
         Ok(())
     }
 
-    /// Spills to a temporary file what would take too much memory.
+    /// Spills to temporary files what would take too much memory.
     ///
     /// # Errors
     ///
-    /// When a temporary file cannot be written, each time one is tried for the first time. Everything stays in memory
-    /// then.
+    /// If a temporary file cannot be written, once for each file. The data then stays in memory.
     pub fn stay_small(&mut self) -> io::Result<()> {
         self.marks.iter_mut().flatten().try_for_each(GidMarks::stay_small)
     }
@@ -124,7 +123,7 @@ mod tests {
     use crate::moment::Moment;
 
     const RECORDS: StreamId = StreamId(0);
-    /// More than one mark has room for.
+    /// More than one map has bits for.
     const COUNT: usize = 70;
 
     fn dedup(broadest: Vec<Window>, common: Vec<Window>) -> Dedup {
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_with_the_common_window_read_what_they_share_once() {
+    fn slices_with_the_common_window_read_shared_children_once() {
         let mut marks = dedup(vec![Window::Whole], vec![since(3)]);
         let (gid, all) = (Gid::new("7"), [RECORDS].into_iter().collect());
         marks.cover(RECORDS, &gid, all, &[since(3)]).unwrap();
@@ -166,9 +165,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever slices show a record, and in whatever order: nothing that one of them asks for is left out.
+        /// Whichever slices return a record, and in any order: everything that one of them needs is read.
         #[test]
-        fn what_is_asked_for_is_read(
+        fn everything_needed_is_read(
             common in windows(),
             slices in proptest::collection::vec(windows(), 1..6),
         ) {

@@ -1,4 +1,4 @@
-//! How many listings are read at once, and which begins next: the one furthest down, so that what was begun ends soon.
+//! Limits how many listings are read at once. The deepest waiting listing starts next, so that slices complete soon.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 
 use crate::asana::Client;
 
-/// Steps below the first listing. Deeper listings begin first.
+/// Levels below the root listing. Deeper listings start first.
 pub type Depth = u32;
 
-/// Admits listings. A clone is the same gate.
+/// Admits listings. Clones share one gate.
 #[derive(Debug, Clone)]
 pub struct Gate {
     state: Rc<RefCell<State>>,
@@ -29,7 +29,7 @@ struct State {
     waiting: BTreeMap<(Reverse<Depth>, u64), oneshot::Sender<Slot>>,
 }
 
-/// The right to read one listing. Dropping it admits another.
+/// The permit to read one listing. Dropping it admits the next.
 #[derive(Debug)]
 pub struct Slot {
     gate: Gate,
@@ -52,8 +52,8 @@ impl Gate {
         admitted.await.expect("the gate keeps the sender until it admits")
     }
 
-    /// Admits as many as there is room for: up to the limit while their answers are read as fast as they arrive, and
-    /// always one, since only an open listing leads to the next call.
+    /// Admits waiting listings up to the limit, as long as answers are processed as fast as they arrive. At least one
+    /// is always open, because only open listings call this again.
     pub fn admit(&self) {
         loop {
             let next = {
@@ -69,17 +69,16 @@ impl Gate {
                 state.open += 1;
                 next
             };
-            // Whoever is not there any more drops the slot, which admits another.
+            // If the receiver is gone, the slot is dropped, which admits the next.
             drop(next.send(Slot { gate: self.clone() }));
         }
     }
 
-    /// Does `work` for every item, each with a slot, and stops at the first error. `first` is a slot that the first
-    /// item can have at once.
+    /// Runs `work` for every item, each with a slot. The first item uses `first`, if there is one.
     ///
     /// # Errors
     ///
-    /// The first error of `work`; the rest is dropped then.
+    /// The first error of `work`. It cancels the other items.
     pub async fn for_each<Item, Work, Error>(
         &self,
         depth: Depth,
@@ -105,7 +104,7 @@ impl Gate {
             }
             tokio::select! {
                 biased;
-                // What was begun goes first, so that its children are ahead of the next item.
+                // Running items go first, so that their children start before the next item.
                 Some(done) = running.next() => done?,
                 Some((item, slot)) = async {
                     match entering.as_mut() {

@@ -1,5 +1,4 @@
-//! What follows from a plan and the settings once, before a sync: which streams depend on which, and how far back each
-//! is read at most.
+//! Facts that are derived once from plan and settings: which streams depend on which, and the broadest window of each.
 
 use crate::config::Settings;
 use crate::moment::Moment;
@@ -8,20 +7,20 @@ use crate::stream::Cursor;
 use crate::stream_set::{StreamId, StreamSet};
 use crate::window::Window;
 
-/// Facts about a plan that many decisions need.
+/// Derived facts about a plan.
 #[derive(Debug)]
 pub struct Graph {
-    /// For each stream, itself and the streams whose records can lead to a listing of it.
+    /// For each stream, itself and all its ancestors.
     pub above: Vec<StreamSet>,
-    /// For each stream, itself and the streams that are listed below its records.
+    /// For each stream, itself and all its descendants.
     pub below: Vec<StreamSet>,
-    /// The streams with a listing per task: their cost grows with the number of tasks, so they are read last.
+    /// The streams with a listing per task. Their cost grows with the number of tasks, so they are read last.
     pub deferred: StreamSet,
-    /// The date before which the user wants nothing of each stream.
+    /// The config's start date for each stream to which it applies.
     pub starts: Vec<Option<Moment>>,
-    /// What a slice reads of each stream that has never been read.
+    /// The window of a slice that has never been read, for each stream.
     pub broadest: Vec<Window>,
-    /// The fields that each listing's rows are searched for.
+    /// The fields that the read path needs of each listing's rows.
     pub probes: Vec<Vec<&'static str>>,
 }
 
@@ -46,13 +45,13 @@ impl Graph {
         Self { probes: probes.collect(), above, below, deferred, starts, broadest }
     }
 
-    /// Where a listing's rows have a field, among those that are searched for.
+    /// The index of a field in `probes` of the listing.
     pub fn probe(&self, listing: ListingId, field: &str) -> Option<usize> {
         self.probes[listing.0].iter().position(|probed| *probed == field)
     }
 }
 
-/// The start date applies to what Asana can filter by time, and to everything below that.
+/// Whether the start date applies: to streams that Asana can filter by time, and to everything below them.
 fn respects_start_date(plan: &Plan, above: StreamSet) -> bool {
     above.iter().any(|above| {
         matches!(

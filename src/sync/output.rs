@@ -1,5 +1,5 @@
-//! The queue to the writer of stdout. Pushing never waits, so records and the checkpoint that covers them keep their
-//! order; whoever makes requests waits for room first.
+//! The queue to the writer of stdout. Pushing never waits, so records and their checkpoint stay in order. Callers wait
+//! for room before each request instead.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::emit::Event;
 
-/// Events on their way to the writer.
+/// Events that wait for the writer.
 #[derive(Debug)]
 pub struct Output {
     queue: RefCell<VecDeque<Event>>,
@@ -18,7 +18,7 @@ pub struct Output {
     drained: Notify,
 }
 
-/// The reader of stdout has gone.
+/// The reader of stdout has closed it.
 #[derive(Debug)]
 pub struct Gone;
 
@@ -36,7 +36,7 @@ impl Output {
         self.push(Event::Log { level, text });
     }
 
-    /// Waits until everything that was pushed is on its way. While stdout is blocked, nothing new is requested.
+    /// Waits until the queue is empty, so that nothing is requested while stdout is blocked.
     pub async fn room(&self) {
         while !self.is_empty() {
             self.drained.notified().await;
@@ -53,7 +53,7 @@ impl Output {
         self.queue.borrow().iter().any(is_it)
     }
 
-    /// Passes events on to the writer for as long as there is one, and calls `drained` whenever there are none left.
+    /// Forwards events to the writer until it is gone, and calls `drained` whenever the queue becomes empty.
     pub async fn pump(&self, drained: impl Fn()) -> Gone {
         loop {
             if self.flush().await.is_err() {
@@ -64,11 +64,11 @@ impl Output {
         }
     }
 
-    /// Passes on what was pushed so far.
+    /// Forwards all waiting events.
     ///
     /// # Errors
     ///
-    /// When the writer has gone.
+    /// If the writer is gone.
     pub async fn flush(&self) -> Result<(), Gone> {
         while !self.is_empty() {
             let permit = self.writer.reserve().await.map_err(|_| Gone)?;
@@ -80,7 +80,7 @@ impl Output {
         Ok(())
     }
 
-    /// Takes what waits for the writer.
+    /// Removes and returns the waiting events.
     #[cfg(test)]
     pub fn take(&self) -> Vec<Event> {
         self.queue.borrow_mut().drain(..).collect()

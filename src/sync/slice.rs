@@ -1,7 +1,7 @@
-//! One slice, from top to bottom: everything below one project, user, team, portfolio or goal.
+//! Reads one slice from top to bottom: everything below one project, user, team, portfolio or goal.
 //!
-//! The listings per task come in a second step, after those of every other slice, so that streams whose cost does not
-//! grow with the number of tasks are complete first.
+//! The listings per task are a second step, after the first step of every other slice, so that streams whose cost does
+//! not grow with the number of tasks are complete first.
 
 use std::cell::RefCell;
 
@@ -19,7 +19,7 @@ use crate::sync::listing::{self, Target};
 use crate::sync::slices::Slice;
 use crate::window::Window;
 
-/// A slice that will be read: the record that it is below, and which listings are worth a request.
+/// A slice that will be read: its root record, and which of its listings are needed.
 #[derive(Debug)]
 pub struct Planned {
     pub stream: StreamId,
@@ -27,18 +27,18 @@ pub struct Planned {
     pub listings: u32,
 }
 
-/// A slice whose listings per task are left to read.
+/// A slice whose listings per task are still to be read.
 #[derive(Debug)]
 pub struct Waiting {
     pub slice: Slice,
     pub children: Children,
 }
 
-/// Reads a slice but for its listings per task, which are returned.
+/// Reads a slice without its listings per task, which are returned.
 ///
 /// # Errors
 ///
-/// When nothing else can be read either.
+/// If the sync must stop.
 pub async fn read(
     sync: &Sync<'_>,
     planned: Planned,
@@ -48,11 +48,11 @@ pub async fn read(
     slot: Slot,
 ) -> Result<Option<Waiting>, Stop> {
     let Planned { stream, root, listings } = planned;
-    // Tombstones of what Asana's events report as deleted come first: events are newer than listings.
+    // Deletion events come first. They are newer than the listings read after them.
     events::read(sync, stream, &root).await?;
     let listings: Vec<ListingId> = children::listings(sync.plan(), stream, listings).collect();
     let slice = begin(sync, stream, &root, workspace, &listings, searched);
-    // Pages become records. At its end, each listing asks what became of the rows that it no longer shows.
+    // At the end of each listing, rows that are missing since the last sync are checked for deletion.
     let children = read_listings(sync, &slice, &root, listings, depth, slot).await?;
     Ok(settle(sync, slice, children))
 }
@@ -76,11 +76,11 @@ fn begin(
     cursors::begin(sync, key, workspace, streams, searched)
 }
 
-/// Reads the listings of a slice, and returns the listings below their records.
+/// Reads the listings of a slice, and returns the child listings of their records.
 ///
 /// # Errors
 ///
-/// When nothing else can be read either.
+/// If the sync must stop.
 pub async fn read_listings(
     sync: &Sync<'_>,
     slice: &Slice,
@@ -104,7 +104,7 @@ pub async fn read_listings(
     Ok(children.into_inner())
 }
 
-/// Moves the cursors of the streams that are through with the slice. The others wait with what is left of it.
+/// Moves the cursors of the streams that are complete for the slice. The others wait for the listings per task.
 pub fn settle(sync: &Sync<'_>, slice: Slice, children: Children) -> Option<Waiting> {
     if children.is_empty() {
         cursors::settle(sync, &slice, slice.streams);
@@ -114,11 +114,11 @@ pub fn settle(sync: &Sync<'_>, slice: Slice, children: Children) -> Option<Waiti
     Some(Waiting { slice, children })
 }
 
-/// Reads the listings per task of a slice, and settles the rest of it.
+/// Reads the listings per task of a slice, and moves the remaining cursors.
 ///
 /// # Errors
 ///
-/// When nothing else can be read either.
+/// If the sync must stop.
 pub async fn read_children(sync: &Sync<'_>, waiting: Waiting, depth: Depth, slot: Slot) -> Result<(), Stop> {
     let Waiting { slice, children } = waiting;
     read_below(sync, &slice, children, depth, Some(slot)).await?;
@@ -126,7 +126,7 @@ pub async fn read_children(sync: &Sync<'_>, waiting: Waiting, depth: Depth, slot
     Ok(())
 }
 
-/// Reads child listings, and theirs, to any depth.
+/// Reads child listings and their children, to any depth.
 async fn read_below(
     sync: &Sync<'_>,
     slice: &Slice,

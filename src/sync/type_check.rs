@@ -1,4 +1,4 @@
-//! Whether rows have the types that the catalog promises, by samples.
+//! Checks samples of rows against the types in the catalog.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,20 +10,20 @@ use crate::stream::Stream;
 use crate::stream_set::StreamId;
 use crate::sync::failures::Cause;
 
-/// Looks at one row of each page. A column whose type is not the promised one is told once: the row goes out as
-/// it is, since destinations turn what does not fit into null and say so, and no record is ever dropped for it.
+/// Checks one row of each page. Reports a column with another type once. The record is emitted as it is, because
+/// destinations replace values that do not fit by null and report it, and no record may be dropped.
 #[derive(Debug, Default)]
 pub struct TypeCheck {
     validators: HashMap<StreamId, Validator>,
-    told: BTreeSet<(StreamId, String)>,
+    reported: BTreeSet<(StreamId, String)>,
 }
 
 impl TypeCheck {
-    /// Sentences for the log about columns of `row` that break the promise and were not told before.
+    /// Log messages about columns of `row` that violate the schema and were not reported before.
     ///
     /// # Errors
     ///
-    /// When the stream's schema is no JSON schema.
+    /// If the stream's schema is not a valid JSON schema.
     pub fn look(&mut self, id: StreamId, stream: &Stream, row: &str) -> Result<Vec<String>, Cause<'static>> {
         let validator = match self.validators.entry(id) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -36,7 +36,7 @@ impl TypeCheck {
         let Ok(row) = serde_json::from_str::<Value>(row) else { return Ok(Vec::new()) };
         let mut sentences = Vec::new();
         for error in validator.iter_errors(&row) {
-            // Places in lists are one column: tags/0/name and tags/1/name are tags/*/name.
+            // The elements of a list are one column: tags/0/name and tags/1/name become tags.*.name.
             let place = error.instance_path().to_string();
             let column: Vec<_> = place
                 .split('/')
@@ -44,7 +44,7 @@ impl TypeCheck {
                 .map(|part| if part.bytes().all(|byte| byte.is_ascii_digit()) { "*" } else { part })
                 .collect();
             let column = column.join(".");
-            if self.told.insert((id, column.clone())) {
+            if self.reported.insert((id, column.clone())) {
                 let found = type_name(error.instance());
                 sentences.push(format!(
                     "{}: Asana sent {found} in column {column}, which the catalog does not promise. The record is \

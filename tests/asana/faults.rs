@@ -1,5 +1,5 @@
-//! Each row of the fault table: what an answer means, whether it is retried, whose it is to act, and what follows
-//! at each place of a sync.
+//! Each row of the fault table: the meaning of an answer, whether it is retried, who must act, and the consequence at
+//! each place of a sync.
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ pub const TOKEN: &str = "2/1204/567:0123456789abcdef0123456789abcdef";
 /// Attempts of [`settings`] at a request that keeps failing.
 pub const ATTEMPTS: usize = 4;
 
-/// Impatient, and as fast as it will go.
+/// Short waits, no rate limit.
 pub fn settings(base_url: String) -> (Settings, UnboundedReceiver<Notice>) {
     let (notices, told) = unbounded_channel();
     let patience = Patience {
@@ -63,7 +63,7 @@ fn good() -> Reply {
     Reply::json(200, json!({"data": {"gid": "12"}}))
 }
 
-/// What comes of a request to a server that begins badly and then is well.
+/// The result of a request to a server that fails first and then recovers.
 async fn recovery(bad: Reply) -> (Result<String, Fault>, usize) {
     let server = Server::start(move |index, _| if index == 0 { bad.clone() } else { good() }).await;
     let (client, _told) = hasty_client(server.base_url());
@@ -71,7 +71,7 @@ async fn recovery(bad: Reply) -> (Result<String, Fault>, usize) {
     (outcome, server.received().len())
 }
 
-/// The fault of a request to a server that always answers so, and how often it was asked.
+/// The fault of a request to a server that always answers so, and the number of requests.
 async fn fault_of(reply: Reply) -> (Fault, usize) {
     let server = Server::start(move |_, _| reply.clone()).await;
     let (client, _told) = hasty_client(server.base_url());
@@ -245,7 +245,7 @@ async fn a_wait_beyond_patience_is_not_waited_for_and_says_when_to_run_again() {
     assert_eq!(notices(&mut told), [], "nobody waits");
 }
 
-/// Somebody else's request that gets through tells that it is not the whole token that waits.
+/// A successful request of another caller shows that the whole token is not rejected.
 #[tokio::test]
 async fn a_request_that_is_rejected_while_others_are_answered_fails_alone() {
     let server = Server::start(|_, received| match received.target.ends_with("/tasks/12") {

@@ -1,5 +1,4 @@
-//! Listings followed to their end over real sockets: offsets that expire, pages that are empty, pages that are too
-//! large, and what is never the end.
+//! Complete listings over real sockets: expired offsets, empty pages, pages that are too large, and endless listings.
 
 use std::collections::BTreeMap;
 
@@ -187,7 +186,7 @@ async fn a_fault_can_be_followed_by_another_try_at_the_same_page() {
     assert!(matches!(pages.next().await, Ok(None)));
 }
 
-/// A server of so many records whose offsets are numbers and that fails on pages larger than so many.
+/// A server with this many records that uses numbers as offsets and fails on larger pages.
 fn large(records: u32, largest: u32, failure: Reply) -> impl Fn(usize, &Received) -> Reply + Send + Sync {
     move |_, received| {
         let parameters = parameters(received);
@@ -286,7 +285,7 @@ async fn a_listing_that_gets_no_further_is_a_fault_that_names_it() {
     assert!(read.asked.len() <= 12, "{}", read.asked.len());
 }
 
-/// A listing that begins again shows what it showed before, on however many pages.
+/// A restarted listing returns the same rows again, on any number of pages.
 #[tokio::test]
 async fn a_long_listing_may_begin_again() {
     let read = read(Paging::Offset, |index, received| match (index, offset(received)) {
@@ -322,7 +321,8 @@ async fn a_result_that_is_too_large_is_asked_for_in_ever_smaller_pages() {
     assert_eq!(limits(&whole), ["", "100"]);
 }
 
-/// So many spaces by gzip: RFC 1952's header, and one block of RFC 1951 with fixed codes, a space and many copies of it.
+/// This many spaces, compressed by gzip: RFC 1952's header, and one block of RFC 1951 with fixed codes, a space and
+/// many copies of it.
 fn compressed_spaces(length: usize) -> Vec<u8> {
     let copies = "1100010100000".repeat(length / 258);
     let bits = format!("1100{}{copies}", "1010000");

@@ -1,5 +1,4 @@
-//! What holds for the pace whatever happens, and what the permits promise to those who wait for one. Simulated
-//! time, no sockets.
+//! Properties of the pace in any sequence of events, and the guarantees of permits. Simulated time, no sockets.
 
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..300)
 }
 
-/// A pace with what it was told, so that properties can be checked at each step.
+/// A pace and its inputs, so that properties can be checked at each step.
 struct Run {
     pace: Pace,
     now: Duration,
@@ -75,7 +74,7 @@ impl Run {
         }
     }
 
-    /// Demand without end and an answer to all of it.
+    /// Unlimited demand, and every request is answered.
     fn prosper(&mut self, time: Duration) {
         self.now = self.now.max(self.pace.next_start());
         let end = self.now + time;
@@ -171,8 +170,8 @@ fn a_rejection_takes_its_share_of_the_pace() {
     assert_eq!(run.pace.per_minute(), CEILING * 0.85);
 }
 
-/// While everything is rejected, the requests that find out when it ends become rarer; the pace is what it was after
-/// the first rejection as soon as one of them is answered, and answers to older requests say nothing.
+/// While everything is rejected, requests become rarer. As soon as one is answered, the pace returns to its value after
+/// the first rejection. Answers to older requests have no effect.
 #[test]
 fn a_storm_of_rejections_lowers_the_pace_once() {
     let mut run = Run::new();

@@ -1,5 +1,5 @@
-//! The limiter against each link profile in `tests/data/limiter`: a quota, a latency, a setting, and the bands
-//! that the outcome has to lie in. All of it in simulated time and without sockets.
+//! The limiter against each link profile in `tests/data/limiter`: a quota, a latency, a setting, and the accepted
+//! ranges of the result. All of it in simulated time and without sockets.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ const WORKERS: usize = 64;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Profile {
-    /// What the profile stands for.
+    /// The meaning of the profile.
     about: String,
     setting: Setting,
     server: Server,
@@ -42,13 +42,13 @@ struct Server {
     /// Added to the latency, evenly distributed from nothing to this.
     jitter_ms: u64,
     retry_after: RetryAfter,
-    /// What others use of the quota, while they do.
+    /// The part of the quota that others use, and when.
     #[serde(default)]
     others: Vec<Others>,
     /// While the server rejects everything.
     #[serde(default)]
     storms: Vec<Storm>,
-    /// Which quota the requests draw on.
+    /// The quota of the requests.
     #[serde(default)]
     quota: Drawn,
 }
@@ -69,7 +69,7 @@ enum Model {
 enum RetryAfter {
     /// Whole seconds until there is room, rounded up.
     Honest,
-    /// One second, whatever the truth.
+    /// Always one second.
     OneSecond,
     Absent,
 }
@@ -101,13 +101,13 @@ enum Drawn {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bands {
-    /// Requests that were served, as a share of what others left of the quota.
+    /// Requests that were served, as a share of the quota without the part of others.
     used_share: Band,
     /// Requests that were answered with 429, as a share of all.
     rejected_share: Band,
-    /// The most that ever were in flight.
+    /// Maximum number in flight.
     in_flight: Band,
-    /// The most that ever started within a second.
+    /// Maximum number of starts within a second.
     starts_in_a_second: Band,
     /// Requests that were served in the last tenth of the time, as a share of the quota: whether it recovered.
     used_in_the_end: Band,
@@ -122,7 +122,7 @@ struct Band {
     most: f64,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Default)]
 struct Outcome {
     served: u64,
@@ -154,7 +154,7 @@ fn every_link_profile_stays_within_its_bands() {
     assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
-/// What is outside its band.
+/// The values outside of their ranges.
 fn run(profile: &Profile) -> Vec<String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -207,7 +207,7 @@ async fn simulate(profile: &Profile) -> Outcome {
     };
     let quota = match profile.server.quota {
         Drawn::Standard => Quota::Standard,
-        // Nothing but the search pace is to hold searches back.
+        // Only the search pace may delay searches.
         Drawn::Search => {
             limits.start_per_minute = 1500;
             limits.ceiling_per_minute = 1500;
@@ -332,7 +332,7 @@ impl Bookkeeping {
         })
     }
 
-    /// Takes one request's share of the quota, or says how long there is none.
+    /// Uses the quota for one request, or returns how long to wait.
     fn take(&mut self, now: Duration) -> Result<(), Duration> {
         const MINUTE: Duration = Duration::from_secs(60);
         let quota = self.server.quota_per_minute as usize;
@@ -378,7 +378,7 @@ impl Bookkeeping {
             let others = self.server.others[index];
             while self.others_at[index] <= now && self.others_at[index].as_secs() < others.to_s {
                 let at = self.others_at[index];
-                // Whether they are served is no matter here.
+                // Whether they are served does not matter here.
                 self.take(at.max(self.filled_at)).ok();
                 self.others_at[index] = at + Duration::from_secs(60) / others.per_minute;
             }

@@ -1,4 +1,4 @@
-//! A server on the loopback interface that answers as a test tells it to, well or badly.
+//! A server on the loopback interface that answers as a test defines, correctly or not.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,10 +7,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// Path and query, or the whole address where a proxy is asked.
+    /// Path and query, or the full URL for a proxy.
     pub target: String,
     /// The head of the request, line by line.
     pub head: String,
@@ -23,11 +23,11 @@ pub enum Reply {
     Answer(u16, String, Vec<u8>),
     /// The headers of an answer whose body is announced to be longer than what is sent before the end.
     CutOff(u16, Vec<u8>),
-    /// The same, but the end does not come.
+    /// The same, but the body never ends.
     Stuck(u16, Vec<u8>),
     /// Close the connection without an answer.
     Reset,
-    /// Keep the connection and say nothing.
+    /// Keep the connection and send nothing.
     Silence,
 }
 
@@ -64,7 +64,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers each request by `reply`, which is given how many came before it.
+    /// Answers each request by `reply`, whose argument is the number of earlier requests.
     pub async fn start(reply: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
         Self::with(Transport::Plain, reply).await
     }
@@ -86,7 +86,7 @@ impl Server {
                         Transport::Plain => serve(stream, &log, &*reply).await,
                         Transport::Tls(acceptor) => match acceptor.accept(stream).await {
                             Ok(stream) => serve(stream, &log, &*reply).await,
-                            // Some tests are about clients that hang up here.
+                            // In some tests the client disconnects here.
                             Err(_) => log
                                 .lock()
                                 .unwrap()
@@ -152,7 +152,7 @@ async fn serve(
         Reply::Reset => return,
         Reply::Silence => return std::future::pending().await,
     };
-    // The client may have gone: that is for the test to judge.
+    // The client may have disconnected; the test checks that.
     stream.write_all(&answer(status, &headers, &body, length)).await.ok();
     stream.shutdown().await.ok();
 }
@@ -165,7 +165,7 @@ fn answer(status: u16, headers: &str, body: &[u8], length: usize) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A port on which nothing listens.
+/// A port without a listener.
 pub async fn closed_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,5 +1,4 @@
-//! What surrounds the connector: proxies and certificate authorities from the environment, as the binary meets
-//! them.
+//! Proxies and certificate authorities from the environment, with the real binary.
 
 use std::process::{Output, Stdio};
 use std::sync::Arc;
@@ -24,7 +23,7 @@ fn me() -> Reply {
     )
 }
 
-/// A server with a certificate of its own making, and that certificate.
+/// A server with a self-signed certificate, and that certificate.
 async fn tls_server() -> (Server, String) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
@@ -38,7 +37,7 @@ async fn tls_server() -> (Server, String) {
     (Server::with(Transport::Tls(acceptor), |_, _| me()).await, cert.pem())
 }
 
-/// The binary's `check` with an environment that holds nothing else.
+/// The binary's `check` with only these environment variables.
 async fn check(base_url: &str, environment: &[(&str, String)]) -> String {
     let folder = TempDir::new().unwrap();
     let config = folder.path().join("config.json");

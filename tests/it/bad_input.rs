@@ -54,7 +54,7 @@ fn files_that_are_missing_or_broken_are_named() {
     assert_refused(&read(&good, &null, None), &["expected an object with `streams`"]);
 }
 
-/// The file's text in place of its path, with the token in it.
+/// The text of the file instead of its path, with the token in it.
 #[test]
 fn a_text_in_place_of_a_path_is_not_repeated() {
     let connector = Connector::new("http://127.0.0.1:9");
@@ -62,7 +62,7 @@ fn a_text_in_place_of_a_path_is_not_repeated() {
     assert_refused(&run, &["`--config` has to be the path of a file"]);
 }
 
-/// Some editors begin a file with a mark of its encoding.
+/// Some editors start a file with a byte order mark.
 #[test]
 fn a_file_may_begin_with_a_byte_order_mark() {
     let connector = Connector::new("http://127.0.0.1:9");
@@ -71,7 +71,7 @@ fn a_file_may_begin_with_a_byte_order_mark() {
     connector.run(&["read", "--config", &config, "--catalog", &catalog]).expect_success();
 }
 
-/// Fields that a form leaves empty are as good as none, and what the spec has a default for may be left out.
+/// Empty form fields count as absent, and fields with a default are optional.
 #[test]
 fn a_config_with_empty_fields_is_taken() {
     let connector = Connector::new("http://127.0.0.1:9");

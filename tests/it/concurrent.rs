@@ -1,4 +1,4 @@
-//! Objects that are edited while a sync runs: whatever the moment, the next sync knows them.
+//! Objects that are edited while a sync runs: whenever it happens, the next sync emits the change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::in_process::InProcess;
 use crate::incremental::delivered_and_deleted;
 use crate::truth;
 
-/// One change of whichever object the numbers choose; changes that do not fit are none.
+/// One change of an object that the numbers choose; impossible changes are skipped.
 #[derive(Clone, Copy, Debug)]
 struct Change {
     kind: u8,
@@ -79,7 +79,7 @@ proptest! {
         changes in prop::collection::vec(change(), 1..40),
         is_first_sync: bool,
     ) {
-        // The index of the search learns of nothing before the sync is over.
+        // The search index is not updated before the sync ends.
         let search_lag = Duration::from_secs(50);
         let tokens = vec![Token::new(TOKEN, plan)];
         let options = Options { tokens, search_lag, ..Options::default() };
@@ -113,7 +113,7 @@ proptest! {
         let mut reachable = truth_of(&simulator, "tasks");
         reachable.extend(truth_of(&simulator, "subtasks"));
         if plan == Plan::Free {
-            // What is in no listing any more, only a search would find.
+            // Only a search would find tasks that are in no listing any more.
             reachable.retain(|gid| is_listed(&simulator, gid));
         }
         for task in reachable {
@@ -130,7 +130,7 @@ proptest! {
     }
 }
 
-/// Whether the task, or the one that it is below, is in a listing; the others are found by search alone.
+/// Whether the task, or its parent, is in a listing; the others are found by search alone.
 fn is_listed(simulator: &Simulator, gid: &str) -> bool {
     simulator.world(|world| {
         let mut task: Gid = gid.parse().unwrap();

@@ -1,5 +1,4 @@
-//! What every stream of the table owes its catalog entry, found by looping over the table: never over a list kept
-//! by hand.
+//! Every stream of the table emits what its catalog entry declares.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +16,7 @@ fn read_everything() -> Run {
     Connector::new(&simulator.base_url()).read(&whole_catalog("full_refresh"), None).expect_success()
 }
 
-/// The catalog's schema with everything tightened that a catalog must leave open: no other columns, times that are
-/// times.
+/// The catalog's schema in a stricter form: no other columns, and valid times.
 fn strict(schema: &Value) -> Validator {
     let mut schema = schema.clone();
     close(&mut schema);
@@ -54,7 +52,7 @@ fn every_record_fits_the_catalog_and_has_no_column_that_it_lacks() {
     assert!(run.logs().iter().all(|log| !log.contains("does not promise")), "{:#?}", run.logs());
 }
 
-/// Columns that Asana documents and that are null by the nature of the stream.
+/// Documented columns that are always null in the stream.
 const NEVER_FILLED: &[(&str, &[&str])] = &[
     // A definition has no value.
     (
@@ -113,7 +111,7 @@ fn keys_are_text_and_never_null() {
     }
 }
 
-/// With one column chosen, nothing else is asked for and nothing else is emitted, but for key and cursor.
+/// With one selected column, only that, the key and the cursor are requested and emitted.
 #[test]
 fn only_the_chosen_columns_are_emitted() {
     let options = Options { tokens: vec![Token::service_account(TOKEN)], ..Options::default() };

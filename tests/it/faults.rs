@@ -1,5 +1,4 @@
-//! The fault table, row by row: what each of Asana's refusals and accidents leads to, for the stream that it meets and
-//! for the others.
+//! The fault table, row by row: the consequence of each refusal and failure for the affected stream and for the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,19 +25,19 @@ const STREAMS: &[&str] = &[
     "portfolio_items",
 ];
 
-/// An Asana with faults, and the streams that are read of it.
+/// An Asana with faults, and the streams to read.
 struct Trial {
     simulator: Simulator,
     streams: Vec<&'static str>,
 }
 
-/// What a read with a fault must come to, beyond what holds for every one.
+/// The expected result of a read with a fault, besides what holds for all.
 #[derive(Default)]
 struct Expected<'a> {
     incomplete: &'a [&'static str],
     /// The failure types of all error traces, each once.
     failure_types: &'a [&'a str],
-    /// Streams of which a listing is reported as passed over.
+    /// Streams with a listing that is reported as skipped.
     skipped: &'a [&'static str],
 }
 
@@ -59,7 +58,7 @@ impl Trial {
         catalog_of(&self.streams, "incremental")
     }
 
-    /// The binary's read, for faults that are not waited for.
+    /// The binary's read, for faults without waits.
     fn read(&self) -> Run {
         self.read_from(None)
     }
@@ -69,15 +68,15 @@ impl Trial {
         Connector::new(&self.simulator.base_url()).read(&self.catalog(), state)
     }
 
-    /// The same read in this process, for faults that are.
+    /// The same read in this process, for faults with waits.
     fn read_patiently(&self) -> Run {
         self.simulator.clear_requests();
         InProcess::new(&self.simulator.base_url()).read(&self.catalog(), None)
     }
 
-    /// Holds a first read against what is expected, and against what holds whatever happens: the other streams
-    /// are complete, the exit code says whether all are, and nothing is emitted twice. When the fault has passed,
-    /// a second read from the first one's state delivers everything that the first did not.
+    /// Checks a first read: it meets the expectation, the other streams are complete, the exit code shows whether all
+    /// are, and nothing is emitted twice. After the fault, a second read from the first one's state emits everything
+    /// that the first did not.
     #[track_caller]
     fn assert(&self, run: &Run, expected: &Expected<'_>) {
         for stream in &self.streams {
@@ -131,7 +130,7 @@ impl Trial {
         }
     }
 
-    /// How often the requests that answered with this status, or broke off (0), were made again.
+    /// The number of retries of requests with this status, or with a broken connection (0).
     fn repetitions(&self, status: u16) -> usize {
         let requests = self.simulator.requests();
         let same = |request: &asana_simulator::RequestRecord| {
@@ -282,7 +281,7 @@ fn a_token_that_is_refused_in_the_middle_keeps_what_was_read_and_asks_nothing_mo
     trial.assert(&run, &Expected { incomplete: &incomplete, failure_types: &config, ..Expected::default() });
 }
 
-/// The last listing of all: nothing is left to be read behind it that would keep its slice open.
+/// The very last listing: no later listing keeps its slice open.
 #[test]
 fn a_token_that_is_refused_at_the_last_listing_does_not_complete_its_stream() {
     let mut trial = Trial::tiny([]);
@@ -296,11 +295,11 @@ fn a_token_that_is_refused_at_the_last_listing_does_not_complete_its_stream() {
         .assert(&run, &Expected { incomplete: &["sections"], failure_types: &config, ..Expected::default() });
 }
 
-/// Whatever a server or a proxy says about the token it was sent ends in a message for a person; the harness looks
-/// for the token in every line, in every form that these have.
+/// Whatever a server or a proxy says about the token it was sent becomes part of a message. The harness looks for the
+/// token in every line, in every form.
 #[test]
 fn a_server_that_repeats_the_token_does_not_bring_it_into_any_message() {
-    // Not the piece by which the harness finds forms that nobody thought of, nor the token half escaped.
+    // Neither the part that the harness uses to find unexpected forms, nor the half-escaped token.
     let forms = token_forms().into_iter().filter(|form| form.len() >= TOKEN.len() && !form.contains(r"\/"));
     for form in forms {
         for status in [400, 401, 403, 412, 500] {
@@ -387,7 +386,7 @@ fn no_access_to_most_slices_is_a_lost_right() {
     trial.assert(&run, &expected);
 }
 
-/// Nobody selected the tasks, so nobody but the stories can tell that they were refused.
+/// Tasks are not selected, so only the stories show that they were refused.
 #[test]
 fn no_access_to_what_leads_to_a_stream_is_no_empty_stream() {
     let mut trial = Trial::tiny([FaultRule::new("/tasks", answer(403))]);
@@ -417,7 +416,7 @@ fn a_slice_that_is_not_there_any_more_is_reported() {
     trial.assert(&run, &Expected { skipped: &["stories"], ..Expected::default() });
 }
 
-/// A task that is deleted between its listing and its visit has no stories to be read, and its project is through.
+/// A task that is deleted after it was listed has no stories, and its project is complete.
 #[test]
 fn what_is_gone_when_its_turn_comes_lacks_nothing() {
     let trial = Trial::tiny([]);
@@ -439,7 +438,7 @@ fn what_is_gone_when_its_turn_comes_lacks_nothing() {
     assert_eq!(slices("stories"), slices("tasks"), "every project has its cursor");
 }
 
-/// Objects vanish between their listing and their visit, but not most of them.
+/// Some objects disappear after they were listed, but not most of them.
 #[test]
 fn slices_that_are_nearly_all_gone_are_no_empty_stream() {
     let trial = Trial::tiny([FaultRule::new(SECTIONS, answer(404))]);
@@ -451,8 +450,8 @@ fn slices_that_are_nearly_all_gone_are_no_empty_stream() {
 
 // What could be read at the last sync ---------------------------------------------------------------------------
 
-/// Reads everything, lets Asana refuse a pattern, reads again with the first state, and holds what comes of it
-/// against the streams that must not be taken for empty.
+/// Reads everything, lets Asana refuse a pattern, reads again with the first state, and checks which streams fail
+/// instead of being empty.
 #[track_caller]
 fn assert_no_emptying(streams: &[&'static str], pattern: &str, status: u16, incomplete: &[&'static str]) {
     let mut trial = Trial::of(&Scale::tiny());
@@ -489,7 +488,7 @@ fn a_stream_whose_unselected_parent_is_refused_is_never_empty() {
     assert_no_emptying(&["portfolio_items", "users"], "/portfolios", 403, &["portfolio_items"]);
 }
 
-/// Where a workspace never had the plan, its refusal stays a skip however often the sync runs.
+/// If a workspace never had the plan, a refusal stays a skip in every sync.
 #[test]
 fn a_stream_that_was_refused_from_the_start_stays_a_skip() {
     let mut trial = Trial::of(&Scale::tiny());
@@ -506,7 +505,7 @@ fn a_stream_that_was_refused_from_the_start_stays_a_skip() {
 
 // 412 ---------------------------------------------------------------------------------------------------------
 
-/// No listing has a precondition, so an answer that one failed is no word on what there is.
+/// No listing has a precondition, so a 412 says nothing about its records.
 #[test]
 fn a_failed_precondition_is_not_the_end_of_a_listing() {
     let trial = Trial::tiny([FaultRule::new(SECTIONS, answer(412)).nth(1)]);
@@ -526,7 +525,7 @@ fn rejection(retry_after: Option<u64>) -> Fault {
     Fault::Status { status: 429, retry_after }
 }
 
-/// One second is waited for in truth, by all requests of the token and not by this one alone.
+/// All requests of the token really wait for one second, not only this one.
 #[test]
 fn a_rejection_with_a_wait_is_waited_for_and_leaves_no_trace() {
     let trial = Trial::tiny([FaultRule::new(STORIES, rejection(Some(1))).nth(3).label("rejected")]);
@@ -545,7 +544,7 @@ fn a_rejection_without_a_wait_is_tried_again_and_leaves_no_trace() {
     trial.assert(&run, &Expected::default());
 }
 
-/// A page that fails a few times is asked for in smaller pieces; one that is rejected is not too large.
+/// A page that fails a few times is requested with fewer records; one that is rejected is not too large.
 #[test]
 fn a_page_that_is_rejected_without_a_wait_has_all_its_attempts() {
     let trial = Trial::tiny([]);
@@ -561,7 +560,7 @@ fn a_page_that_is_rejected_without_a_wait_has_all_its_attempts() {
     trial.assert(&run, &Expected::default());
 }
 
-/// More rejections in a row than any request has attempts: with a wait they are bounded by time alone.
+/// More rejections in a row than any request has attempts: with a wait they are bounded only by time.
 #[test]
 fn a_storm_of_rejections_is_outlasted() {
     let trial = Trial::tiny([FaultRule::new("*", rejection(Some(0))).times(40).label("storm")]);
@@ -575,8 +574,8 @@ fn a_storm_of_rejections_is_outlasted() {
     trial.assert(&run, &Expected::default());
 }
 
-/// Three hours are Airbyte's patience with a silent source, so the sync ends and says when to run again. Nothing
-/// waits: the test would not end otherwise.
+/// Airbyte stops a silent source after three hours, so the sync ends and says when to run again. Nothing waits;
+/// otherwise the test would not end.
 #[test]
 fn a_wait_of_hours_ends_the_sync_as_transient_with_its_state_and_the_time_to_run_again() {
     let trial = Trial::tiny([FaultRule::new(STORIES, rejection(Some(3 * 60 * 60))).nth(5)]);
@@ -621,7 +620,7 @@ fn a_place_that_asana_may_not_serve_ends_the_sync() {
     trial.assert(&run, &Expected { incomplete: STREAMS, failure_types: &config, ..Expected::default() });
 }
 
-/// Each of these passes: the stream is whole, and the request that failed was made again.
+/// Each of these is temporary: the stream is complete, and the failed request was retried.
 #[test]
 fn accidents_that_pass_leave_no_trace() {
     for (fault, status) in [
@@ -642,7 +641,7 @@ fn accidents_that_pass_leave_no_trace() {
     }
 }
 
-/// One request in fifty goes wrong in each of six ways: more than one in nine.
+/// One request in fifty fails in each of six ways: more than one in nine.
 #[test]
 fn a_medium_world_is_read_whole_through_a_storm_and_each_object_once() {
     let options = Options { tokens: vec![Token::service_account(TOKEN)], ..Options::default() };
@@ -667,7 +666,7 @@ fn a_medium_world_is_read_whole_through_a_storm_and_each_object_once() {
     assert!(struck * 12 > sent, "{struck} of {sent} requests went wrong: this would prove little");
 }
 
-/// Each of these does not: the stream fails in the end, for a reason that time may heal.
+/// Each of these persists: the stream fails with a transient error.
 #[test]
 fn accidents_for_ever_fail_the_stream_as_transient() {
     for fault in [
@@ -721,7 +720,7 @@ fn one_slice_that_fails_for_ever_leaves_the_others() {
     );
 }
 
-/// An outage is not met with a request for each of thousands of listings; what was not asked for is not lost.
+/// During an outage the connector does not request each of thousands of listings; the next sync reads them.
 #[test]
 fn a_stream_that_fails_for_ever_is_given_up_and_the_others_are_not() {
     let mut trial = Trial::of(&Scale::small());
@@ -741,7 +740,7 @@ fn a_stream_that_fails_for_ever_is_given_up_and_the_others_are_not() {
     trial.assert(&run, &expected);
 }
 
-/// A config error alone would keep a platform from trying again what may well succeed.
+/// A config error would keep the platform from retrying what may succeed.
 #[test]
 fn of_several_failures_the_one_that_time_heals_is_told_first() {
     let trial =
@@ -772,7 +771,7 @@ fn slow_headers_and_slow_bodies_are_given_up_and_asked_for_again() {
     }
 }
 
-// Answers that are strange and no failure -----------------------------------------------------------------------
+// Unusual answers without failure -----------------------------------------------------------------------
 
 #[test]
 fn a_wrong_type_is_told_once_and_the_record_delivered() {
@@ -787,7 +786,7 @@ fn a_wrong_type_is_told_once_and_the_record_delivered() {
     trial.assert(&run, &Expected::default());
 }
 
-/// Without its key a record cannot be told from another, so its listing is not whole.
+/// A record without its key cannot be identified, so its listing is incomplete.
 #[test]
 fn a_record_whose_gid_is_no_text_fails_its_listing() {
     let fault = Fault::WrongType { field: "gid".to_owned(), value: json!(12) };

@@ -26,7 +26,7 @@ pub struct Connector {
     config: Value,
 }
 
-/// What the binary said and how it ended.
+/// The binary's output and exit.
 #[derive(Debug)]
 pub struct Run {
     pub messages: Vec<Value>,
@@ -34,14 +34,14 @@ pub struct Run {
 }
 
 impl Connector {
-    /// A connector for the Asana at `base_url`, as fast as it will go.
+    /// A connector for the Asana at `base_url`, as fast as possible.
     pub fn new(base_url: &str) -> Self {
         let config =
             json!({"token": TOKEN, "rate_limit": {"mode": "fixed", "requests_per_minute": 1_000_000}});
         Self { folder: TempDir::new().unwrap(), base_url: base_url.to_owned(), config }
     }
 
-    /// A connector with this config alone.
+    /// A connector with exactly this config.
     pub fn with_config(base_url: &str, config: Value) -> Self {
         Self { folder: TempDir::new().unwrap(), base_url: base_url.to_owned(), config }
     }
@@ -198,7 +198,7 @@ impl Run {
             .collect()
     }
 
-    /// The state file that a platform would hand to the next run: each stream's last STATE.
+    /// The state file that a platform would pass to the next run: each stream's last STATE.
     pub fn state(&self) -> Value {
         state_of(self.messages.iter())
     }
@@ -208,7 +208,7 @@ impl Run {
     }
 }
 
-/// Asserts that the token is not in a text, in any of the forms in which it gets into one.
+/// Asserts that the token is not in a text, in any form.
 #[track_caller]
 fn assert_no_token(text: &str) {
     let text = text.to_ascii_lowercase();
@@ -223,7 +223,7 @@ pub fn token_forms() -> Vec<String> {
     let encoded = utf8_percent_encode(TOKEN, NON_ALPHANUMERIC).to_string();
     let base64 = |before: &str| {
         let bytes = format!("{before}{TOKEN}");
-        // Without the letters that hold a bit of what stands around the token.
+        // Without the characters that also encode bits of the surrounding text.
         let text = STANDARD_NO_PAD.encode(&bytes);
         text[(before.len() * 8).div_ceil(6)..bytes.len() * 8 / 6].to_owned()
     };
@@ -238,7 +238,7 @@ pub fn token_forms() -> Vec<String> {
         encoded.replace("%20", "+"),
         encoded,
         TOKEN.replace('/', r"\/"),
-        // What is left of every form of it.
+        // A part of every form.
         TELLING_PART.to_owned(),
     ]
 }

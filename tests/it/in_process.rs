@@ -1,5 +1,5 @@
-//! A read inside the test's own process, for faults that the connector meets with patience: the same walk and the same
-//! writer as the binary's, with waits that a test can afford.
+//! A read inside the test's own process, for faults that the connector retries: the same code as in the binary, with
+//! short waits.
 
 use std::future::pending;
 use std::io::{self, Write};
@@ -22,7 +22,7 @@ use crate::harness::{Run, TOKEN};
 /// Longer than any test.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// How a read inside the process is set up.
+/// The settings of a read inside the process.
 pub struct InProcess {
     base_url: String,
     pub patience: Patience,
@@ -30,9 +30,9 @@ pub struct InProcess {
     pub requests_per_minute: u32,
     /// Requests under way at once.
     pub in_flight: usize,
-    /// The least time between two checkpoints of a stream.
+    /// The minimum time between two checkpoints of a stream.
     pub checkpoint_every: Option<Duration>,
-    /// Of so many records of a stream it is remembered in memory that they were read.
+    /// Maximum number of emitted gids kept in memory per stream.
     pub most_marks_in_memory: Option<usize>,
 }
 
@@ -84,7 +84,7 @@ impl InProcess {
         Run::parse(output.take(), Some(exit_code))
     }
 
-    /// Reads into `output` and gives the exit code that the binary would end with.
+    /// Reads into `output` and returns the exit code of the binary.
     fn read_into(&self, catalog: &Value, state: Option<&Value>, output: impl Write + Send + 'static) -> i32 {
         let config = json!({"token": TOKEN,
             "rate_limit": {"mode": "fixed", "requests_per_minute": self.requests_per_minute}});
@@ -123,7 +123,7 @@ impl InProcess {
     }
 }
 
-/// What was written, for the test to look at.
+/// The output, for the test.
 #[derive(Clone, Default)]
 struct Collected(Arc<Mutex<Vec<u8>>>);
 
@@ -144,7 +144,7 @@ impl Write for Collected {
     }
 }
 
-/// An output that somebody looks at.
+/// An output with an observer.
 struct Watched<Watch>(Collected, Watch);
 
 impl<Watch: FnMut(&[u8])> Write for Watched<Watch> {
@@ -158,7 +158,7 @@ impl<Watch: FnMut(&[u8])> Write for Watched<Watch> {
     }
 }
 
-/// An output of which little is read at a time, and that other threads come before.
+/// A slow output: few bytes at a time, and other threads run first.
 struct Sips(Collected);
 
 impl Write for Sips {

@@ -1,5 +1,5 @@
-//! Answers that Asana or something before it may give and hardly anybody has seen: listings without an end, bodies
-//! without an end, statuses that are nobody's fault, and results that are too large.
+//! Rare answers of Asana or a proxy: endless listings, endless bodies, unusual statuses, and results that are too
+//! large.
 
 use asana_simulator::{Fault, FaultRule, Kind, Options, Plan, Scale, Simulator, Token, World};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! What a user of airbyte/source-asana 1.7 brings along: its config files, its catalogs and its states. Facts: the
-//! spec, the catalog and the states of that connector, as it prints them.
+//! Config files, catalogs and states of airbyte/source-asana 1.7 work with this connector. Facts: the spec, the catalog
+//! and the states of that connector, as it prints them.
 
 use asana_simulator::{Options, Scale, Simulator, Token, World};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ const SHARED: [&str; 13] = [
     "workspaces",
 ];
 
-/// Those of its streams which this one has not.
+/// Its streams that this connector does not have.
 const OTHERS: [&str; 7] = [
     "attachments_compact",
     "events",
@@ -52,7 +52,7 @@ fn catalog(streams: &[&str]) -> Value {
     json!({"streams": streams.iter().map(entry).collect::<Vec<_>>()})
 }
 
-/// That connector's own fields, and the pace, so that the test need not wait.
+/// That connector's fields, and a rate limit, so that the test does not wait.
 fn personal_access_token() -> Value {
     json!({"credentials": {"option_title": "PAT Credentials", "personal_access_token": TOKEN},
         "test_mode": false, "num_workers": 10, "organization_export_ids": ["1201"],

@@ -1,4 +1,4 @@
-//! Full refreshes: every object of every stream once, at the fewest requests, with nothing that no one asked for.
+//! Full refreshes: every object of every stream once, with the fewest requests, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +65,7 @@ fn a_reader_that_is_slower_than_asana_gets_everything() {
     assert_each_once(&run, &simulator);
 }
 
-/// Accounts of more tasks than the connector keeps in memory are read like others. Here it keeps no more than seven.
+/// Accounts with more tasks than fit in memory are read like others. Here the limit is seven.
 #[test]
 fn an_account_that_does_not_fit_memory_is_read_whole_and_each_object_once() {
     let simulator = simulator(&Scale::small());
@@ -78,8 +78,7 @@ fn an_account_that_does_not_fit_memory_is_read_whole_and_each_object_once() {
     assert!(simulator.requests().len() <= floor + floor / 10, "what is below a task is read once too");
 }
 
-/// A task in two projects, of which one still lacks its subtasks and the other its stories: whichever is read first,
-/// the task is known when the other one comes.
+/// A task in two projects, of which one still needs its subtasks and the other its stories, in either order.
 #[test]
 fn what_slices_lack_of_a_task_they_share_is_read_whichever_comes_first() {
     let simulator = simulator(&Scale::small());

@@ -1,4 +1,4 @@
-//! What a later sync has to know of an earlier one: when it was in Asana's time, and which stream a record was in.
+//! What a sync must store for the next one: its time by Asana's clock, and the stream of each record.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -122,7 +122,7 @@ fn deletions_under_a_lost_event_are_reported() {
     assert!(delivered_and_deleted(&second, "tasks").1.is_superset(&expected), "{expected:?}");
 }
 
-/// Events are a help: whatever Asana answers, the sync succeeds, and the next one reports what this one could not.
+/// Events are optional: whatever Asana answers, the sync succeeds, and the next one reports what this one could not.
 #[test]
 fn odd_answers_to_events_fail_no_stream_and_lose_no_deletion() {
     let errors = json!({"errors": [{"message": "no"}]}).to_string();
@@ -155,7 +155,7 @@ fn odd_answers_to_events_fail_no_stream_and_lose_no_deletion() {
     }
 }
 
-/// Fault 12: a record that becomes a subtask is no task any more, and the other way round.
+/// Fault 12: a record that becomes a subtask leaves the tasks, and the other way round.
 #[test]
 fn a_converted_task_leaves_the_stream_that_it_was_in() {
     for plan in [Plan::Free, Plan::Paid] {
@@ -196,7 +196,7 @@ fn portfolios_are_asked_for_again_with_an_owner() {
     let (whole, _) = account.sync(None);
     let missing = json!({"errors": [{"message": "owner: Missing input"}]}).to_string();
     let without = Fault::Respond { status: 400, headers: Vec::new(), body: missing };
-    // The first rule that fits counts: requests that name an owner are answered as ever.
+    // The first matching rule is used: requests with an owner are answered normally.
     let as_ever = FaultRule::new("/portfolios", Fault::ShortPage(100)).query_contains("owner=me");
     account.simulator.faults().add(as_ever);
     account.simulator.faults().add(FaultRule::new("/portfolios", without));

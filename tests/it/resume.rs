@@ -1,4 +1,4 @@
-//! Reads that are cut off and go on: whatever line is the last, and however often, the union is the world.
+//! Interrupted reads resume: whatever line is the last, and however often, the union is the world.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,13 +24,13 @@ fn reader(simulator: &Simulator) -> InProcess {
     reader
 }
 
-/// What a destination and a platform have of a run that was cut off behind this share of its lines.
+/// What a destination and a platform have after a run that was interrupted after this share of its lines.
 pub fn cut(run: &Run, share: f64) -> &[Value] {
     let lines = (run.messages.len() as f64 * share) as usize;
     &run.messages[..lines]
 }
 
-/// The state that a platform hands to the next run: the one it had, with every STATE that it has seen since.
+/// The state that a platform passes to the next run: the previous one, with every STATE since.
 pub fn merged(state: Option<Value>, seen: &[Value]) -> Option<Value> {
     let name = |state: &Value| state["stream"]["stream_descriptor"]["name"].to_string();
     let states = [state.unwrap_or(Value::Array(Vec::new())), state_of(seen.iter())];
@@ -44,7 +44,7 @@ fn keys_of(seen: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
     delivered(&run).into_iter().map(|(stream, keys)| (stream, keys.into_keys().collect())).collect()
 }
 
-/// Faults that patience overcomes, and some that it does not: those fail the stream until the next run.
+/// Faults that retries overcome, and some that they do not. Those fail the stream until the next run.
 fn add_faults(simulator: &Simulator, seed: u64) {
     let faults = [
         ("/tasks/{gid}/stories", Fault::Status { status: 503, retry_after: None }, 0.4),
@@ -71,7 +71,7 @@ proptest! {
         let catalog = whole_catalog(mode);
         let mut reader = reader(&simulator);
         if is_impatient {
-            // Now and then nothing is overcome, and the stream fails.
+            // Sometimes retries do not help, and the stream fails.
             reader.patience.attempts = 1;
         }
         add_faults(&simulator, seed);
@@ -100,13 +100,13 @@ proptest! {
     }
 }
 
-/// Of what was settled before the cut, nothing is asked for again.
+/// Nothing that was complete before the interruption is requested again.
 #[test]
 fn a_full_refresh_that_was_cut_off_does_not_start_over() {
     let scale = Scale { projects: 25, largest_project: 8, longest_history: 20, ..Scale::small() };
     let simulator = simulator(1, &scale);
     let mut reader = reader(&simulator);
-    // What is under way when it is cut off is read again: of so small a world it may not be all.
+    // Pending listings are read again, but in so small a world not everything.
     reader.in_flight = 4;
     let catalog = whole_catalog("full_refresh");
     let run = reader.read(&catalog, None).expect_success();
@@ -130,7 +130,7 @@ fn a_full_refresh_that_was_cut_off_does_not_start_over() {
             world.gids(Kind::Project).map(|project| project.to_string()).collect::<BTreeSet<_>>()
         });
         let below = ["tasks", "subtasks", "stories", "attachments"].map(cursors);
-        // A stream that came to its end starts over. The tasks come to theirs before anything is read per task.
+        // A complete stream starts over. The tasks are complete before the first listing per task.
         let is_started_over = states.iter().any(|state| {
             state["stream"]["stream_descriptor"]["name"] == "tasks"
                 && state["stream"]["stream_state"]["complete"] == true
@@ -149,13 +149,13 @@ fn a_full_refresh_that_was_cut_off_does_not_start_over() {
             projects.len(),
             requests.len()
         );
-        // What is cheap is complete first and starts over, and that is a good part of so small a world.
+        // Cheap streams are complete first and start over, and they are a large part of so small a world.
         let most = 0.95 * whole as f64;
         assert!((requests.len() as f64) < most, "{} of {whole} requests after {share}", requests.len());
     }
 }
 
-/// Asana's offsets expire and cannot be kept; a state must hold nothing of the kind.
+/// Asana's offsets expire and cannot be kept; a state must not contain any.
 #[test]
 fn a_read_of_one_workspace_resumes_on_every_plan() {
     let options = Options { tokens: vec![Token::new(TOKEN, Plan::Free)], ..Options::default() };

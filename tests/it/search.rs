@@ -1,5 +1,5 @@
-//! What the task search of paid plans finds: subtasks that changed where their parents do not tell, and tasks that no
-//! listing shows; with an index that lags, no pages, and many rows of one instant.
+//! What the task search of paid plans finds: changed subtasks whose parents did not change, and tasks in no listing;
+//! with a lagging index, no pages, and many rows with one time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -55,7 +55,7 @@ fn hundreds_of_subtasks_that_changed_in_one_instant_are_all_found() {
     assert_eq!(second.records("subtasks").len(), found.len(), "each once");
 }
 
-/// What the index learns late is found by the sync after that, because each looks back further than the index lags.
+/// A change that is indexed late is found by the next sync, because each goes back further than the lag.
 #[test]
 fn what_the_index_does_not_know_yet_is_found_by_the_next_sync() {
     let account = account(&Scale::tiny(), Duration::from_secs(50));
@@ -72,8 +72,8 @@ fn what_the_index_does_not_know_yet_is_found_by_the_next_sync() {
     assert!(delivered_and_deleted(&third, "subtasks").0.contains(&task.to_string()));
 }
 
-/// What is below the subtasks that a search found is read after the projects' slices are through. If that fails, the next
-/// search has to reach as far back, although every project has got further.
+/// The children of subtasks that a search found are read after the projects' slices. If that fails, the next search
+/// must start at the same time, although the cursors of all projects have moved.
 #[test]
 fn what_could_not_be_read_below_a_found_subtask_comes_with_the_next_sync() {
     let account = account(&Scale::tiny(), Duration::ZERO);
@@ -119,7 +119,7 @@ fn a_search_that_is_refused_is_replaced_by_listing_every_parent() {
     }
 }
 
-/// What only a search shows, nothing else can make up for: refused after it could be read, it is no empty answer.
+/// Nothing replaces this search, so a refusal after it could be read is not an empty result.
 #[test]
 fn tasks_that_no_listing_shows_are_not_lost_without_a_word() {
     let fault = |status| FaultRule::new(SEARCH, Fault::Status { status, retry_after: None });
@@ -161,7 +161,7 @@ fn a_task_of_no_project_and_no_one_is_found_with_what_is_below_it() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
-    /// However many change at one instant, and however many instants there are.
+    /// However many records change at one time, and however many times there are.
     #[test]
     fn any_bulk_edits_are_found_whole(groups in prop::collection::vec(1_usize..230, 1..6)) {
         let account = account(&Scale { subtasks: 500, ..Scale::tiny() }, Duration::ZERO);

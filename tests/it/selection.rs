@@ -1,5 +1,5 @@
-//! The configured schema is the selection of columns: Asana is asked for these alone, key and cursor stay, and an
-//! incremental sync goes on from them. Knows the columns of a few streams.
+//! The configured schema is the selection of columns: only these are requested, key and cursor stay, and an incremental
+//! sync works with them.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ fn simulator() -> Simulator {
     Simulator::start_blocking(World::generate(1, &Scale::tiny()), options).unwrap()
 }
 
-/// A configured catalog of one stream with these columns alone.
+/// A configured catalog of one stream with only these columns.
 fn selecting(stream: &str, columns: &[&str], sync_mode: &str) -> Value {
     let mut catalog = catalog_of(&[stream], sync_mode);
     let properties = catalog["streams"][0]["stream"]["json_schema"]["properties"].as_object_mut().unwrap();
@@ -22,8 +22,7 @@ fn selecting(stream: &str, columns: &[&str], sync_mode: &str) -> Value {
     catalog
 }
 
-/// The fields that Asana was asked for by the listings of an endpoint for one kind of parent, which all ask for the
-/// same.
+/// The fields in the requests to an endpoint for one kind of parent, which are all the same.
 fn asked(simulator: &Simulator, endpoint: &str, parent: &str) -> BTreeSet<String> {
     let lists: BTreeSet<String> = simulator
         .requests()
@@ -45,7 +44,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn asana_is_asked_for_the_chosen_columns_and_for_what_the_walk_needs() {
-    // The walk tells tasks from subtasks by their parent, and moves the cursor by `modified_at`.
+    // The read path needs the parent to distinguish tasks from subtasks, and `modified_at` for the cursor.
     let needed = ["modified_at", "parent.gid"];
     for (columns, fields) in [
         (&["name"][..], &["name"][..]),
@@ -73,7 +72,7 @@ fn a_stream_without_a_cursor_costs_nothing_but_its_columns() {
     let run = connector.read(&selecting("portfolios", &["color"], "full_refresh"), None).expect_success();
     assert_eq!(asked(&simulator, "/portfolios", "workspace"), set(&["color"]));
     assert_eq!(columns_of(&run.records("portfolios")), set(&["gid", "color"]));
-    // The workspaces themselves are nobody's: they are asked for what leads further.
+    // Workspaces are not selected, so only the fields for their children are requested.
     assert_eq!(asked(&simulator, "/workspaces", "limit"), set(&["gid"]));
 }
 

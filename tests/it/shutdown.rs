@@ -1,5 +1,4 @@
-//! How a read ends when it is told to, or when nobody listens: by signals, with a stdout that is closed, full or
-//! unread, and as the first process of a container.
+//! How a read ends on signals, with a stdout that is closed, full or unread, and as the first process of a container.
 //!
 //! No test measures time: each waits for the process to end, and a process that hangs hangs the test.
 
@@ -30,7 +29,7 @@ fn simulator(scale: &Scale) -> Simulator {
     Simulator::start_blocking(World::generate(1, scale), options).unwrap()
 }
 
-/// An Asana whose stories never come: a read of it is in its middle for ever.
+/// An Asana that never answers for stories, so that a read does not end.
 fn stuck() -> Simulator {
     let simulator = simulator(&Scale::small());
     let an_hour = Duration::from_secs(60 * 60);
@@ -69,7 +68,7 @@ fn assert_quiet(child: &mut Child) {
     assert_eq!(stderr, "");
 }
 
-/// Reads until records of the tasks have come, signals, and gives all that was printed.
+/// Reads until task records arrive, sends a signal, and returns the output.
 fn stopped_by(signal: Signal) -> (Run, ExitStatus) {
     let simulator = stuck();
     let connector = Connector::new(&simulator.base_url());
@@ -112,7 +111,7 @@ fn sigint_ends_a_read_in_order_and_the_process_dies_of_it() {
     assert_orderly(&run, "SIGINT");
 }
 
-/// What the state says was read is not read again, and nothing else is missing.
+/// Records that the state covers are not read again, and no others are missing.
 #[test]
 fn a_read_that_was_stopped_is_gone_on_with() {
     let simulator = stuck();
@@ -187,7 +186,7 @@ fn a_second_signal_does_not_wait() {
     assert_quiet(&mut child);
 }
 
-/// A platform that has heard enough closes the pipe, as `head` does.
+/// A platform may close the pipe early, like `head`.
 #[test]
 fn a_reader_that_goes_away_ends_the_read_without_a_word() {
     let simulator = simulator(&Scale::small());
@@ -216,7 +215,7 @@ fn the_other_commands_mind_no_closed_stdout_either() {
     }
 }
 
-/// `/dev/full` refuses every write, as a full disk does: somebody may still read stderr.
+/// `/dev/full` refuses every write, like a full disk; stderr still works.
 #[test]
 fn a_stdout_that_cannot_be_written_is_told_on_stderr() {
     let simulator = simulator(&Scale::tiny());
@@ -229,7 +228,7 @@ fn a_stdout_that_cannot_be_written_is_told_on_stderr() {
     assert!(stderr.starts_with("stdout cannot be written: ") && stderr.lines().count() == 1, "{stderr}");
 }
 
-/// Commands other than `read` have nothing to put in order.
+/// Commands other than `read` have nothing to finish.
 #[test]
 fn a_check_dies_of_a_signal_at_once() {
     let simulator = simulator(&Scale::tiny());
@@ -243,8 +242,8 @@ fn a_check_dies_of_a_signal_at_once() {
     assert_quiet(&mut child);
 }
 
-/// In a PID namespace of its own, whose first process is the connector: the kernel keeps the default actions of
-/// signals from it, as it does in a container without an init.
+/// In a separate PID namespace, whose first process is the connector: the kernel keeps the default actions of signals
+/// from it, as it does in a container without an init.
 fn as_first_process(command: &Command) -> Command {
     let mut first = Command::new("unshare");
     first.args(["--pid", "--fork", "--"]).arg(command.get_program()).args(command.get_args());
@@ -271,7 +270,7 @@ fn can_be_first_process() -> bool {
 fn only_child(parent: u32) -> u32 {
     let parent_of = |process: u32| -> Option<u32> {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // The name, in parentheses, may hold anything; behind it come the state and the parent.
+        // The name, in parentheses, may contain anything; state and parent follow.
         stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
     };
     loop {

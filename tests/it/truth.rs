@@ -1,5 +1,4 @@
-//! What the world says a sync must deliver, by stream. It is the one place where tests name streams beside the
-//! simulator's kinds.
+//! What a sync must emit for a world, by stream. Only this file maps streams to the simulator's kinds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,8 +71,8 @@ pub fn keys(world: &World, viewer: Viewer) -> BTreeMap<&'static str, BTreeSet<St
     ])
 }
 
-/// Tasks of the projects that the token sees, tasks in no project (those of no one are found by the search of paid
-/// plans), and everything below them.
+/// Tasks of the visible projects, tasks in no project (those without assignee only by the search of paid plans), and
+/// everything below them.
 fn reachable_tasks(world: &World, viewer: Viewer) -> BTreeSet<Gid> {
     let mut found: BTreeSet<Gid> = BTreeSet::new();
     let mut pending: Vec<Gid> =

@@ -1,9 +1,9 @@
-//! What a source can read (`Catalog`), and what it is asked to read (`ConfiguredCatalog`).
+//! What a source can read (`Catalog`), and what the platform wants it to read (`ConfiguredCatalog`).
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// What `discover` answers.
+/// The answer of `discover`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Catalog {
     pub streams: Vec<Stream>,
@@ -12,7 +12,7 @@ pub struct Catalog {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stream {
     pub name: String,
-    /// Draft 07, flat: a type for every property and no `$ref`, which neither platform nor destinations follow.
+    /// Draft 07, flat: a type for every property, and no `$ref`, because neither platform nor destinations resolve it.
     pub json_schema: Value,
     pub supported_sync_modes: Vec<SyncMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,7 +21,7 @@ pub struct Stream {
     pub default_cursor_field: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_defined_primary_key: Option<Vec<Vec<String>>>,
-    /// Whether a full refresh that was cut off goes on from its last STATE.
+    /// Whether an interrupted full refresh resumes from its last STATE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_resumable: Option<bool>,
 }
@@ -33,8 +33,8 @@ pub enum SyncMode {
     Incremental,
 }
 
-/// What a platform hands to `read` and `write`. Unknown keys are ignored and sync modes kept as text, since
-/// platforms send modes that no source knows.
+/// The catalog that a platform passes to `read` and `write`. Unknown keys are ignored, and sync modes are kept as text,
+/// because platforms send modes that sources do not know.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(expecting = "an object with `streams`")]
 pub struct ConfiguredCatalog {
@@ -76,7 +76,7 @@ pub struct ConfiguredStreamBody {
 }
 
 impl ConfiguredStream {
-    /// Whether the stream is read incrementally; anything but `incremental` is a full refresh.
+    /// Whether the stream is read incrementally. Every mode except `incremental` is a full refresh.
     pub fn is_incremental(&self) -> bool {
         self.sync_mode.eq_ignore_ascii_case("incremental")
     }

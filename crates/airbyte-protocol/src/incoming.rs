@@ -1,11 +1,11 @@
-//! A line as a destination reads it, a record's data kept as its own JSON text.
+//! Messages as a destination reads them. The data of a record stays JSON text.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::message::{StreamDescriptor, StreamStatus};
 
-/// One line of a source's stdout, borrowed from it. Only the payload of its `kind` is filled.
+/// One line of a source's stdout, borrowed. Only the payload of its `kind` is set.
 #[derive(Debug, Deserialize)]
 pub struct Incoming<'a> {
     #[serde(rename = "type")]
@@ -32,14 +32,14 @@ pub struct IncomingRecord<'a> {
     pub meta: Option<IncomingMeta>,
 }
 
-/// What happened to a record on its way.
+/// Changes to a record between the source's API and the destination.
 #[derive(Debug, Default, Deserialize)]
 pub struct IncomingMeta {
     #[serde(default)]
     pub changes: Option<Vec<Change>>,
 }
 
-/// One field that is not as the source's API gave it. All three are the protocol's words, kept as text.
+/// One field that differs from the source's API. All three values are words of the protocol, kept as text.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Change {
     #[serde(default)]
@@ -50,16 +50,16 @@ pub struct Change {
     pub reason: String,
 }
 
-/// Whom a STATE speaks for.
+/// Which streams a STATE covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateScope {
     Stream(StreamDescriptor),
-    /// Global states, and the legacy ones that name no stream.
+    /// Global states, and legacy states, which name no stream.
     Everything,
 }
 
 impl Incoming<'_> {
-    /// The scope of a line's STATE; nothing if the line has none, or one that is not an object.
+    /// The scope of the line's STATE; `None` if the line has none, or one that is not an object.
     pub fn state_scope(&self) -> Option<StateScope> {
         #[derive(Deserialize)]
         struct State {
@@ -77,7 +77,7 @@ impl Incoming<'_> {
         })
     }
 
-    /// The status that a line's TRACE gives a stream; nothing for every other TRACE and for unknown statuses.
+    /// The stream status of the line's TRACE; `None` for every other TRACE and for unknown statuses.
     pub fn stream_status(&self) -> Option<(StreamDescriptor, StreamStatus)> {
         #[derive(Deserialize)]
         struct Trace {

@@ -1,4 +1,4 @@
-//! What a connector says, except records, which `record` writes. Knows shapes, not when to say them.
+//! Messages that a connector prints, except records, which `record` writes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,7 +48,7 @@ impl Message {
         line_buffer.push(b'\n');
     }
 
-    /// The same with the texts changed that are for people. What is for programs stays: names, types, states, configs.
+    /// Changes the texts for people. The texts for programs stay: names, types, states, configs.
     pub fn with_texts(mut self, change: impl Fn(&str) -> String) -> Self {
         let texts = match &mut self {
             Self::Log { log } => vec![Some(&mut log.message), log.stack_trace.as_mut()],
@@ -108,7 +108,7 @@ impl Message {
         }
     }
 
-    /// The whole new config, which the platform stores in place of the old one.
+    /// The complete new config. The platform replaces the old one by it.
     pub fn new_config(config: Value, emitted_at: u64) -> Self {
         Self::Control {
             control: Control {
@@ -120,7 +120,7 @@ impl Message {
     }
 }
 
-/// What the `spec` verb answers; `connection_specification` is a JSON schema, draft 07.
+/// The answer of the `spec` verb. `connection_specification` is a JSON schema, draft 07.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConnectorSpecification {
     #[serde(rename = "documentationUrl", skip_serializing_if = "Option::is_none")]
@@ -133,7 +133,7 @@ pub struct ConnectorSpecification {
     pub supports_incremental: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supported_destination_sync_modes: Option<Vec<String>>,
-    /// Major 0 is all that Airbyte's platform accepts; absent means `0.2.0`.
+    /// Airbyte's platform accepts only major version 0. If absent, it assumes `0.2.0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,7 +167,7 @@ impl StreamDescriptor {
     }
 }
 
-/// A checkpoint of one stream. It has no `id`: the platform puts its own there.
+/// A checkpoint of one stream. It has no `id`, because the platform adds its own.
 #[derive(Debug, Clone, Serialize)]
 pub struct StateMessage {
     #[serde(rename = "type")]
@@ -186,7 +186,7 @@ pub enum StateKind {
 #[derive(Debug, Clone, Serialize)]
 pub struct StreamState {
     pub stream_descriptor: StreamDescriptor,
-    /// As text: it can be large, and what it means is the connector's alone.
+    /// JSON text, because it can be large and only the connector interprets it.
     pub stream_state: Box<RawValue>,
 }
 
@@ -201,7 +201,7 @@ pub struct SourceStats {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
     pub emitted_at: u64,
-    // `flatten` costs no error message here: a source never parses its own traces from outside.
+    // `flatten` worsens error messages of parsing, but nothing parses this type.
     #[serde(flatten)]
     pub body: TraceBody,
 }
@@ -217,7 +217,7 @@ pub enum TraceBody {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorTrace {
-    /// What the user reads.
+    /// The text for the user.
     pub message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internal_message: Option<String>,
@@ -237,7 +237,7 @@ pub enum FailureType {
     TransientError,
 }
 
-/// Both numbers must be there: the platform's tracker fails on one without the other.
+/// Both numbers are required: the platform's tracker fails if one is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {
     pub name: String,
@@ -247,7 +247,7 @@ pub struct Estimate {
     pub byte_estimate: u64,
 }
 
-/// A sync must not mix the two.
+/// A sync must not use both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EstimateKind {
@@ -272,7 +272,7 @@ pub enum StreamStatus {
     Incomplete,
 }
 
-/// The platform minds a reason only on RUNNING, and only if it is alone.
+/// The platform evaluates a reason only with RUNNING, and only if there is a single one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StatusReason {

@@ -1,12 +1,11 @@
-//! RECORD lines, written around a record's own JSON text without parsing it.
+//! Writes RECORD lines around the JSON text of a record, without parsing it.
 
 use std::io::Write;
 
 /// Appends one RECORD line to `line_buffer`: `data` between the envelope's two halves.
 ///
-/// `data` is the JSON text of an object and must not contain a raw line break, which would end the line
-/// early; JSON strings cannot contain one, but white space between tokens can. `emitted_at` is in
-/// milliseconds since 1970.
+/// `data` is the JSON text of an object. It must not contain a raw line break, which would end the line early: JSON
+/// strings cannot contain one, but white space between tokens can. `emitted_at` is in milliseconds since 1970.
 pub fn write_line(line_buffer: &mut Vec<u8>, envelope: &Envelope, data: &[u8], emitted_at: u64) {
     debug_assert!(!data.contains(&b'\n'), "a record spans lines");
     line_buffer.extend_from_slice(&envelope.head);

@@ -1,23 +1,23 @@
-//! The state a platform hands back, in every shape that platforms use.
+//! Parses the state that a platform passes to a source, in every shape that platforms use.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What a state file held: each stream's state, and what had to be passed over, in sentences for the log.
+/// The contents of a state file: each stream's state, and log messages about the parts that were ignored.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StateFile {
     pub streams: BTreeMap<String, Value>,
     pub passed_over: Vec<String>,
 }
 
-/// Why a state file cannot be used at all.
+/// Why a state file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotState(pub String);
 
-/// Reads a state file: empty, `null`, `{}` and `[]` mean no state; else a list of STATE messages (or one),
-/// per stream or global; nulls, unknown keys and repeated keys are tolerated, since PyAirbyte writes them.
-/// A legacy object is passed over with a word, since nobody can tell which stream it belongs to.
+/// Parses a state file. An empty file, `null`, `{}` and `[]` mean no state. Otherwise the file has one STATE message or
+/// a list of them, per stream or global. Nulls, unknown keys and repeated keys are accepted, because PyAirbyte writes
+/// them. A legacy object is ignored with a log message, because it does not say to which stream it belongs.
 pub fn parse_file(text: &str) -> Result<StateFile, NotState> {
     let mut file = StateFile::default();
     if text.trim().is_empty() {
@@ -52,7 +52,7 @@ fn take_message(file: &mut StateFile, message: Value, place: &str) {
     if message.is_empty() {
         return;
     }
-    // A whole protocol line instead of its payload.
+    // A complete protocol message instead of its payload.
     if let Some(Value::Object(inner)) = message.remove("state") {
         message = inner;
     }
@@ -73,7 +73,7 @@ fn take_stream(file: &mut StateFile, stream: &Value, place: &str) {
         return;
     };
     match stream.get("stream_state") {
-        // A null state is how a platform says that the stream was reset.
+        // A null state means that the stream was reset.
         None | Some(Value::Null) => drop(file.streams.remove(name)),
         Some(state) => drop(file.streams.insert(name.to_owned(), state.clone())),
     }

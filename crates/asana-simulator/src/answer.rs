@@ -1,5 +1,4 @@
-//! From an authorized request to an answer: routing, plan gates, pages, records. Pure: given the world, the time
-//! and the options, it reads no clock and does no I/O.
+//! From an authorized request to an answer: routing, plan gates, pages, records. It reads no clock and does no I/O.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +17,7 @@ use crate::search::SearchIndex;
 use crate::time::Timestamp;
 use crate::world::{Viewer, World};
 
-/// Rows that a listing gives at once when no `limit` is sent.
+/// Maximum number of rows of a listing without `limit`.
 const UNPAGED_ROWS: usize = 1000;
 
 /// An authorized request.
@@ -33,21 +32,21 @@ pub(crate) struct Request<'q> {
     pub now: Timestamp,
     /// Where the API is served, such as `http://127.0.0.1:8080/api/1.0`.
     pub base_url: &'q str,
-    /// What `opt_fields` asks for; `None` when it was not sent.
+    /// The fields in `opt_fields`; `None` if it was not sent.
     pub selection: Option<&'q Selection>,
     pub twist: Twist,
 }
 
-/// How a fault rule bends an answer that is otherwise Asana's own.
+/// How a fault rule changes an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Twist {
     #[default]
     None,
     /// No rows, but a next page that starts where this one did.
     EmptyPage,
-    /// At most so many rows, whatever limit was asked for.
+    /// At most this many rows, whatever the limit in the request.
     ShortPage(usize),
-    /// The page begins with the last row of the one before.
+    /// The page starts with the last row of the previous one.
     DuplicateRow,
 }
 
@@ -193,7 +192,7 @@ fn list(
     Ok(Answer { body, rows: page.rows.len() })
 }
 
-/// The page, bent by a fault where one asks for it.
+/// The page, changed by a fault if there is one.
 fn twisted<'a>(
     limit: usize,
     border: Option<u64>,
@@ -224,7 +223,7 @@ fn next_page(body: &mut String, options: &Options, request: &Request<'_>, scope:
     let expires = request.now.plus(options.offset_lifetime);
     let offset = page::offset(border, scope, request.now, expires);
     let path = format!("{}?{}", request.path, request.query.with_offset(&offset));
-    // Writing to a String cannot fail; neither text holds a character that JSON escapes.
+    // Writing to a String cannot fail; neither text has a character that JSON escapes.
     let _ = write!(
         body,
         ",\"next_page\":{{\"offset\":\"{offset}\",\"path\":\"{path}\",\"uri\":\"{}{path}\"}}",

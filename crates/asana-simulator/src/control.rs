@@ -1,4 +1,4 @@
-//! The `/control` endpoints: for tests in other languages, which have no other way to the world. Not Asana's.
+//! The `/control` endpoints: for tests in other languages. They are not part of Asana's API.
 //!
 //! - `GET /control/requests`: the request log as `{"data": [...]}`; `DELETE` clears it.
 //! - `POST /control/edits`: an [`Edit`] as JSON; answers `{"gid": ...}`.
@@ -92,7 +92,7 @@ fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-/// The eyes of the first token.
+/// The first token's view.
 fn main_viewer(state: &SimulatorState) -> Viewer {
     state.options.tokens.first().map_or(Viewer::User(Gid::new(Kind::User, 0)), viewer)
 }

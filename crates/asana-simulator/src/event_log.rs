@@ -1,17 +1,17 @@
-//! What happened to the world since it was generated: all events in order, and which of them reach which stream.
+//! All events since the world was generated, in order, and the streams that contain each.
 
 use std::collections::HashMap;
 
 use crate::gid::{Gid, Index};
 use crate::time::Timestamp;
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub at: Timestamp,
     pub user: Index,
     pub resource: Gid,
-    /// The resource's name then; it may be gone now.
+    /// The resource's name at that time; it may be deleted now.
     pub name: String,
     pub action: &'static str,
     /// What the resource was added to or removed from.
@@ -28,7 +28,7 @@ pub(crate) struct Change {
     pub value: Option<Gid>,
 }
 
-/// All events, and which of them each stream holds.
+/// All events, and which of them are in each stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EventLog {
     events: Vec<Event>,
@@ -36,7 +36,7 @@ pub(crate) struct EventLog {
 }
 
 impl EventLog {
-    /// Notes an event in the streams of these resources.
+    /// Adds an event to the streams of these resources.
     pub(crate) fn note(&mut self, event: Event, streams: &[Gid]) {
         let place = self.events.len() as u32;
         for stream in streams {
@@ -48,7 +48,7 @@ impl EventLog {
         self.events.push(event);
     }
 
-    /// The events of a stream from a position on; positions count all events of the world.
+    /// The events of a stream, starting at a position. Positions count all events of the world.
     pub(crate) fn from(&self, stream: Gid, position: u64) -> impl Iterator<Item = (u64, &Event)> {
         let places = self.streams.get(&stream).map_or(&[][..], Vec::as_slice);
         let start = places.partition_point(|place| u64::from(*place) < position);

@@ -1,7 +1,7 @@
 //! The events endpoints, and which streams an event about a record reaches.
 //!
 //! Source: Asana's pages on events and workspace events. An event reaches the stream of its own resource and of
-//! everything that holds it: a subtask's story reaches the subtask, its ancestors, and all their projects.
+//! everything that contains it: a subtask's story reaches the subtask, its ancestors, and all their projects.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::render::View;
 use crate::time::{Timestamp, append};
 use crate::world::World;
 
-/// Events that one answer holds at most: of a resource, and of a workspace.
+/// Maximum number of events in one answer: of a resource, and of a workspace.
 const PER_ANSWER: usize = 100;
 const PER_WORKSPACE_ANSWER: usize = 1000;
 
@@ -57,7 +57,7 @@ impl World {
     }
 }
 
-/// What the events endpoints answer: events and the token that comes after them.
+/// The answer of the events endpoints: events and the next token.
 pub(crate) fn events(
     view: View<'_>,
     selection: Option<&Selection>,
@@ -133,7 +133,7 @@ fn write_event(view: View<'_>, out: &mut String, selection: &Selection, event: &
     object.end();
 }
 
-/// A resource as it is now, or what is known of one that is gone.
+/// A resource as it is now, or what is known of a deleted one.
 fn write_named(view: View<'_>, out: &mut String, selection: &Selection, gid: Gid, name: &str) {
     if view.world.sees(view.viewer, gid) {
         view.write(out, selection, gid);

@@ -1,4 +1,4 @@
-//! Faults on demand: which requests they strike and what they do. Knows neither the world nor sockets.
+//! Faults on demand: which requests they affect, and how.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,13 +13,13 @@ pub struct FaultRule {
     pub label: String,
     pub target: Target,
     pub trigger: Trigger,
-    /// How often the rule strikes before it is spent; `None`: for ever.
+    /// How often the rule applies; `None` for always.
     pub times: Option<u32>,
     pub fault: Fault,
 }
 
 impl FaultRule {
-    /// A rule for an endpoint template (or path) pattern that strikes every matching request.
+    /// A rule for an endpoint template (or path) pattern that applies to every matching request.
     pub fn new(pattern: &str, fault: Fault) -> Self {
         Self {
             label: format!("{pattern} {fault:?}"),
@@ -34,17 +34,17 @@ impl FaultRule {
         Self { times: Some(times), ..self }
     }
 
-    /// Strikes the `nth` matching request alone, counted from 1.
+    /// Applies only to the `nth` matching request, counted from 1.
     pub fn nth(self, nth: u32) -> Self {
         Self { trigger: Trigger::Nth(nth), ..self }
     }
 
-    /// Strikes that part of matching requests, drawn from a seed.
+    /// Applies to this share of matching requests, chosen by a seed.
     pub fn probability(self, probability: f64, seed: u64) -> Self {
         Self { trigger: Trigger::Probability { probability, seed }, ..self }
     }
 
-    /// Only requests whose decoded query holds this text, such as `offset=`.
+    /// Only requests whose decoded query contains this text, such as `offset=`.
     pub fn query_contains(mut self, text: &str) -> Self {
         self.target.query_contains = Some(text.to_owned());
         self
@@ -55,16 +55,16 @@ impl FaultRule {
     }
 }
 
-/// Which requests a rule looks at.
+/// Which requests a rule matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Matched against the endpoint's template and against the path; `*` stands for any text.
+    /// Matched against the endpoint's template and against the path; `*` matches any text.
     pub pattern: String,
-    /// Text that `name=value&name=value`, decoded, must hold.
+    /// Text that `name=value&name=value`, decoded, must contain.
     pub query_contains: Option<String>,
 }
 
-/// Which of the requests that a rule looks at it strikes.
+/// To which of the matching requests a rule applies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trigger {
     Always,
@@ -87,7 +87,7 @@ pub enum Fault {
     ResetBeforeHeaders,
     /// The connection is reset after the headers and half of the body.
     ResetInBody,
-    /// The connection is closed after so many bytes of the body, which its length does not announce.
+    /// The connection is closed after this many bytes of the body, although the announced length is larger.
     TruncatedBody(usize),
     /// Status 200 and a body that is not JSON.
     GarbageBody,
@@ -97,9 +97,9 @@ pub enum Fault {
     SlowBody(Duration),
     /// No rows, but a next page.
     EmptyPage,
-    /// At most so many rows although more follow.
+    /// At most this many rows, although more follow.
     ShortPage(usize),
-    /// The last row of the page before once more.
+    /// The last row of the previous page again.
     DuplicateRow,
     /// A field of every row gets a value of another type.
     WrongType { field: String, value: serde_json::Value },
@@ -111,12 +111,12 @@ pub enum Fault {
     TruncatedSet,
     /// 400 as for a listing without pages that is too large.
     TooLarge,
-    /// The answer's time counts as virtual time: the clock moves before the request is looked at.
+    /// The answer's time counts as virtual time: the clock moves before the request is processed.
     ClockJump(Duration),
 }
 
 impl Fault {
-    /// How much longer than usual the answer takes to be made; real time.
+    /// Additional time before the answer; real time.
     pub(crate) fn pause(&self) -> Duration {
         match self {
             Fault::SlowHeaders(pause) => *pause,
@@ -134,7 +134,7 @@ impl Fault {
     }
 }
 
-/// The rules in force; shared, and changed while requests are served.
+/// The active rules; shared, and changed while requests are served.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     rules: Arc<Mutex<Vec<Active>>>,
@@ -150,7 +150,7 @@ struct Active {
 }
 
 impl Faults {
-    /// Adds a rule after those in force; the first that strikes a request counts.
+    /// Adds a rule after the active ones; the first that applies to a request is used.
     pub fn add(&self, rule: FaultRule) {
         let seed = match rule.trigger {
             Trigger::Probability { seed, .. } => seed,
@@ -169,12 +169,12 @@ impl Faults {
         self.rules().clear();
     }
 
-    /// How often the rules with this label have struck.
+    /// How often the rules with this label have applied.
     pub fn struck(&self, label: &str) -> u32 {
         self.rules().iter().filter(|active| active.rule.label == label).map(|active| active.struck).sum()
     }
 
-    /// The fault for a request, if a rule strikes it. `query` gives its parameters as `name=value` joined by `&`.
+    /// The fault for a request, if a rule applies. `query` has its parameters as `name=value` joined by `&`.
     pub(crate) fn strike(
         &self,
         template: &str,
@@ -210,7 +210,7 @@ impl Faults {
     }
 }
 
-/// Whether a text fits a pattern in which `*` stands for any text.
+/// Whether a text matches a pattern in which `*` is any text.
 fn matches_pattern(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::random::mix;
 
-/// What an identifier names. The first 22 are resources of their own; the rest occur only inside others.
+/// What an identifier names. The first 22 are separate resources; the rest occur only inside others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
@@ -42,7 +42,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind that Asana serves as a resource of its own.
+    /// Every kind that Asana serves as a separate resource.
     pub const RESOURCES: [Kind; 22] = [
         Kind::Workspace,
         Kind::User,
@@ -129,8 +129,8 @@ impl Kind {
 /// The place of a record among those of its kind.
 pub(crate) type Index = u32;
 
-/// An identifier. It is written as 16 digits: `12`, two digits of kind, and twelve that grow with creation
-/// and have gaps, so that neighbours cannot be guessed and a made-up one is recognised as unknown.
+/// An identifier. It is written as 16 digits: `12`, two digits of kind, and twelve that increase with each record and
+/// have gaps, so that an invented gid is unknown.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Gid {
     kind: Kind,
@@ -198,7 +198,7 @@ impl<'de> serde::Deserialize<'de> for Gid {
     }
 }
 
-/// The text is not an identifier that this simulator could have given out.
+/// The text is not an identifier of this simulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownGid;
 

@@ -19,7 +19,7 @@ impl<'o, 's> Object<'o, 's> {
         Self { out, selection, empty: true }
     }
 
-    /// Begins an object that has a gid, which is written whatever the selection says.
+    /// Starts an object with a gid, which is always written.
     pub(crate) fn of(out: &'o mut String, selection: &'s Selection, gid: Gid) -> Self {
         let mut object = Self::begin(out, selection);
         object.key("gid");
@@ -29,7 +29,7 @@ impl<'o, 's> Object<'o, 's> {
         object
     }
 
-    /// Begins a resource: its gid, and its `resource_type` where asked for.
+    /// Starts a resource: its gid, and its `resource_type` if selected.
     pub(crate) fn resource(out: &'o mut String, selection: &'s Selection, gid: Gid) -> Self {
         let mut object = Self::of(out, selection, gid);
         object.word("resource_type", Level::Compact, gid.kind().resource_type());
@@ -77,7 +77,7 @@ impl<'o, 's> Object<'o, 's> {
         }
     }
 
-    /// Any string that is costly to make.
+    /// Any string that is expensive to create.
     pub(crate) fn made_text(&mut self, name: &str, level: Level, make: impl FnOnce() -> String) {
         if self.wants(name, level).is_some() {
             self.key(name);
@@ -215,7 +215,7 @@ impl<'o, 's> Object<'o, 's> {
 pub(crate) fn escape(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
-    // Every byte that needs escaping is a character of its own.
+    // Every byte that needs escaping is a separate character.
     while let Some(position) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         out.push_str(&rest[..position]);
         match rest.as_bytes()[position] {

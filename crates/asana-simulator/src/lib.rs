@@ -1,7 +1,7 @@
 //! A deterministic Asana for tests and demonstrations.
 //!
-//! A [`World`] holds everything an account has, generated from a seed and a [`Scale`]; a [`Simulator`] serves it
-//! as Asana's REST API over HTTP on loopback.
+//! A [`World`] has all data of an account, generated from a seed and a [`Scale`]; a [`Simulator`] serves it as Asana's
+//! REST API over HTTP on loopback.
 //!
 //! ```
 //! use asana_simulator::{Fault, FaultRule, Kind, Options, Scale, Simulator, World};

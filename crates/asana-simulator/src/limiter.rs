@@ -1,4 +1,4 @@
-//! How many requests a token may send: by the minute, at the same time, and by cost. Pure: the time is given.
+//! How many requests a token may send: by the minute, at the same time, and by cost. The time is an argument.
 
 use std::collections::VecDeque;
 
@@ -22,7 +22,7 @@ pub(crate) enum Sort {
 }
 
 impl Limiter {
-    /// Counts a request in, or says how long to wait. An admitted request must be let [`Limiter::leave`].
+    /// Admits a request, or returns how long to wait. An admitted request must call [`Limiter::leave`].
     pub(crate) fn enter(&mut self, limits: &Limits, sort: Sort, now: Timestamp) -> Result<(), Refusal> {
         let mut wait = self.requests.count(limits.requests_per_minute, now);
         if sort == Sort::Search {
@@ -39,7 +39,7 @@ impl Limiter {
         Ok(())
     }
 
-    /// Counts an admitted request out and charges its cost.
+    /// Removes an admitted request and charges its cost.
     pub(crate) fn leave(&mut self, limits: &Limits, cost: u64) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if limits.cost_per_minute.is_some() {
@@ -48,14 +48,14 @@ impl Limiter {
     }
 }
 
-/// Arrivals in the last minute, refused ones too: asking again too early makes the wait longer.
+/// Arrivals in the last minute, including rejected ones: retrying too early makes the wait longer.
 #[derive(Debug, Default)]
 struct Window {
     arrivals: VecDeque<Timestamp>,
 }
 
 impl Window {
-    /// Notes an arrival; if it is one too many, the milliseconds until the next would be admitted.
+    /// Counts an arrival. If it exceeds the limit, returns the milliseconds until the next is admitted.
     fn count(&mut self, limit: Option<u32>, now: Timestamp) -> Option<i64> {
         let limit = limit? as usize;
         while self.arrivals.front().is_some_and(|first| first.0 + MINUTE <= now.0) {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-/// Breaks its connection: what was not sent yet is lost and the peer sees a reset.
+/// Breaks its connection: unsent data is lost, and the peer sees a reset.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Breaker(Arc<AtomicBool>);
 
@@ -91,7 +91,7 @@ impl AsyncWrite for Line {
 #[derive(Clone, Debug)]
 pub(crate) enum End {
     Whole,
-    /// The connection is closed although more was announced.
+    /// The connection is closed before the announced length.
     Closed,
     /// The connection is reset.
     Reset(Breaker),
@@ -104,7 +104,7 @@ pub(crate) struct Pieces {
     pausing: Option<Pin<Box<Sleep>>>,
     end: End,
     flushed: bool,
-    /// What the headers announce.
+    /// The announced length.
     length: u64,
 }
 
@@ -156,8 +156,7 @@ impl Body for Pieces {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         if !matches!(self.end, End::Whole) && !std::mem::replace(&mut self.flushed, true) {
-            // What was sent so far has to reach the wire before the end drops the rest: hyper flushes while a
-            // body is pending.
+            // The bytes so far must be sent before the end drops the rest. Hyper flushes while a body is pending.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

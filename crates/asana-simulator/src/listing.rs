@@ -1,6 +1,6 @@
-//! What each endpoint lists: from a path and its parameters to rows with sort keys. Knows neither pages nor JSON.
+//! What each endpoint lists: from a path and its parameters to rows with sort keys.
 //!
-//! Long because the rules of all listings are best compared side by side.
+//! The code is long because the rules of all listings are best compared side by side.
 
 use crate::gid::{Gid, Index, Kind};
 use crate::model::*;
@@ -11,13 +11,13 @@ use crate::route::Source;
 use crate::time::Timestamp;
 use crate::world::{Viewer, World};
 
-/// Whether an endpoint takes `limit` and `offset`.
+/// Whether an endpoint has `limit` and `offset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Paging {
     Pages,
     /// Everything at once, whatever parameters are sent.
     Whole,
-    /// Pages of which each has a successor, even an empty one.
+    /// Pages that always have a next page, even empty ones.
     Endless,
 }
 
@@ -66,7 +66,7 @@ impl<'w> Listing<'w> {
         self
     }
 
-    /// The rows after a sort key, as far as the viewer sees them.
+    /// The rows after a sort key that the viewer can see.
     pub(crate) fn after<'a>(
         &'a self,
         world: &'a World,
@@ -153,7 +153,7 @@ impl<'w> ListRequest<'w, '_> {
         Ok(&self.world.workspaces[self.workspace()?.index() as usize])
     }
 
-    /// The listing of a source. Long because there is one arm per listing.
+    /// The listing of a source. The code is long because there is one arm per listing.
     pub(crate) fn listing(&self, source: Source) -> Result<Listing<'w>, Refusal> {
         let world = self.world;
         Ok(match source {
@@ -312,7 +312,7 @@ impl<'w> ListRequest<'w, '_> {
         self.since(Listing::new(Rows::Ranked(&self.world.projects[project].tasks)))
     }
 
-    /// A section's tasks lie together in their project's order.
+    /// The tasks of a section are adjacent in the order of the project.
     fn tasks_of_section(&self, section: usize) -> Result<Listing<'w>, Refusal> {
         let section = &self.world.sections[section];
         let tasks = &self.world.projects[section.project as usize].tasks;
@@ -368,7 +368,7 @@ impl<'w> ListRequest<'w, '_> {
         })
     }
 
-    /// A person lists own portfolios alone; a service account lists all, or those of the `owner` it names.
+    /// A person lists only own portfolios; a service account lists all, or those of the `owner` in the request.
     fn portfolios(&self) -> Result<Listing<'w>, Refusal> {
         let workspace = self.in_workspace()?;
         let owner = match self.query.get("owner") {
@@ -404,8 +404,8 @@ impl<'w> ListRequest<'w, '_> {
         }))
     }
 
-    /// Events in the order of their time, from `start_at` (inclusive) to `end_at` (exclusive), for service
-    /// accounts alone.
+    /// Events in the order of their time, from `start_at` (inclusive) to `end_at` (exclusive), only for service
+    /// accounts.
     fn audit_log_events(&self) -> Result<Listing<'w>, Refusal> {
         if !matches!(self.viewer, Viewer::ServiceAccount(_)) {
             return Err(Refusal::new(403, "Forbidden: the audit log is open to service accounts alone"));

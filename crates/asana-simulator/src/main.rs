@@ -1,4 +1,4 @@
-//! The simulator as a program, for whoever drives it over HTTP alone.
+//! The simulator as a program, for clients that use it only over HTTP.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,10 +1,10 @@
-//! What the world is made of, compactly: facts that can change or that relate records. Everything that follows
-//! from a record's seed alone is derived when it is rendered. Knows neither JSON nor HTTP.
+//! The compact data of a world: facts that can change, and relations between records. Everything else is derived from a
+//! record's seed when it is rendered.
 //!
-//! References are indices into the world's list of that kind; a [`Gid`] is used where the kind varies. Records
-//! are never taken out of their list, only marked as deleted, so an index stays good for ever.
+//! References are indices into the world's list of that kind; a [`Gid`] is used if the kind varies. Records are never
+//! removed from their list, only marked as deleted, so an index stays valid.
 //!
-//! Long because it is the one list of the world's structs, with hardly a function.
+//! The code is long because it is the one list of the world's structs, with hardly any function.
 
 use crate::gid::{Gid, Index};
 use crate::time::{Day, Timestamp};
@@ -29,7 +29,7 @@ pub(crate) struct Workspace {
     pub time_periods: Vec<Index>,
     pub audit_log_events: Vec<Index>,
     pub custom_types: Vec<Index>,
-    /// What the workspace held when it was generated, for records that are derived later from a seed.
+    /// The contents of the workspace when it was generated, for records that are derived later from a seed.
     pub generated: Generated,
 }
 
@@ -90,11 +90,11 @@ pub(crate) struct TeamMembership {
     pub admin: bool,
 }
 
-/// Whether a record is still there, and whether tokens may see it.
+/// Whether a record exists, and whether tokens may see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     Present,
-    /// There, but every token has lost the permission to see it.
+    /// It exists, but every token has lost access to it.
     Hidden,
     Deleted,
 }
@@ -102,7 +102,7 @@ pub(crate) enum Presence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Privacy {
     PublicToWorkspace,
-    /// Seen by its members and by service accounts alone.
+    /// Visible only to its members and to service accounts.
     Private,
 }
 
@@ -137,7 +137,7 @@ pub(crate) struct Section {
     pub project: Index,
     pub name: String,
     pub created_at: Timestamp,
-    /// The section's place in its project; a task's rank begins with it.
+    /// The section's place in its project; a task's rank starts with it.
     pub place: u32,
     pub presence: Presence,
 }
@@ -159,9 +159,9 @@ pub(crate) enum TaskSubtype {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
-    /// `None`: the name that the seed gives.
+    /// `None`: the name from the seed.
     pub name: Option<Box<str>>,
-    /// `None`: the notes that the seed gives.
+    /// `None`: the notes from the seed.
     pub notes: Option<Box<str>>,
     pub workspace: Index,
     pub parent: Option<Index>,
@@ -203,7 +203,7 @@ pub(crate) struct Tag {
     pub presence: Presence,
 }
 
-/// What kind of value a custom field holds.
+/// The type of a custom field's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FieldShape {
     Text,
@@ -241,7 +241,7 @@ pub(crate) struct CustomField {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FieldScope {
     Workspace,
-    /// Of one project, portfolio, goal or team; listed by its settings alone.
+    /// Of one project, portfolio, goal or team; listed only by its settings.
     Local,
 }
 
@@ -376,7 +376,7 @@ pub(crate) struct Story {
     pub seed: u64,
 }
 
-/// What a story tells, by the fields it has.
+/// The content of a story, by its fields.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum StoryDetail {
     Comment { text: String },

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// The path of the endpoint, which is not below the API's.
 pub(crate) const PATH: &str = "/-/oauth_token";
 
-/// The access tokens that were given out.
+/// The access tokens that were issued.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     given: Mutex<Given>,
@@ -58,12 +58,12 @@ impl Grants {
         (200, answer.to_string())
     }
 
-    /// How many access tokens were given out.
+    /// Number of access tokens that were issued.
     pub(crate) fn count(&self) -> u32 {
         self.given.lock().unwrap_or_else(PoisonError::into_inner).count
     }
 
-    /// The access token with this text, while it is good.
+    /// The access token with this text, if it is valid.
     pub(crate) fn find(&self, text: &str, now: Timestamp) -> Option<Token> {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         given.live.retain(|(_, until)| *until > now);
@@ -71,7 +71,7 @@ impl Grants {
     }
 }
 
-/// OAuth's error body, as the standard has it.
+/// The error body of the OAuth standard.
 fn refused(error: &str) -> (u16, String) {
     let status = if error == "invalid_client" { 401 } else { 400 };
     (status, json!({"error": error, "error_description": "The request was refused."}).to_string())

@@ -1,16 +1,16 @@
-//! Which fields of a record a request asked for: Asana's `opt_fields` syntax as a tree.
+//! Which fields of a record a request selects: Asana's `opt_fields` syntax as a tree.
 //!
-//! Source: Asana's page on input and output options. Paths are separated by commas and nested with dots; a
-//! leading `this.` names the record itself; `(a|b)` stands for either name. `gid` is always returned.
+//! Source: Asana's page on input and output options. Paths are separated by commas and nested with dots; a leading
+//! `this.` names the record itself; `(a|b)` means either name. `gid` is always returned.
 
-/// How prominent a field is in its resource.
+/// In which records of a resource a field is included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     /// In the compact record, which lists return and which nested objects consist of.
     Compact,
     /// In the full record, which a single GET returns.
     Standard,
-    /// Only where `opt_fields` names it ("Opt In" in Asana's OpenAPI).
+    /// Only if `opt_fields` names it ("Opt In" in Asana's OpenAPI).
     OptIn,
 }
 
@@ -19,13 +19,13 @@ pub(crate) enum Level {
 pub struct Selection {
     /// Every field up to this level is written without being named; `None`: only named ones.
     unnamed: Option<Level>,
-    /// Fields asked for by name, each with the selection inside it.
+    /// Fields selected by name, each with the selection inside it.
     named: Vec<(Box<str>, Selection)>,
     /// Where in `named` a field is, by its hash: rendering a page asks this tens of thousands of times.
     slots: Vec<u16>,
 }
 
-/// A slot that leads nowhere.
+/// An empty slot.
 const FREE: u16 = u16::MAX;
 
 static COMPACT: Selection = Selection { unnamed: Some(Level::Compact), named: Vec::new(), slots: Vec::new() };
@@ -124,7 +124,7 @@ impl Selection {
     }
 }
 
-/// A hash of a short name, from its ends and its length alone.
+/// A hash of a short name, from its ends and its length.
 fn hash(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let word = |part: &[u8]| part.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
@@ -136,7 +136,7 @@ fn hash(name: &str) -> u64 {
     mixed ^ mixed >> 32
 }
 
-/// The longest list of paths that one path with groups may stand for; beyond it the rest is ignored.
+/// The longest list of paths that one path with groups may expand to; beyond it the rest is ignored.
 const EXPANSION_LIMIT: usize = 1000;
 
 /// Every combination of the groups of one path, as segments without a leading `this`.

@@ -1,4 +1,4 @@
-//! How a simulator behaves: its tokens, their plans, its limits and what the plans open. Data only.
+//! The options of a simulator: tokens, plans, limits, and what each plan includes.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ pub struct Options {
     pub limits: Limits,
     /// Added to every answer; real time.
     pub latency: Duration,
-    /// What each plan does not open.
+    /// What each plan does not include.
     pub gates: Vec<Gate>,
-    /// What a listing does that is asked for without a `limit` and holds more than 1000 rows.
+    /// What happens to a listing without `limit` and with more than 1000 rows.
     pub unpaged: Unpaged,
-    /// How long an offset token is good for; virtual time.
+    /// How long an offset token is valid; virtual time.
     pub offset_lifetime: Duration,
-    /// How long a sync token of the events endpoints is good for; virtual time.
+    /// How long a sync token of the events endpoints is valid; virtual time.
     pub sync_lifetime: Duration,
-    /// How long after an edit the task search knows of it; virtual time.
+    /// How long after an edit the task search finds it; virtual time.
     pub search_lag: Duration,
     /// Whether the `/control` endpoints answer.
     pub control: Control,
@@ -60,25 +60,25 @@ impl Default for Options {
 pub struct App {
     pub client_id: String,
     pub client_secret: String,
-    /// The refresh token that is good at the start.
+    /// The refresh token that is valid at the start.
     pub refresh_token: String,
     pub refresh: Refresh,
-    /// How long an access token is good for; virtual time. Asana's are good for an hour.
+    /// How long an access token is valid; virtual time. Asana's are valid for an hour.
     pub lifetime: Duration,
-    /// Whose eyes the access tokens see with; its text begins theirs.
+    /// The token whose view the access tokens have; their texts start with its text.
     pub token: Token,
 }
 
-/// What becomes of a refresh token when it is used.
+/// What happens to a refresh token when it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refresh {
-    /// It stays good, and the answer names none: Asana's way.
+    /// It stays valid, and the answer has no new one, as in Asana.
     Kept,
-    /// The answer names another, and the used one is good no more.
+    /// The answer has a new one, and the used one becomes invalid.
     Replaced,
 }
 
-/// A bearer token and what it opens.
+/// A bearer token and its access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     pub text: String,
@@ -106,7 +106,7 @@ pub enum Account {
     Service,
 }
 
-/// Asana's plans as far as they differ for reading. Each opens what the ones before it open.
+/// Asana's plans as far as they differ for reading. Each includes everything in the lower ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Plan {
     Free,
@@ -117,9 +117,9 @@ pub enum Plan {
 /// An endpoint that answers 402 below a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gate {
-    /// A template such as `/portfolios/{gid}/items`; `*` at its end stands for any rest.
+    /// A template such as `/portfolios/{gid}/items`; `*` at its end matches any rest.
     pub template: String,
-    /// Only where the request's `parent` parameter names a record of this kind; `None`: always.
+    /// Only if the request's `parent` parameter names a record of this kind; `None`: always.
     pub parent: Option<Kind>,
     pub needs: Plan,
 }
@@ -129,7 +129,7 @@ impl Gate {
         Self { template: template.to_owned(), parent: None, needs }
     }
 
-    /// What Asana's free plan does not open, and what the enterprise plan alone does.
+    /// What Asana's free plan does not include, and what only the enterprise plan does.
     pub fn of_asana() -> Vec<Self> {
         let paid = [
             "/workspaces/{gid}/tasks/search",
@@ -169,8 +169,8 @@ pub struct Limits {
     pub searches_per_minute: Option<u32>,
     /// GET requests at the same time.
     pub concurrent_reads: u32,
-    /// A budget per minute of which each answer takes its rows times the fields asked for. It may be overdrawn;
-    /// then requests are refused until it has refilled.
+    /// A budget per minute. Each answer costs its rows times the selected fields. It may be overdrawn; then requests
+    /// are rejected until it has refilled.
     pub cost_per_minute: Option<u64>,
 }
 

@@ -1,7 +1,7 @@
 //! Pages of a listing: opaque offsets that expire, the cut, and the envelope.
 //!
-//! An offset holds the sort key of the last row that was sent, not a count of rows. So rows that appear or vanish
-//! between two pages never shift the others.
+//! An offset contains the sort key of the last row, not a number of rows, so rows that appear or disappear between two
+//! pages do not shift the others.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 const HEADER: &str = "{\"typ\":\"JWT\",\"alg\":\"HS256\"}";
 
-/// The token for the page after a sort key. It expires, and it is good for its own listing alone.
+/// The token for the page after a sort key. It expires, and is valid only for its own listing.
 pub(crate) fn offset(border: u64, listing: &str, now: Timestamp, expires: Timestamp) -> String {
     let payload = format!(
         "{{\"border_rank\":\"[{border}]\",\"iat\":{},\"exp\":{}}}",
@@ -43,7 +43,7 @@ pub(crate) fn border(token: &str, listing: &str, now: Timestamp) -> Result<u64, 
     rank.trim_matches(['[', ']']).parse().map_err(|_| invalid())
 }
 
-/// Not a secret: it only has to notice tokens that were built by hand or taken from another listing.
+/// Not a secret: it only detects invented tokens and those of another listing.
 fn signature(signed: &str, listing: &str) -> [u8; 32] {
     let mut digest = [0_u8; 32];
     for (lane, chunk) in digest.chunks_exact_mut(8).enumerate() {
@@ -60,7 +60,7 @@ fn signature(signed: &str, listing: &str) -> [u8; 32] {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     pub rows: Vec<(u64, Gid)>,
-    /// Sort key of the last row, where more rows follow.
+    /// Sort key of the last row, if more rows follow.
     pub border: Option<u64>,
 }
 

@@ -16,7 +16,7 @@ impl Query {
         Self { pairs: form_urlencoded::parse(text.as_bytes()).into_owned().collect() }
     }
 
-    /// The first value of a parameter; an empty one counts as absent.
+    /// The first value of a parameter; an empty value counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs
             .iter()
@@ -32,7 +32,7 @@ impl Query {
         self.get(name).is_some()
     }
 
-    /// An instant; `now` is the word for the present.
+    /// An instant; `now` means the current time.
     pub(crate) fn time(&self, name: &str, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         match self.get(name) {
             None => Ok(None),
@@ -53,7 +53,7 @@ impl Query {
         }
     }
 
-    /// The page size, where one was sent.
+    /// The page size, if it was sent.
     pub(crate) fn limit(&self) -> Result<Option<usize>, Refusal> {
         match self.get("limit") {
             None => Ok(None),
@@ -64,7 +64,7 @@ impl Query {
         }
     }
 
-    /// The query string of the next page: everything as it was but the offset.
+    /// The query string of the next page: everything except the offset is unchanged.
     pub(crate) fn with_offset(&self, offset: &str) -> String {
         let mut serializer = form_urlencoded::Serializer::new(String::new());
         for (name, value) in self.pairs.iter().filter(|(name, _)| name != "offset") {
@@ -74,7 +74,7 @@ impl Query {
         serializer.finish()
     }
 
-    /// Every filter that bounds a listing, as text: an offset is only good for the listing it came from.
+    /// Every filter that bounds a listing, as text: an offset is only valid for its listing.
     pub(crate) fn scope(&self) -> Cow<'_, str> {
         let mut scope = String::new();
         for (name, value) in &self.pairs {

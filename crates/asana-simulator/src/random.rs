@@ -1,7 +1,7 @@
-//! Chance from a seed: the same seed gives the same draws for ever.
+//! Random numbers from a seed: the same seed always gives the same numbers.
 //!
-//! Written here rather than taken from a crate because a world must stay byte-equal when dependencies are
-//! updated, and because lazily generated records need a draw that is addressed by key, not by order.
+//! Not from a crate, because a world must stay byte-equal when dependencies are updated, and because lazily generated
+//! records need random numbers by key, not by order.
 
 /// A SplitMix64 generator.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ impl Random {
         Self { state: seed }
     }
 
-    /// A generator that depends on a seed and on what it is for, and on nothing drawn before.
+    /// A generator that depends on a seed and a purpose, and not on earlier numbers.
     pub(crate) fn keyed(seed: u64, key: u64) -> Self {
         Self { state: mix(seed ^ mix(key)) }
     }

@@ -3,14 +3,14 @@
 use crate::json::escape;
 use crate::time::append;
 
-/// Why a request is answered with an error.
+/// The error answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub status: u16,
     pub message: String,
-    /// Seconds that the client is told to wait.
+    /// The value of `Retry-After` in seconds.
     pub retry_after: Option<u64>,
-    /// A fresh sync token, which the events endpoint sends along with 412.
+    /// A new sync token, which the events endpoint sends with 412.
     pub sync: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Refusal {
         Self::new(400, "offset: Your pagination token has expired.")
     }
 
-    /// The answer of a listing that is too long to be given whole.
+    /// The answer of a listing that is too long for one answer.
     pub(crate) fn too_large() -> Self {
         Self::new(
             400,
@@ -58,7 +58,7 @@ impl Refusal {
         )
     }
 
-    /// The last page of a very large set. Asana documents that there is such a 400, not its words.
+    /// The last page of a very large set. Asana documents this 400, but not its text.
     pub(crate) fn truncated_set() -> Self {
         Self::new(
             400,

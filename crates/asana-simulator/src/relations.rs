@@ -1,14 +1,13 @@
-//! Who belongs to what, by gid: the ground truth that tests compare a reader with. Knows neither JSON nor HTTP.
+//! Relations by gid: the ground truth of tests.
 //!
-//! Every list here leaves out deleted records and keeps those that a viewer may not see; filter with
-//! [`World::sees`].
+//! Lists here omit deleted records and include those that a viewer may not see; filter with [`World::sees`].
 
 use crate::gid::{Gid, Index, Kind};
 use crate::model::WorkspaceForm;
 use crate::world::World;
 
 impl World {
-    /// The workspaces that are organizations, which alone have teams.
+    /// The workspaces that are organizations. Only those have teams.
     pub fn organizations(&self) -> Vec<Gid> {
         self.gids(Kind::Workspace).filter(|gid| self.is_organization(*gid)).collect()
     }
@@ -17,7 +16,7 @@ impl World {
         self.workspaces[workspace.index() as usize].form == WorkspaceForm::Organization
     }
 
-    /// The workspace that a task, project, tag, team, portfolio or goal lies in; `None` for other kinds.
+    /// The workspace that a task, project, tag, team, portfolio or goal is in; `None` for other kinds.
     pub fn workspace_of(&self, gid: Gid) -> Option<Gid> {
         let at = gid.index() as usize;
         let workspace = match gid.kind() {
@@ -128,7 +127,7 @@ impl World {
         Gid::new(Kind::CustomField, self.custom_field_settings[setting.index() as usize].field)
     }
 
-    /// Fields of the whole workspace, which its listing holds.
+    /// Fields of the whole workspace, which its listing contains.
     pub fn custom_fields_of_workspace(&self, workspace: Gid) -> Vec<Gid> {
         self.present(Kind::CustomField, &self.workspaces[workspace.index() as usize].custom_fields)
     }

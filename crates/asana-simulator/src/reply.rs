@@ -1,15 +1,15 @@
-//! Answers on their way to the wire, and how faults replace or bend them. Knows neither the world nor sockets.
+//! Answers before they are sent, and how faults replace or change them.
 
 use crate::fault::Fault;
 use crate::refusal::Refusal;
 
-/// An answer on its way to the wire.
+/// An answer before it is sent.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
-    /// What is still to go wrong while it is sent.
+    /// The fault that happens while it is sent.
     pub fault: Option<Fault>,
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Reply {
     }
 }
 
-/// The reply of a fault that takes the place of an answer.
+/// The reply of a fault that replaces an answer.
 pub(crate) fn instead(fault: &Fault) -> Option<Reply> {
     let refusal = match fault {
         Fault::Respond { status, headers, body } => {
@@ -58,7 +58,7 @@ pub(crate) fn instead(fault: &Fault) -> Option<Reply> {
     Some(refused(&refusal))
 }
 
-/// Gives a field of every row another value.
+/// Replaces a field of every row.
 pub(crate) fn wrong_type(body: &mut String, field: &str, value: &serde_json::Value) {
     let Ok(mut envelope) = serde_json::from_str::<serde_json::Value>(body) else { return };
     let data = &mut envelope["data"];

@@ -1,8 +1,8 @@
-//! Which path is which endpoint: the API's table of contents. Knows neither parameters nor records.
+//! Which path is which endpoint: the API's table of contents.
 
 use crate::gid::Kind;
 
-/// What answers a path.
+/// The handler of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// One record by its gid.
@@ -118,7 +118,7 @@ pub(crate) const ENDPOINTS: [(&str, Endpoint); 63] = [
     ("/events", Endpoint::Events),
 ];
 
-/// The endpoint of a path: its template, what answers it, and the gid in the path where there is one.
+/// The endpoint of a path: its template, its handler, and the gid in the path if there is one.
 pub(crate) fn endpoint(path: &str) -> Option<(&'static str, Endpoint, Option<&str>)> {
     ENDPOINTS.iter().find_map(|(template, endpoint)| {
         let mut gid = None;

@@ -1,7 +1,7 @@
-//! How much of everything a world holds. Counts only.
+//! How many records of each kind a world has.
 
-/// Counts of a world's parts. All numbers are of the organization unless they say otherwise; every further
-/// workspace is a plain one (no teams) and gets `plain_share` percent of projects, tasks and users.
+/// Counts of a world's parts. Numbers are for the organization unless they say otherwise; every further workspace is a
+/// plain one (no teams) and gets `plain_share` percent of projects, tasks and users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scale {
     /// Plain workspaces besides the one organization.
@@ -13,7 +13,7 @@ pub struct Scale {
     pub projects: u32,
     /// Named sections of a project besides its first, untitled one: at most this many.
     pub sections: u32,
-    /// Tasks that are no subtasks.
+    /// Tasks that are not subtasks.
     pub tasks: u32,
     /// Subtasks on all five levels.
     pub subtasks: u32,
@@ -29,7 +29,7 @@ pub struct Scale {
     pub attachments: u32,
     /// Tasks in no project, in percent of top-level tasks.
     pub orphans: u32,
-    /// Whether some tasks in no project have no assignee either: only search finds those.
+    /// Whether some tasks in no project also have no assignee. Only search finds those.
     pub unassigned_orphans: UnassignedOrphans,
     pub tags: u32,
     /// Custom fields of the whole workspace.
@@ -42,7 +42,7 @@ pub struct Scale {
     pub audit_log_events: u32,
 }
 
-/// Tasks that belong to no project and no one.
+/// Tasks with neither project nor assignee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnassignedOrphans {
     Absent,

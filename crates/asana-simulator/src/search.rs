@@ -1,7 +1,7 @@
 //! The task search: an index that lags behind edits, filters, and an order that is not stable.
 //!
-//! Source: Asana's page on task search. At most 100 rows and no further pages; callers step through time
-//! themselves. Bounds of time are exclusive here; Asana does not say.
+//! Source: Asana's page on task search. At most 100 rows and no further pages; callers step through time themselves.
+//! Bounds of time are exclusive here; Asana does not document that.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -18,14 +18,14 @@ use crate::world::World;
 /// Rows of one answer at most, and when no `limit` is sent.
 const MOST_ROWS: usize = 100;
 
-/// Tasks by the times that the search knows of them.
+/// Tasks by the times in the index.
 #[derive(Debug)]
 pub(crate) struct SearchIndex {
     workspaces: HashMap<Index, Times>,
     modified: HashMap<Index, Timestamp>,
-    /// How much of the world's record of touched tasks is in the index.
+    /// The part of the world's log of changed tasks that is in the index.
     taken: usize,
-    /// Counts answers, so that equal keys come in another order each time.
+    /// Counts answers, so that equal keys are in a different order each time.
     answers: u64,
 }
 
@@ -50,7 +50,7 @@ impl SearchIndex {
         index
     }
 
-    /// Takes in the edits that are older than the lag.
+    /// Adds the edits that are older than the lag.
     fn catch_up(&mut self, world: &World, now: Timestamp, lag: Duration) {
         while let Some((at, task)) = world.touched.get(self.taken).copied() {
             if at.plus(lag) > now {
@@ -126,7 +126,7 @@ fn first(
         if ascending { Box::new(range) } else { Box::new(range.rev()) };
     let mut found: Vec<(Timestamp, Index)> = Vec::new();
     for (time, task) in ordered {
-        // Once there are enough, only those with the last one's time may still take a place.
+        // Once there are enough, only those with the same time as the last one can still be added.
         if found.len() >= limit && found.last().is_some_and(|(last, _)| last != time) {
             break;
         }
@@ -203,7 +203,7 @@ struct Named {
     nothing: bool,
 }
 
-/// What a search asks for. A filter that Asana has and this does not is refused, never ignored.
+/// The filters of a search. An unsupported filter of Asana is an error, never ignored.
 #[derive(Debug)]
 struct Filter {
     text: Option<String>,
@@ -223,7 +223,7 @@ struct Filter {
     tags_any: Option<Named>,
 }
 
-/// Parameters that are no filters.
+/// Parameters that are not filters.
 const NO_FILTERS: [&str; 6] = ["limit", "opt_fields", "opt_pretty", "sort_by", "sort_ascending", "offset"];
 
 const FILTERS: [&str; 27] = [

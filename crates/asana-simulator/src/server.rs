@@ -21,9 +21,9 @@ use crate::options::Control;
 use crate::reply::Reply;
 use crate::state::{Arrival, SimulatorState};
 
-/// The path below which the API lies.
+/// The path of the API.
 const API: &str = "/api/1.0";
-/// The path below which the control endpoints lie, where they are on.
+/// The path of the control endpoints, if they are enabled.
 const CONTROL: &str = "/control";
 
 /// Serves a simulator on a listener until `shutdown` resolves; connections still open are dropped then.
@@ -58,7 +58,7 @@ async fn connection(
     base_url: Arc<str>,
     mut closed: watch::Receiver<()>,
 ) {
-    // Small answers must not wait for more; a socket that refuses this still works.
+    // Small answers must not be delayed. If the socket option fails, it still works.
     let _ = stream.set_nodelay(true);
     let breaker = Breaker::default();
     let line = TokioIo::new(Line::new(stream, breaker.clone()));
@@ -66,7 +66,7 @@ async fn connection(
     let serving =
         hyper::server::conn::http1::Builder::new().timer(TokioTimer::new()).serve_connection(line, service);
     tokio::select! {
-        // A client that goes away, or a line broken on purpose, is no error here.
+        // A client that disconnects, or a connection broken on purpose, is not an error here.
         _ = serving => {}
         _ = closed.changed() => {}
     }
@@ -127,7 +127,7 @@ async fn serve(
     Ok(response)
 }
 
-/// Turns a reply into a response, with what is still to go wrong on the way.
+/// Turns a reply into a response, with a fault that happens while it is sent.
 fn response(reply: Reply, breaker: &Breaker) -> Response<Pieces> {
     let Reply { status, headers, body, fault } = reply;
     let half = body.len() / 2;

@@ -39,7 +39,7 @@ impl Simulator {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(server::run(listener, state.clone(), async {
-            // A dropped sender stops it just as well.
+            // A dropped sender stops it too.
             let _ = stopped.await;
         }));
         Ok(Self { state, address, stop: Some(stop), thread: None })
@@ -89,17 +89,17 @@ impl Simulator {
         self.state.grants.count()
     }
 
-    /// Looks at the world.
+    /// Reads the world.
     pub fn world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
         self.state.look(look)
     }
 
-    /// Changes the world, at the present of virtual time and as the main user unless told otherwise.
+    /// Changes the world, at the current virtual time, as the main user by default.
     pub fn edit<T>(&self, change: impl FnOnce(&mut Editor<'_>) -> T) -> T {
         self.state.edit(change)
     }
 
-    /// The rules by which requests go wrong.
+    /// The fault rules.
     pub fn faults(&self) -> &Faults {
         &self.state.faults
     }
@@ -114,7 +114,7 @@ impl Simulator {
         self.state.clock.advance(by);
     }
 
-    /// Whose eyes a token sees with; `None` for an unknown one.
+    /// The view of a token; `None` for an unknown one.
     pub fn viewer(&self, token: &str) -> Option<Viewer> {
         self.state.options.tokens.iter().find(|known| known.text == token).map(viewer)
     }
@@ -124,7 +124,7 @@ impl Simulator {
         self.state.clone()
     }
 
-    /// Stops serving and waits for the simulator's own thread, where it has one.
+    /// Stops serving and waits for the simulator's own thread, if it has one.
     pub fn shutdown(mut self) {
         self.stop();
     }
@@ -132,7 +132,7 @@ impl Simulator {
     fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic on that thread has been reported there.
+            // That thread has reported its panic.
             let _ = thread.join();
         }
     }

@@ -32,11 +32,11 @@ pub struct SimulatorState {
     pub(crate) grants: Grants,
     limiters: Mutex<HashMap<String, Limiter>>,
     selections: Mutex<HashMap<String, Arc<Selection>>>,
-    /// Made by the first search, or before the first edit that it must not know of at once.
+    /// Created by the first search, or before the first edit, which it must not contain at once.
     index: Mutex<Option<SearchIndex>>,
 }
 
-/// A request as it came from the wire.
+/// A request as it was received.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival<'a> {
     pub method: &'a str,
@@ -96,12 +96,12 @@ impl SimulatorState {
         reply
     }
 
-    /// Looks at the world.
+    /// Reads the world.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
         look(&self.world.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes the world at the clock's present.
+    /// Changes the world at the clock's current time.
     pub(crate) fn edit<T>(&self, change: impl FnOnce(&mut Editor<'_>) -> T) -> T {
         let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
         if !self.options.search_lag.is_zero() {
@@ -111,8 +111,8 @@ impl SimulatorState {
         change(&mut Editor::new(&mut world, self.clock.now()))
     }
 
-    /// Token, limits, latency, and the answer itself. The place that the concurrency limit counts is held until
-    /// the answer is made.
+    /// Token, limits, latency, and the answer itself. The request counts for the concurrency limit until the answer is
+    /// ready.
     async fn obey(
         &self,
         arrival: &Arrival<'_>,
@@ -187,7 +187,7 @@ impl SimulatorState {
         selection
     }
 
-    /// Opens a log entry; its place is the entry's sequence number.
+    /// Opens a log entry; its index is the entry's sequence number.
     fn begin(
         &self,
         arrival: &Arrival<'_>,
@@ -236,7 +236,7 @@ impl SimulatorState {
     }
 }
 
-/// An admitted request; it leaves the limiter when it is dropped, also by a client that went away.
+/// An admitted request; it leaves the limiter when it is dropped, also if the client disconnects.
 struct Slot<'s> {
     state: &'s SimulatorState,
     token: &'s str,
@@ -251,7 +251,7 @@ impl Drop for Slot<'_> {
     }
 }
 
-/// Whose eyes a token sees with.
+/// The view of a token.
 pub(crate) fn viewer(token: &Token) -> Viewer {
     let user = token.user.unwrap_or(Gid::new(Kind::User, 0));
     match token.account {

@@ -48,7 +48,7 @@ impl Timestamp {
 }
 
 impl Timestamp {
-    /// Writes what `Display` does, which is what most of a record's bytes go through.
+    /// Writes what `Display` does, because most bytes of a record are written here.
     pub(crate) fn append_to(self, out: &mut String) {
         let milliseconds = self.0.rem_euclid(DAY) as u64;
         self.day().append_to(out);
@@ -112,8 +112,8 @@ impl fmt::Display for Day {
     }
 }
 
-/// Writes the last `width` decimal digits of a number. Formatting through `Display` costs several times as much,
-/// and a page of tasks holds thousands of identifiers and times.
+/// Writes the last `width` decimal digits of a number. Formatting through `Display` costs several times as much, and a
+/// page of tasks has thousands of identifiers and times.
 pub(crate) fn digits(out: &mut String, number: u64, width: usize) {
     let mut text = [b'0'; 20];
     let mut rest = number;
@@ -124,7 +124,7 @@ pub(crate) fn digits(out: &mut String, number: u64, width: usize) {
     out.push_str(str::from_utf8(&text[..width]).unwrap_or_default());
 }
 
-/// Writes without an allocation of its own.
+/// Writes without an allocation.
 pub(crate) fn append(out: &mut String, value: impl fmt::Display) {
     // Writing to a String cannot fail.
     let _ = write!(out, "{value}");

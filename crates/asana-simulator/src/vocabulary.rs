@@ -1,4 +1,4 @@
-//! Words that records are named with, ordinary and awkward ones.
+//! Words for the names of records, ordinary and awkward ones.
 
 use crate::random::Random;
 
@@ -60,7 +60,7 @@ const THINGS: [&str; 20] = [
     "logo",
     "data export",
 ];
-/// Text that naive handling breaks: quotes, line ends, markup, right-to-left, combining and wide characters.
+/// Text that breaks naive code: quotes, line ends, markup, right-to-left, combining and wide characters.
 const AWKWARD: [&str; 14] = [
     "🚀 launch 🎉",
     "\"quoted\" and 'single'",
@@ -117,7 +117,7 @@ pub(crate) fn awkward_name(random: &mut Random, place: usize) -> String {
     format!("{} {}", awkward(place), random.pick(&THINGS))
 }
 
-/// A noun phrase, such as a project or a tag is named with.
+/// A noun phrase, for names of projects and tags.
 pub(crate) fn subject(random: &mut Random) -> String {
     let mut subject = format!("{} {}", random.pick(&QUALITIES), random.pick(&THINGS));
     if random.below(10) == 0 {
@@ -141,7 +141,7 @@ pub(crate) fn prose(random: &mut Random) -> String {
     prose
 }
 
-/// The awkward text at a place, so that a small world holds each of them.
+/// The awkward text at a place, so that a small world has each of them.
 pub(crate) fn awkward(place: usize) -> &'static str {
     AWKWARD[place % AWKWARD.len()]
 }

@@ -1,5 +1,4 @@
-//! The world: every record's compact form, the relations between them, and who may see what. Knows neither JSON
-//! nor HTTP.
+//! The world: every record's compact form, the relations between them, and who may see what.
 
 use std::collections::HashMap;
 
@@ -9,11 +8,11 @@ use crate::model::*;
 use crate::scale::Scale;
 use crate::time::Timestamp;
 
-/// All that Asana holds for the account under test.
+/// All of Asana's data of the account under test.
 #[derive(Clone, Debug)]
 pub struct World {
     pub(crate) seed: u64,
-    /// No generated record is younger.
+    /// No generated record is newer.
     pub(crate) end: Timestamp,
     pub(crate) workspaces: Vec<Workspace>,
     pub(crate) users: Vec<User>,
@@ -30,7 +29,7 @@ pub struct World {
     pub(crate) added_stories_of: HashMap<Index, Vec<Index>>,
     /// Stories that edits deleted, or whose text they changed.
     pub(crate) changed_stories: HashMap<Index, ChangedStory>,
-    /// Values that edits gave to custom fields; `None` for an emptied one.
+    /// Values of custom fields that were set by edits; `None` for an emptied one.
     pub(crate) field_values: HashMap<(Gid, Index), Option<FieldValue>>,
     pub(crate) attachments: Vec<Attachment>,
     pub(crate) tags: Vec<Tag>,
@@ -49,7 +48,7 @@ pub struct World {
     pub(crate) custom_types: Vec<CustomType>,
     pub(crate) next_rank: u64,
     pub(crate) events: EventLog,
-    /// Tasks that edits made or modified, and when, in that order.
+    /// Tasks that edits created or modified, and when, in that order.
     pub(crate) touched: Vec<(Timestamp, Index)>,
 }
 
@@ -59,12 +58,12 @@ pub(crate) enum ChangedStory {
     Reworded(String),
 }
 
-/// Whose eyes the world is seen with.
+/// The viewer of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Viewer {
     /// A person; sees public projects and those that the person is a member of, and lists only own portfolios.
     User(Gid),
-    /// A service account, which sees everything. It acts as the user given.
+    /// A service account, which sees everything. It acts as this user.
     ServiceAccount(Gid),
 }
 
@@ -78,23 +77,22 @@ impl Viewer {
 }
 
 impl World {
-    /// Makes the world of a seed. The same seed and scale always give the same world.
+    /// Generates the world of a seed. The same seed and scale always give the same world.
     pub fn generate(seed: u64, scale: &Scale) -> Self {
         crate::generate::world(seed, scale)
     }
 
-    /// The user whom tokens act as unless told otherwise: the first, an administrator who belongs to every
-    /// workspace.
+    /// The user that tokens act as by default: the first, an administrator who belongs to every workspace.
     pub fn main_user(&self) -> Gid {
         Gid::new(Kind::User, 0)
     }
 
-    /// The main user's eyes.
+    /// The view of the main user.
     pub fn main_viewer(&self) -> Viewer {
         Viewer::User(self.main_user())
     }
 
-    /// No generated record carries a later time.
+    /// No generated record has a later time.
     pub fn end(&self) -> Timestamp {
         self.end
     }
@@ -146,7 +144,7 @@ impl World {
         length as Index
     }
 
-    /// Whether the record is there, seen or not.
+    /// Whether the record exists, visible or not.
     pub fn exists(&self, gid: Gid) -> bool {
         let index = gid.index();
         if index >= self.length(gid.kind()) {
@@ -178,7 +176,7 @@ impl World {
         }
     }
 
-    /// Whether the viewer may open the record: it is there, and what it lies in is open to the viewer.
+    /// Whether the viewer may open the record: it exists, and the viewer may open what contains it.
     pub fn sees(&self, viewer: Viewer, gid: Gid) -> bool {
         if !self.exists(gid) {
             return false;
@@ -214,7 +212,8 @@ impl World {
         }
     }
 
-    /// A task is open to whoever sees one of its projects or its parent; one that has neither, to everyone.
+    /// A task is visible to viewers of one of its projects or of its parent. A task with neither is visible to
+    /// everyone.
     fn sees_task(&self, viewer: Viewer, task: Index) -> bool {
         let task = &self.tasks[task as usize];
         if task.presence != Presence::Present {

@@ -55,7 +55,7 @@ impl Editor<'_> {
         Ok(project)
     }
 
-    /// Deletes a project. Tasks in other projects, and those of someone, stay; the others go with it.
+    /// Deletes a project. Tasks that are in other projects or have an assignee stay; the others are deleted too.
     pub fn delete_project(&mut self, project: Gid) -> Result<Gid, EditError> {
         let at = self.at(project, Kind::Project)?;
         self.note(project, "deleted", None, None);
@@ -73,7 +73,7 @@ impl Editor<'_> {
         Ok(project)
     }
 
-    /// Takes a project away from every token: it leaves listings, and opening it is forbidden.
+    /// Hides a project from every token: listings omit it, and requests for it are forbidden.
     pub fn hide_project(&mut self, project: Gid) -> Result<Gid, EditError> {
         let at = self.at(project, Kind::Project)?;
         self.world.projects[at].presence = Presence::Hidden;

@@ -1,4 +1,4 @@
-//! Changes as data, for whoever edits over HTTP.
+//! Changes as data, for edits over HTTP.
 
 use serde::Deserialize;
 
@@ -46,7 +46,7 @@ pub enum Edit {
 }
 
 impl Editor<'_> {
-    /// Makes a change that is given as data.
+    /// Applies a change that is data.
     pub fn apply(&mut self, edit: &Edit) -> Result<Gid, EditError> {
         match edit {
             Edit::RenameTask { task, name } => self.rename_task(*task, name),

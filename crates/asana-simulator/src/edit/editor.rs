@@ -1,4 +1,4 @@
-//! The editor: at which instant and as whom a change is made, and the stories and events that every change leaves.
+//! The editor: the time and user of a change, and the stories and events that every change creates.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use crate::render::View;
 use crate::time::Timestamp;
 use crate::world::World;
 
-/// A change that could not be made.
+/// A change that is not possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EditError {
-    /// The record is of another kind, was deleted, or never was.
+    /// The record has another kind, was deleted, or never existed.
     NotThere(Gid),
-    /// The records do not go together, such as a task and a section of a project it is not in.
+    /// The records do not fit together, such as a task and a section of a project it is not in.
     Unfit { reason: &'static str },
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for EditError {
 
 impl std::error::Error for EditError {}
 
-/// Makes changes at one instant, as one user. Methods return the gid of what they made or changed.
+/// Makes changes at one time, as one user. Methods return the gid of the created or changed record.
 #[derive(Debug)]
 pub struct Editor<'w> {
     pub(super) world: &'w mut World,
@@ -56,7 +56,7 @@ impl<'w> Editor<'w> {
         self.world
     }
 
-    /// The place of a record in its list.
+    /// The index of a record in its list.
     pub(super) fn at(&self, gid: Gid, kind: Kind) -> Result<usize, EditError> {
         if gid.kind() == kind && self.world.exists(gid) {
             Ok(gid.index() as usize)

@@ -41,7 +41,7 @@ impl Editor<'_> {
         Ok(task)
     }
 
-    /// Gives a task to a user of its workspace, taking it from whoever has it.
+    /// Assigns a task to a user of its workspace.
     pub fn assign_task(&mut self, task: Gid, user: Gid) -> Result<Gid, EditError> {
         let at = self.at(task, Kind::Task)?;
         let user = self.at(user, Kind::User)? as Index;
@@ -63,7 +63,7 @@ impl Editor<'_> {
         Ok(task)
     }
 
-    /// Gives a number field a value on a task.
+    /// Sets a number field of a task.
     pub fn set_number(&mut self, task: Gid, field: Gid, number: f64) -> Result<Gid, EditError> {
         self.at(task, Kind::Task)?;
         let at = self.at(field, Kind::CustomField)?;
@@ -84,7 +84,7 @@ impl Editor<'_> {
         Ok(self.story(task, "comment_added", StoryDetail::Comment { text: text.to_owned() }))
     }
 
-    /// Rewords a comment: it is marked as edited, and nothing else shows it.
+    /// Edits a comment: it is marked as edited, and nothing else changes.
     pub fn edit_comment(&mut self, comment: Gid, text: &str) -> Result<Gid, EditError> {
         self.at(comment, Kind::Story)?;
         if !matches!(self.world.story(comment.index()).detail, StoryDetail::Comment { .. }) {
@@ -132,7 +132,7 @@ impl Editor<'_> {
         Ok(task)
     }
 
-    /// Makes a task a subtask of another, or a task of its own again; its projects stay. All of them are modified.
+    /// Makes a task a subtask of another, or a top-level task again; its projects stay. All of them are modified.
     pub fn set_parent(&mut self, task: Gid, parent: Option<Gid>) -> Result<Gid, EditError> {
         let at = self.at(task, Kind::Task)?;
         let depth = match parent {
@@ -216,7 +216,7 @@ impl Editor<'_> {
         Ok(task)
     }
 
-    /// Moves a task as a rule or a bulk edit may do: no story tells of it and `modified_at` stays.
+    /// Moves a task as a rule or a bulk edit may do: without a story and without changing `modified_at`.
     pub fn move_to_section_silently(&mut self, task: Gid, section: Gid) -> Result<Gid, EditError> {
         self.change_section(task, section)?;
         Ok(task)

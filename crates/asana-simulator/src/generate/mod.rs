@@ -1,5 +1,4 @@
-//! Makes a world from a seed: workspace after workspace, and in each what others refer to first. Knows neither
-//! JSON nor HTTP.
+//! Generates a world from a seed, workspace by workspace. Within one, records come after those that they refer to.
 
 mod draw;
 mod people;

@@ -49,7 +49,7 @@ pub(super) fn task_templates(world: &mut World, workspace: Index, scale: &Scale,
     }
 }
 
-/// Portfolios: the main user owns every second one; the first holds the second, and one stays empty.
+/// Portfolios: the main user owns every second one; the first contains the second, and one stays empty.
 pub(super) fn portfolios(world: &mut World, workspace: Index, scale: &Scale, random: &mut Random) {
     let everyone = users(world, workspace);
     let projects: Vec<Index> = world.workspaces[workspace as usize].generated.projects.clone().collect();
@@ -94,7 +94,7 @@ pub(super) fn portfolios(world: &mut World, workspace: Index, scale: &Scale, ran
     }
 }
 
-/// Goals of the workspace and of teams, each supported by something else.
+/// Goals of the workspace and of teams, each with a different kind of supporter.
 pub(super) fn goals(world: &mut World, workspace: Index, scale: &Scale, random: &mut Random) {
     let everyone = users(world, workspace);
     let home = &world.workspaces[workspace as usize];

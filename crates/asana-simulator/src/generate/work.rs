@@ -187,7 +187,7 @@ pub(crate) fn story_step(seed: u64) -> i64 {
     MINUTE + (mix(seed ^ 0x57e9) % HOUR as u64) as i64
 }
 
-/// A task in no place, of no one, with everything that its seed alone decides.
+/// A task without project and assignee, with everything that depends only on its seed.
 pub(crate) fn blank_task(workspace: Index, seed: u64, created_at: Timestamp) -> Task {
     Task {
         name: None,
@@ -216,7 +216,7 @@ pub(crate) fn blank_task(workspace: Index, seed: u64, created_at: Timestamp) -> 
     }
 }
 
-/// One task that is no subtask: in one to five projects, or in none.
+/// One top-level task: in one to five projects, or in none.
 fn top_level_task(
     world: &mut World,
     workspace: Index,
@@ -227,7 +227,7 @@ fn top_level_task(
     random: &mut Random,
 ) {
     let task = world.tasks.len() as Index;
-    // Every ninth task shares its predecessor's instant, as imported ones do.
+    // Every ninth task has the same time as its predecessor, like imported tasks.
     let created_at = match world.tasks.last() {
         Some(previous) if place % 9 == 8 => previous.created_at,
         _ => instant(world, random, part, part + 1),
@@ -274,7 +274,7 @@ fn some_project(world: &World, workspace: Index, scale: &Scale, random: &mut Ran
     projects.start + 1 + random.below(others) as Index
 }
 
-/// Adds a task to a section of a project that may be used: the last one, where there are three, stays empty.
+/// Adds a task to a section of a project. If there are three, the last one stays empty.
 fn add_to_project(world: &mut World, task: Index, project: Index, random: &mut Random) {
     let sections = world.projects[project as usize].sections.clone();
     let used = if sections.len() > 2 { &sections[..sections.len() - 1] } else { &sections[..] };
@@ -282,7 +282,7 @@ fn add_to_project(world: &mut World, task: Index, project: Index, random: &mut R
     add_to_section(world, task, project, section);
 }
 
-/// Gives a task to a user who belongs to its workspace.
+/// Assigns a task to a user of its workspace.
 pub(crate) fn assign(world: &mut World, task: Index, user: Index) {
     let workspace = world.tasks[task as usize].workspace;
     if let Some(membership) = world.membership(workspace, user) {

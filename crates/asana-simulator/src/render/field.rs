@@ -9,7 +9,7 @@ use crate::random::{Random, mix};
 use crate::time::{DAY, HOUR, Timestamp, append};
 use crate::vocabulary;
 
-/// The first fields all carry a default value, so that a small world shows every type's.
+/// The first fields all have a default value, so that a small world has one of every type.
 const FIELDS_WITH_DEFAULT: Index = 16;
 
 impl View<'_> {
@@ -23,7 +23,7 @@ impl View<'_> {
         self.field(out, selection, index, if with_default { Some((gid, value)) } else { None });
     }
 
-    /// A field with its value on an object: what edits have set, or what the object's seed gives.
+    /// A field with its value on an object: set by edits, or derived from the object's seed.
     pub(super) fn field_value(
         &self,
         out: &mut String,
@@ -53,7 +53,7 @@ impl View<'_> {
             }
             FieldShape::Number(NumberFormat::Plain) => FieldValue::Number(random.below(1000) as f64),
             FieldShape::Number(_) | FieldShape::Formula => {
-                // Divided last: a decimal of few digits is read back exactly by every reader.
+                // Divided last, so that every reader gets the same decimal.
                 FieldValue::Number((random.below(2_000_000) as f64 - 500_000.0) / 100.0)
             }
             FieldShape::Enum => FieldValue::Enum(*random.pick(&field.options)),
@@ -79,7 +79,7 @@ impl View<'_> {
         }
     }
 
-    /// A field; `value` is what it holds and where, or `None` for a mere definition.
+    /// A field; `value` is its value and object, or `None` for a definition.
     fn field(
         &self,
         out: &mut String,
@@ -147,8 +147,8 @@ impl View<'_> {
         object.word("default_access_level", Level::Standard, access);
     }
 
-    /// The value property of the field's type, and the display value that every type has. Long because there is
-    /// one arm per type.
+    /// The value property of the field's type, and the display value that every type has. The code is long because
+    /// there is one arm per type.
     fn value(&self, object: &mut Object<'_, '_>, field: &CustomField, value: Option<FieldValue>) {
         let display = value.as_ref().map(|value| self.displayed(value));
         object.optional_text("display_value", Level::Compact, display.as_deref());

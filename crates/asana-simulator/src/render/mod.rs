@@ -1,7 +1,7 @@
 //! Records as Asana writes them, from the world's compact facts and a selection of fields.
 //!
-//! One function per resource serves the compact record, the full one and any `opt_fields` selection of it. A
-//! field that does not apply to a record ("Conditional" in Asana's OpenAPI) is left out, not null.
+//! One function per resource serves the compact record, the full one and any `opt_fields` selection of it. A field that
+//! does not apply to a record ("Conditional" in Asana's OpenAPI) is absent, not null.
 
 mod field;
 mod people;
@@ -41,13 +41,13 @@ const COLORS: [&str; 18] = [
 ];
 
 impl World {
-    /// A record with every field that applies to it, opt-in ones too; objects inside are compact. `None` for a
-    /// gid that names nothing.
+    /// A record with every field that applies to it, opt-in ones too; objects inside are compact. `None` for an unknown
+    /// gid.
     pub fn object(&self, gid: Gid) -> Option<serde_json::Value> {
         self.record(gid, self.main_viewer(), Selection::everything())
     }
 
-    /// A record as a request with this selection gets it. `None` for a gid that names nothing.
+    /// A record with this selection of fields. `None` for an unknown gid.
     pub fn record(&self, gid: Gid, viewer: Viewer, selection: &Selection) -> Option<serde_json::Value> {
         if !self.exists(gid) {
             return None;
@@ -159,7 +159,7 @@ impl View<'_> {
             object.flag(flag, Level::Standard, liked);
             object.each(list, Level::Standard, &users, |out, inner, user| {
                 let mut like = Object::begin(out, inner);
-                // Likes are no resources: their number only has to be stable and their own.
+                // Likes are not resources. Their number only has to be stable and unique.
                 let number =
                     1_290_000_000_000_000 + mix(owner.number() ^ u64::from(*user) << 40) % 9_000_000_000_000;
                 like.word("gid", Level::Compact, &number.to_string());
@@ -184,7 +184,7 @@ impl View<'_> {
         });
     }
 
-    /// Plain notes, and their HTML with a mention where there is one.
+    /// Plain notes, and their HTML with a mention if there is one.
     fn html_with_mention(&self, text: &str, workspace: Index, seed: u64) -> String {
         let html = vocabulary::html(text);
         let mut random = Random::keyed(seed, 0x4711);
@@ -205,7 +205,7 @@ impl View<'_> {
     }
 }
 
-/// A name from a fixed list, by a draw that depends on nothing else.
+/// A name from a fixed list, by a separate random number.
 fn choice<'a>(seed: u64, key: u64, options: &[&'a str]) -> &'a str {
     options[(mix(seed ^ key) % options.len() as u64) as usize]
 }

@@ -46,7 +46,7 @@ const ICONS: [&str; 32] = [
 const LEVELS: [&str; 4] = ["admin", "editor", "commenter", "viewer"];
 
 impl View<'_> {
-    /// Long because a project has that many fields; each is a line or two.
+    /// The code is long because a project has that many fields; each is a line or two.
     pub(super) fn project(&self, out: &mut String, selection: &Selection, index: Index) {
         let project = &self.world.projects[index as usize];
         let gid = Gid::new(Kind::Project, index);

@@ -12,7 +12,7 @@ use crate::time::{DAY, Timestamp};
 use crate::vocabulary;
 use crate::world::{ChangedStory, World};
 
-/// The system stories that generated histories hold, each in turn, between comments.
+/// The system stories in generated histories, each in turn, between comments.
 const SYSTEM_STORIES: [&str; 37] = [
     "name_changed",
     "section_changed",
@@ -111,8 +111,8 @@ impl World {
         Story { task: task_index, created_at, created_by, subtype, detail, edited, seed }
     }
 
-    /// What a generated system story tells. It refers only to what was there when the world was made, so that
-    /// edits never change it. `None` where there is nothing to refer to. Long because there is one arm per subtype.
+    /// The content of a generated system story. It refers only to records of the generated world, so that edits never
+    /// change it. `None` if there is no such record. The code is long because there is one arm per subtype.
     fn detail(&self, subtype: &str, index: Index, task: Index, random: &mut Random) -> Option<StoryDetail> {
         let generated = &self.workspaces[self.tasks[task as usize].workspace as usize].generated;
         let project = generated.projects.start + random.below(generated.projects.len() as u64) as Index;
@@ -224,7 +224,7 @@ impl View<'_> {
         object.end();
     }
 
-    /// The fields that the story's subtype has. Long because there is one arm per subtype.
+    /// The fields that the story's subtype has. The code is long because there is one arm per subtype.
     fn story_detail<'s>(&self, object: &mut Object<'_, 's>, detail: &StoryDetail) {
         let write_task = |object: &mut Object<'_, 's>, name: &str, task: Index| {
             object.nested(name, Level::Standard, |out, inner| self.task(out, inner, task));

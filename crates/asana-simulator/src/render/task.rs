@@ -45,7 +45,7 @@ impl Task {
     pub(crate) fn displayed_name(&self) -> String {
         match &self.name {
             Some(name) => name.to_string(),
-            // Every tenth is awkward, in turn, so that a small world holds each of them.
+            // Every tenth is awkward, in turn, so that a small world has each of them.
             None if (self.seed & 0xff) % 10 == 7 => {
                 vocabulary::awkward_name(&mut Random::keyed(self.seed, 1), (self.seed & 0xff) as usize / 10)
             }
@@ -82,7 +82,7 @@ impl View<'_> {
         object.word("resource_subtype", Level::Compact, task.resource_subtype());
         object.nested("created_by", Level::OptIn, |out, inner| {
             let creator = self.one_user(task.workspace, &mut Random::keyed(task.seed, 3));
-            // Not typed as a user: it may be an agent. Unless asked for more, only its identity is given.
+            // Not typed as a user: it may be an agent. By default, only its identity is returned.
             if inner == Selection::compact() {
                 Object::resource(out, inner, Gid::new(Kind::User, creator)).end();
             } else {
