@@ -2,21 +2,21 @@
 //!
 //! Assumptions, each a fact about Asana's API:
 //! - A listing of n rows takes one request per page of 100, and one when it is empty.
-//! - Nothing but their own listings holds stories, attachments and subtasks. Stories and attachments say nowhere
-//!   whether a task has any, so each task, subtask at any depth included, costs one request for either.
-//!   `num_subtasks` says whether a task has subtasks, so only parents are asked for theirs.
-//! - Projects cost one attachment listing each, too: nothing tells which have files.
-//! - `current_status_update` of projects, portfolios and goals is null where there are no status updates, and the
-//!   settings embedded in their lists tell where there are custom field settings: only the others are asked.
-//! - Teams exist in organizations alone.
+//! - Stories, attachments and subtasks are only in their own listings. No field shows whether a task has stories or
+//!   attachments, so each task and subtask costs one request for each. `num_subtasks` shows whether a task has
+//! subtasks,
+//!   so only parents have a listing.
+//! - Each project costs one attachment listing, because no field shows which have files.
+//! - `current_status_update` of projects, portfolios and goals is null if there are no status updates, and the settings
+//!   embedded in their lists show where there are custom field settings. Other listings of these are not needed.
+//! - Only organizations have teams.
 //! - Tasks come from the listing of each project, and those in no project from the listing of each user in each
-//!   workspace. What only search can find is left out, and so is the search: it finds tasks, never what hangs
-//!   on them. So a task without project and assignee counts for nothing, nor does what is below it.
-//! - A task template listing per project, an item listing per portfolio, a relationship listing per goal: nothing
-//!   tells which are empty.
-//! - The audit log is read by service accounts alone; it costs one page more, the empty one that ends it.
+//!   workspace. Tasks that only search finds are not counted, and neither is the search.
+//! - Each project costs a task template listing, each portfolio an item listing, each goal a relationship listing,
+//!   because no field shows which are empty.
+//! - Only service accounts read the audit log. It costs one more page, the empty one at its end.
 //!
-//! A reader may go below this floor only by finding the same rows with fewer requests, which would be news.
+//! A reader can go below this floor only if it finds the same rows in another way.
 
 use std::collections::BTreeMap;
 
