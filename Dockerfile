@@ -14,14 +14,15 @@ FROM ${BUILDER_IMAGE} AS manifests
 WORKDIR /manifests
 COPY . .
 RUN find . -type f -not -name 'Cargo.*' -not -path './.cargo/*' \
-        -not -path '*/src/main.rs' -not -path '*/src/lib.rs' -not -path '*/src/bin/*' -not -path '*/benches/*' -delete \
+        -not -path '*/src/main.rs' -not -path '*/src/lib.rs' -not -path '*/src/bin/*' -not -path '*/benches/*' \
+        -not -path './fuzz/targets/*' -delete \
  && find . -name '*.rs' | while read -r file; do echo 'fn main() {}' > "$file"; done \
  && find . -path '*/src/lib.rs' -exec truncate --size 0 {} + \
  && find . -type d -empty -delete
 
 FROM ${BUILDER_IMAGE} AS build
 # It writes the list of dependencies into the program, where vulnerability scanners find it.
-RUN cargo install --quiet --locked --root /tools cargo-auditable
+RUN cargo install --quiet --locked --root /tools cargo-auditable@0.7.7
 ENV PATH=/tools/bin:$PATH
 WORKDIR /build
 COPY --from=manifests /manifests .

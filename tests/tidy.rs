@@ -142,3 +142,37 @@ fn the_simulator_and_the_connector_share_no_code_but_the_protocols() {
     let dependencies = connector.split("\n[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
     assert!(!dependencies.contains("asana-simulator"), "the connector depends on the simulator");
 }
+
+/// The versions that the files which install tools of cargo name, by tool. `None` where a file names no version.
+fn installed(tool: &str) -> Vec<(&'static str, Option<String>)> {
+    const INSTALLERS: [&str; 4] =
+        [".ci/run", ".github/workflows/release.yml", "Dockerfile", "xtask/src/suites.rs"];
+    let mut found = Vec::new();
+    for file in INSTALLERS {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        for (_, words) in text.lines().filter_map(|line| line.split_once("install ")) {
+            for word in
+                words.split(|character: char| character.is_whitespace() || "`\"()".contains(character))
+            {
+                let (name, version) =
+                    word.split_once('@').map_or((word, None), |(name, version)| (name, Some(version)));
+                if name == tool {
+                    found.push((file, version.map(str::to_owned)));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn tools_are_pinned_to_one_version() {
+    for tool in ["cargo-auditable", "cargo-deny"] {
+        let found = installed(tool);
+        assert!(found.len() > 1, "{tool} is installed in {found:?} only");
+        for (file, version) in &found {
+            assert!(version.is_some(), "{file} installs any version of {tool}");
+            assert_eq!(*version, found[0].1, "{file} installs another version of {tool} than {}", found[0].0);
+        }
+    }
+}

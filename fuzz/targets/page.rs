@@ -31,7 +31,9 @@ fuzz_target!(|body: &[u8]| {
         row::reference(probe.field(1));
         let gid = probe.gid.unwrap_or_else(|| Gid::new("1"));
         let chosen = BTreeSet::from(["gid".to_owned(), "name".to_owned()]);
-        for (chosen, parent) in [(None, None), (Some(&chosen), None), (Some(&chosen), Some(("parent_gid", &gid)))] {
+        for (chosen, parent) in
+            [(None, None), (Some(&chosen), None), (Some(&chosen), Some(("parent_gid", &gid)))]
+        {
             let mut output = Vec::new();
             row::shape(row, chosen, parent, &mut output).expect("a row is an object");
             let record: Value = serde_json::from_slice(&output).expect("a record is JSON");

@@ -65,12 +65,8 @@ pub fn run(new: &str) -> Result<(), String> {
         fs::write(root().join(file), text).map_err(|error| format!("{file} cannot be written: {error}"))?;
         say(file);
     }
-    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
-        if !succeeds(command(&["cargo", "update", "--workspace", "--quiet", "--manifest-path", manifest])) {
-            return Err(format!(
-                "The lock file beside {manifest} cannot be updated; run `cargo check` there."
-            ));
-        }
+    if !succeeds(command(&["cargo", "update", "--workspace", "--quiet"])) {
+        return Err("Cargo.lock cannot be updated; run `cargo check`.".to_owned());
     }
     say(&format!("\nVersion {old} is now {new}. docs/RELEASING.md says how to go on."));
     Ok(())
