@@ -5,6 +5,7 @@ use std::io;
 use crate::asana::{Fault, Reason};
 use crate::error::{Class, Failure};
 use crate::gid::Gid;
+use crate::sync::report::grouped;
 
 /// Why a listing, a stream or the sync failed.
 #[derive(Debug)]
@@ -21,12 +22,10 @@ pub enum Cause<'a> {
     Spill(io::Error),
     /// A declared schema is not a JSON schema.
     BrokenSchema { stream: &'static str, why: String },
-    /// Asana refused most listings of the stream.
-    LostAccess { reasons: Vec<Reason> },
+    /// Asana refused every listing of one kind.
+    NoneReadable { path: &'static str, listings: u64, reasons: Vec<Reason>, first: String },
     /// The config names a workspace that the token does not see.
     MissingWorkspace { gid: &'a Gid },
-    /// The sync stopped before the stream was read to its end.
-    Stopped { by: &'a Failure },
 }
 
 /// What ends a sync at once: nothing else can succeed either.
@@ -39,12 +38,13 @@ impl Cause<'_> {
             Self::Request { fault, .. } | Self::RefusedNow { fault } => Failure::of(fault).class,
             Self::GivenUp | Self::MalformedRow { .. } | Self::Spill(_) => Class::Transient,
             Self::BrokenSchema { .. } => Class::Bug,
-            // What was deleted has mostly left its parents' listing by the next sync.
-            Self::LostAccess { reasons } if reasons.iter().all(|reason| *reason == Reason::NotFound) => {
+            // A deleted parent is in no listing of the next sync.
+            Self::NoneReadable { reasons, .. }
+                if reasons.iter().all(|reason| *reason == Reason::NotFound) =>
+            {
                 Class::Transient
             }
-            Self::LostAccess { .. } | Self::MissingWorkspace { .. } => Class::Config,
-            Self::Stopped { by } => by.class,
+            Self::NoneReadable { .. } | Self::MissingWorkspace { .. } => Class::Config,
         }
     }
 
@@ -64,12 +64,16 @@ impl Cause<'_> {
                  that does not help, check the disk for temporary files"
             ),
             Self::BrokenSchema { stream, why } => format!("the schema of {stream} is broken: {why}"),
-            Self::LostAccess { reasons } => {
+            Self::NoneReadable { path, listings, reasons, first } => {
                 let mut reasons: Vec<&str> = reasons.iter().map(|reason| reason.text()).collect();
                 reasons.sort_unstable();
+                let (count, noun) = match listings {
+                    1 => ("the only".to_owned(), "listing"),
+                    _ => (format!("all {}", grouped(*listings)), "listings"),
+                };
                 format!(
-                    "Asana refused most of its listings ({}). Give the token's user access again, or deselect the \
-                     stream; what the destination holds is left as it is.",
+                    "Asana refused {count} {noun} {path} ({}). The destination keeps its rows. Give the token's user \
+                     access, or deselect the stream. First refusal: {first}",
                     reasons.join("; ")
                 )
             }
@@ -77,18 +81,11 @@ impl Cause<'_> {
                 "the token does not see workspace {gid}, which the config names under `workspaces`: correct the gid, \
                  or give the token's user access to that workspace"
             ),
-            Self::Stopped { by } => format!("not read to its end, because the sync stopped: {}", by.message),
         }
     }
 
-    /// The failure of a whole sync.
-    pub fn of_sync(&self) -> Failure {
+    /// The failure, without the streams that it concerns.
+    pub fn failure(&self) -> Failure {
         Failure { class: self.class(), message: self.text(), stream: None }
-    }
-
-    /// The failure of one stream.
-    pub fn of_stream(&self, name: &str) -> Failure {
-        Failure { class: self.class(), message: format!("{name}: {}", self.text()), stream: None }
-            .of_stream(name)
     }
 }

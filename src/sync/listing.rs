@@ -127,10 +127,13 @@ async fn read_rows(
                     return Ok(Extent::InPart);
                 }
             }
-            Ok(None) => return Ok(Extent::ToTheEnd),
+            Ok(None) => {
+                sync.progress().stream(stream).refusals.tries.entry(*listing).or_default().read += 1;
+                return Ok(Extent::ToTheEnd);
+            }
             // Children that were found are still read: their parents were emitted.
             Err(fault) => {
-                if !doubt::parent_is_deleted(sync, *listing, parent, &fault).await? {
+                if let Some(fault) = doubt::cleared(sync, *listing, parent, fault).await? {
                     refusals::judge(sync, slice, *listing, &fault)?;
                 }
                 return Ok(Extent::InPart);

@@ -13,6 +13,7 @@
 //! | When does a cursor move? | `cursors.rs` |
 //! | What happens on a 403? | `refusals.rs` |
 
+mod access;
 mod children;
 mod context;
 mod cursors;
@@ -217,7 +218,7 @@ fn check_workspaces(sync: &Sync<'_>, root: ListingId, children: &Children) -> Re
     let is_only_stream = sync.plan().stream(sync.plan().listing(root).stream).children.is_empty();
     let listed = children.gids();
     match sync.facts.workspaces.iter().find(|gid| !listed.contains(gid)) {
-        Some(gid) if !is_only_stream => Err(Stop(Cause::MissingWorkspace { gid }.of_sync())),
+        Some(gid) if !is_only_stream => Err(Stop(Cause::MissingWorkspace { gid }.failure())),
         Some(_) | None => Ok(()),
     }
 }

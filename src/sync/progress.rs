@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use crate::asana::{Counts, Notice};
 use crate::emit::Event;
 use crate::moment::Moment;
-use crate::plan::{Mode, Plan, PlannedStream};
+use crate::plan::{ListingId, Mode, Plan, PlannedStream};
 use crate::slice_key::SliceKey;
 use crate::state::StreamState;
 use crate::stream_set::{StreamId, StreamSet};
-use crate::sync::failures::Cause;
+use crate::sync::access::{self, Tries};
 use crate::sync::graph::Graph;
 use crate::sync::output::Output;
 use crate::sync::report::{Account, Estimate, Standing, grouped};
@@ -34,10 +34,6 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(30);
 
 /// Shorter pauses are normal pacing and are not reported to the platform.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
-
-/// A stream fails as a whole when more than this share of its listings was refused for lack of access: then it
-/// is not a few private objects, but access that was revoked.
-const MOST_REFUSED: f64 = 0.5;
 
 /// The progress of all streams.
 #[derive(Debug)]
@@ -65,11 +61,11 @@ pub struct StreamProgress {
     left: Left,
 }
 
-/// What was refused of a stream.
+/// What could not be read of a stream.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    /// Listings that were refused for lack of access.
-    pub refused: u64,
+    /// How the listings of each kind went.
+    pub tries: BTreeMap<ListingId, Tries>,
     /// Listings in a row that failed for reasons that may pass.
     pub failing: u64,
 }
@@ -187,13 +183,13 @@ impl<'a> Progress<'a> {
         ended
     }
 
-    /// Whether something of the stream could not be read. A stream that lost its access fails here.
+    /// Whether something of the stream could not be read. If nothing of one kind could, the stream fails here.
     pub fn is_incomplete(&mut self, id: StreamId) -> bool {
-        let name = self.plan.stream(id).stream.name;
-        if !self.streams[id.0].account.is_incomplete() && self.has_lost_access(id) {
-            let account = &mut self.stream(id).account;
-            let reasons = account.skipped.iter().map(|(reason, _)| *reason).collect();
-            account.fail(Cause::LostAccess { reasons }.of_stream(name));
+        if !self.streams[id.0].account.is_incomplete() {
+            let tries = |above: StreamId| &self.streams[above.0].refusals.tries;
+            if let Some(cause) = access::none_readable(self.plan, self.graph, id, tries) {
+                self.stream(id).account.fail(cause.failure());
+            }
         }
         self.streams[id.0].account.is_incomplete()
     }
@@ -227,14 +223,6 @@ impl<'a> Progress<'a> {
         }
         self.checkpoint(id, output);
         output.push(Event::Complete { stream: name });
-    }
-
-    /// Whether most listings of the stream, or of one that leads to it, were refused.
-    fn has_lost_access(&self, id: StreamId) -> bool {
-        self.graph.above[id.0].iter().any(|above| {
-            let StreamProgress { refusals, account, .. } = &self.streams[above.0];
-            refusals.refused > 0 && refusals.refused as f64 > MOST_REFUSED * account.listings as f64
-        })
     }
 
     fn checkpoint(&mut self, id: StreamId, output: &Output) {

@@ -1,13 +1,14 @@
 //! What happens on a 403, or on any other fault that is not retried any more? One decision per listing: skip it and say
 //! so, fail its stream, or stop the sync.
 //!
-//! A skip keeps the cursors of the stream and of everything below where they are. A refusal of what the last sync could
-//! read is never a skip of the stream: access that was revoked must not empty a table.
+//! A refusal costs what it refuses: it is logged, and the cursors of the stream and of everything below stay where they
+//! are. It fails the stream in two cases. The last sync could read the listing, so access was revoked. Or every listing of
+//! the kind is refused (`access.rs`).
 
 use airbyte_protocol::message::Level;
 
 use crate::asana::{self, Class, Consequence, Fault, Place, Reason};
-use crate::plan::{Level as StreamLevel, ListingId};
+use crate::plan::{Level as StreamLevel, ListingId, PlannedListing};
 use crate::stream::{self, Paging};
 use crate::stream_set::StreamId;
 use crate::sync::context::Sync;
@@ -37,23 +38,35 @@ pub fn judge(sync: &Sync<'_>, slice: &Slice, listing: ListingId, fault: &Fault) 
         StreamLevel::InSlice => Place::Slice,
     };
     match adjusted(sync, stream, asana::consequence(fault, place)) {
-        Consequence::SkipSlice(reason) => {
-            let was_readable = cursors::could_read_before(sync, slice, stream);
-            let counts = reason.is_disappearance() || was_readable;
-            sync.progress().stream(stream).refusals.refused += u64::from(counts);
-            skip(sync, slice, stream, fault, reason);
+        Consequence::SkipSlice(reason) | Consequence::SkipStream(reason) => {
+            if reason != Reason::NotFound && was_readable(sync, slice, listing) {
+                fail(sync, slice, stream, &Cause::RefusedNow { fault });
+                return Ok(());
+            }
+            let needs_plan = sync.plan().stream(stream).stream.plan;
+            if reason.is_disappearance() && needs_plan != stream::Plan::ServiceAccount
+                || needs_plan == stream::Plan::Any
+            {
+                let mut progress = sync.progress();
+                progress.stream(stream).refusals.tries.entry(listing).or_default().refuse(fault, reason);
+            }
+            skip(sync, slice, stream, place, fault, reason);
         }
-        Consequence::SkipStream(_) if cursors::could_read_before(sync, slice, stream) => {
-            fail(sync, slice, stream, &Cause::RefusedNow { fault });
-        }
-        Consequence::SkipStream(reason) => skip(sync, slice, stream, fault, reason),
         Consequence::FailSlice(reason) | Consequence::FailStream(reason) => {
             count_outage(sync, stream, fault);
             fail(sync, slice, stream, &Cause::Request { fault, reason });
         }
-        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.of_sync())),
+        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.failure())),
     }
     Ok(())
+}
+
+/// Whether the last sync could read the listing. Of listings below the records of a slice, nothing is known.
+fn was_readable(sync: &Sync<'_>, slice: &Slice, listing: ListingId) -> bool {
+    let PlannedListing { stream, parent, .. } = *sync.plan().listing(listing);
+    let is_below_record =
+        parent.is_some_and(|parent| sync.plan().stream(parent).level == StreamLevel::InSlice);
+    !is_below_record && cursors::could_read_before(sync, slice, stream)
 }
 
 /// A search helps where the plan includes it: without one, the listings have to do.
@@ -65,7 +78,7 @@ fn judge_search(sync: &Sync<'_>, slice: &Slice, listing: ListingId, fault: &Faul
         return Ok(());
     }
     match consequence {
-        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.of_sync())),
+        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.failure())),
         Consequence::SkipSlice(_) | Consequence::SkipStream(_)
             if cursors::could_read_before(sync, slice, stream) =>
         {
@@ -106,25 +119,25 @@ fn list_instead(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault)
     sync.output.log(level, text);
 }
 
-/// What only service accounts may read is refused to everybody else: that is how the plan works, not access that was
-/// revoked. And nothing at all can be read without workspaces.
+/// In one of several workspaces the user may be a guest, so a listing of a workspace that is refused is a skip; whether
+/// every workspace refuses it shows at the end. Nothing at all can be read without workspaces.
 fn adjusted(sync: &Sync<'_>, stream: StreamId, consequence: Consequence) -> Consequence {
     let planned = sync.plan().stream(stream);
     match consequence {
-        Consequence::FailStream(reason)
-            if reason.is_lack_of_access() && planned.stream.plan == stream::Plan::ServiceAccount =>
-        {
-            Consequence::SkipStream(reason)
-        }
         Consequence::SkipStream(reason) if planned.level == StreamLevel::Workspace => {
             Consequence::FailStream(reason)
+        }
+        Consequence::FailStream(reason)
+            if reason.is_lack_of_access() && planned.level != StreamLevel::Workspace =>
+        {
+            Consequence::SkipStream(reason)
         }
         other => other,
     }
 }
 
 /// Skips a listing and says so. What is below it keeps its cursor.
-fn skip(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault, reason: Reason) {
+fn skip(sync: &Sync<'_>, slice: &Slice, stream: StreamId, place: Place, fault: &Fault, reason: Reason) {
     let below = sync.graph().below[stream.0];
     slice.lacks(below);
     let mut names = Vec::new();
@@ -138,7 +151,12 @@ fn skip(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault, reason:
         }
     }
     if skips <= SKIPS_LOGGED {
-        let text = format!("{}: skipped, because {}. {fault}", names.join(", "), reason.text());
+        let mut text = format!("{}: skipped, because {}. {fault}", names.join(", "), reason.text());
+        if place == Place::Root {
+            text.push_str(
+                " If this sync overwrites the table, the table has no rows of this workspace afterwards.",
+            );
+        }
         sync.output.log(Level::Warn, text);
     }
 }
@@ -150,7 +168,7 @@ pub fn fail(sync: &Sync<'_>, slice: &Slice, stream: StreamId, cause: &Cause<'_>)
     for id in below.iter() {
         let planned = sync.plan().stream(id);
         if planned.selection.is_some() || id == stream {
-            sync.progress().stream(id).account.fail(cause.of_stream(planned.stream.name));
+            sync.progress().stream(id).account.fail(cause.failure());
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Account {
     pub failures: Vec<Failure>,
     /// Failures beyond the first few, which are only counted.
     pub further_failures: u64,
+    /// The stream was not read to its end.
+    pub is_unfinished: bool,
 }
 
 /// So many failures of one stream are told one by one; Airbyte keeps ten of a sync.
@@ -143,6 +145,8 @@ impl Account {
         let failures = self.failures.len() as u64 + self.further_failures;
         if failures > 0 {
             line.push_str(&format!("; INCOMPLETE, {} {}", grouped(failures), plural(failures, "failure")));
+        } else if self.is_unfinished {
+            line.push_str("; INCOMPLETE, because the sync stopped");
         }
         line
     }

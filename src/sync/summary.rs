@@ -8,7 +8,6 @@ use crate::emit::Event;
 use crate::error::Failure;
 use crate::stream_set::StreamId;
 use crate::sync::context::Sync;
-use crate::sync::failures::Cause;
 
 /// How a sync ended.
 #[derive(Debug)]
@@ -19,29 +18,20 @@ pub struct Outcome {
 /// Reports what failed, failures that may pass first, and what was read of each stream.
 pub async fn finish(sync: &Sync<'_>, stopped: Option<Failure>) -> Outcome {
     let plan = sync.plan();
-    if let Some(stopped) = &stopped {
-        mark_unfinished(sync, stopped);
-    }
-    let mut failures: Vec<Failure> = Vec::new();
-    let mut add = |failure: Failure| {
-        // Workspaces share paths, and with them messages.
-        if !failures.contains(&failure) {
-            failures.push(failure);
-        }
-    };
-    stopped.iter().cloned().for_each(&mut add);
-    for (id, _) in plan.selected() {
-        sync.progress().stream(id).account.failures.iter().cloned().for_each(&mut add);
-    }
+    let mut failures = causes(sync);
+    failures.extend(stopped);
     failures.sort_by_key(|failure| failure.class);
     // Some runners stop reading at the first ERROR trace, so everything else comes before it.
     sync.progress().finish(&sync.output);
     for (id, planned) in plan.selected() {
         let requests = requests(sync, id);
         let mut progress = sync.progress();
+        let is_finished = progress.is_finished(id);
         let account = &mut progress.stream(id).account;
         account.requests = requests;
-        let level = if account.is_incomplete() || account.skips() > 0 { Level::Warn } else { Level::Info };
+        account.is_unfinished = !is_finished;
+        let is_whole = is_finished && account.skips() == 0;
+        let level = if !is_whole { Level::Warn } else { Level::Info };
         sync.output.log(level, account.line(planned.stream.name));
     }
     failures.iter().cloned().for_each(|failure| sync.output.push(Event::Failed(failure)));
@@ -50,15 +40,28 @@ pub async fn finish(sync: &Sync<'_>, stopped: Option<Failure>) -> Outcome {
     Outcome { failures }
 }
 
-/// Streams that a stop left unread are incomplete.
-fn mark_unfinished(sync: &Sync<'_>, stopped: &Failure) {
+/// What went wrong, each cause once with the streams that it concerns.
+fn causes(sync: &Sync<'_>) -> Vec<Failure> {
+    let mut causes: Vec<(Failure, Vec<&str>)> = Vec::new();
     for (id, planned) in sync.plan().selected() {
-        let mut progress = sync.progress();
-        if !progress.is_finished(id) && !progress.stream(id).account.is_incomplete() {
-            let failure = Cause::Stopped { by: stopped }.of_stream(planned.stream.name);
-            progress.stream(id).account.fail(failure);
+        for failure in &sync.progress().stream(id).account.failures {
+            let name = planned.stream.name;
+            match causes.iter_mut().find(|(cause, _)| cause == failure) {
+                Some((_, streams)) if streams.contains(&name) => {}
+                Some((_, streams)) => streams.push(name),
+                None => causes.push((failure.clone(), vec![name])),
+            }
         }
     }
+    let of_streams = |(failure, streams): (Failure, Vec<&str>)| {
+        let message = format!("{}: {}", streams.join(", "), failure.message);
+        let named = Failure { message, ..failure };
+        match streams[..] {
+            [only] => named.of_stream(only),
+            _ => named,
+        }
+    };
+    causes.into_iter().map(of_streams).collect()
 }
 
 /// Requests sent for a stream's listings, retries included.

@@ -16,6 +16,7 @@ mod incremental;
 mod odd_answers;
 mod official;
 mod read_full;
+mod refusals;
 mod remembered;
 mod resume;
 mod search;

@@ -1,7 +1,7 @@
 //! Is the parent of a listing deleted? Asana answers the same for a listing below a deleted record as for one that the
 //! token may not see, so the record itself is asked for.
 
-use crate::asana::{self, Consequence, Fault, Place, Reason};
+use crate::asana::{self, Consequence, Fault, Kind, Place, Reason};
 use crate::gid::Gid;
 use crate::plan::{Level, ListingId};
 use crate::stream::Deletions;
@@ -9,37 +9,49 @@ use crate::sync::context::Sync;
 use crate::sync::failures::{Cause, Stop};
 use crate::sync::requests;
 
-/// Whether a listing failed because its parent was deleted during the sync. Then nothing is lacking: otherwise one
-/// deletion per sync would keep a large project from ever being complete.
+/// What is left to judge of a listing's fault: nothing if its parent was deleted during the sync. Then nothing is lacking:
+/// otherwise one deletion per sync would keep a large project from ever being complete.
+///
+/// Asana answers 404 for a listing below a deleted record, or 400 with "Not a recognized ID".
 ///
 /// # Errors
 ///
 /// When the answer shows that nothing else can be read either.
-pub async fn parent_is_deleted(
+pub async fn cleared(
     sync: &Sync<'_>,
     listing: ListingId,
     parent: &Gid,
-    fault: &Fault,
-) -> Result<bool, Stop> {
-    let is_unknown = asana::consequence(fault, Place::Slice) == Consequence::SkipSlice(Reason::NotFound);
-    let Some(path) = parent_path(sync, listing).filter(|_| is_unknown) else { return Ok(false) };
+    fault: Fault,
+) -> Result<Option<Fault>, Stop> {
+    let is_not_found = asana::consequence(&fault, Place::Slice) == Consequence::SkipSlice(Reason::NotFound);
+    let Some((level, path)) = path_of_parent(sync, listing) else { return Ok(Some(fault)) };
+    // A parent that is a slice of its own is in no listing of the next sync, and then its slice is forgotten.
+    let may_be_deleted = match level {
+        Level::InSlice => is_not_found || fault.kind == Kind::CorrectRequest,
+        Level::SliceRoot => fault.kind == Kind::CorrectRequest,
+        Level::Workspace => false,
+    };
+    if !may_be_deleted {
+        return Ok(Some(fault));
+    }
     let request = requests::of_existence(path, parent);
-    match asana::get_one(&sync.facts.client, &request).await {
-        Ok(_) => Ok(false),
-        Err(fault) => match asana::consequence(&fault, Place::Detail) {
-            Consequence::SkipSlice(Reason::NotFound) => Ok(true),
-            Consequence::FailSync(reason) => Err(Stop(Cause::Request { fault: &fault, reason }.of_sync())),
-            Consequence::SkipSlice(_)
-            | Consequence::SkipStream(_)
-            | Consequence::FailSlice(_)
-            | Consequence::FailStream(_) => Ok(false),
-        },
+    let answer = match asana::get_one(&sync.facts.client, &request).await {
+        Ok(_) => return Ok(Some(fault)),
+        Err(answer) => answer,
+    };
+    match asana::consequence(&answer, Place::Detail) {
+        Consequence::SkipSlice(Reason::NotFound) if level == Level::InSlice => Ok(None),
+        Consequence::SkipSlice(Reason::NotFound) => Ok(Some(answer)),
+        Consequence::FailSync(reason) => Err(Stop(Cause::Request { fault: &answer, reason }.failure())),
+        Consequence::SkipSlice(_)
+        | Consequence::SkipStream(_)
+        | Consequence::FailSlice(_)
+        | Consequence::FailStream(_) => Ok(Some(fault)),
     }
 }
 
-/// Where the parent of a listing can be asked for, if it is one of many in its slice. A parent that is a slice of its own
-/// is not seen again, and then its slice is forgotten.
-fn parent_path(sync: &Sync<'_>, listing: ListingId) -> Option<&'static str> {
+/// The level of a listing's parent, and where a single one can be requested.
+fn path_of_parent(sync: &Sync<'_>, listing: ListingId) -> Option<(Level, &'static str)> {
     let parent = sync.plan().stream(sync.plan().listing(listing).parent?);
-    (parent.level == Level::InSlice).then_some(parent.stream.deletions).and_then(Deletions::path)
+    Some((parent.level, Deletions::path(parent.stream.deletions)?))
 }

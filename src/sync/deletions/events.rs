@@ -149,7 +149,7 @@ fn go_without(sync: &Sync<'_>, of: &Gid, fault: &Fault) -> Result<(), Stop> {
                 sync.output.log(Level::Info, text);
             }
         }
-        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.of_sync())),
+        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.failure())),
         Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
             if sync.deleted.borrow_mut().lack_events() <= LOGGED {
                 let text = format!(

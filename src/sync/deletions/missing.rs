@@ -161,7 +161,7 @@ async fn existence(sync: &Sync<'_>, id: StreamId, gid: &Gid) -> Result<Existence
         Consequence::SkipSlice(Reason::NotFound) => Ok(Existence::Deleted),
         Consequence::SkipSlice(Reason::StorageFailing) => Ok(Existence::Unknown),
         Consequence::SkipSlice(_) => Ok(Existence::OutOfSight),
-        Consequence::FailSync(reason) => Err(Stop(Cause::Request { fault: &fault, reason }.of_sync())),
+        Consequence::FailSync(reason) => Err(Stop(Cause::Request { fault: &fault, reason }.failure())),
         Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
             Ok(Existence::Unknown)
         }
