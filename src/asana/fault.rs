@@ -347,7 +347,7 @@ pub fn consequence(fault: &Fault, place: Place) -> Consequence {
             | Kind::SatisfyProxy,
             _,
         ) => Consequence::FailSync(reason),
-        (Kind::UpgradePlan, Place::Root) => Consequence::SkipStream(reason),
+        (Kind::UpgradePlan | Kind::GrantAccess, Place::Root) => Consequence::SkipStream(reason),
         (Kind::UpgradePlan | Kind::GrantAccess | Kind::LeaveOut, Place::Slice | Place::Detail)
         | (Kind::TryStorageAgain, Place::Detail) => Consequence::SkipSlice(reason),
         (_, Place::Root) => Consequence::FailStream(reason),
@@ -386,11 +386,6 @@ impl Reason {
     /// Whether something that was listed cannot be had: one may be private or gone, most cannot.
     pub const fn is_disappearance(self) -> bool {
         matches!(self, Self::NoAccess | Self::NotFound)
-    }
-
-    /// Whether the token's user was kept out, as opposed to there being nothing.
-    pub const fn is_lack_of_access(self) -> bool {
-        matches!(self, Self::NoAccess)
     }
 
     /// The reason as a clause that fits behind "because".

@@ -119,18 +119,12 @@ fn list_instead(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault)
     sync.output.log(level, text);
 }
 
-/// In one of several workspaces the user may be a guest, so a listing of a workspace that is refused is a skip; whether
-/// every workspace refuses it shows at the end. Nothing at all can be read without workspaces.
+/// Nothing at all can be read without workspaces.
 fn adjusted(sync: &Sync<'_>, stream: StreamId, consequence: Consequence) -> Consequence {
     let planned = sync.plan().stream(stream);
     match consequence {
         Consequence::SkipStream(reason) if planned.level == StreamLevel::Workspace => {
             Consequence::FailStream(reason)
-        }
-        Consequence::FailStream(reason)
-            if reason.is_lack_of_access() && planned.level != StreamLevel::Workspace =>
-        {
-            Consequence::SkipStream(reason)
         }
         other => other,
     }
