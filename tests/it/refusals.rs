@@ -1,7 +1,9 @@
 //! What a refusal costs: exactly what Asana refuses. A stream fails if nothing of one kind of listing can be read, or if
 //! the last sync could read it.
 
-use asana_simulator::{Fault, FaultRule, Kind, Options, Plan, Scale, Simulator, Token, UnassignedOrphans, World};
+use asana_simulator::{
+    Fault, FaultRule, Kind, Options, Plan, Scale, Simulator, Token, UnassignedOrphans, World,
+};
 use serde_json::{Value, json};
 
 use crate::harness::{Connector, Run, TOKEN, catalog_of};
@@ -103,7 +105,7 @@ fn twenty_projects_refuse_their_tasks_and_sixty_users_have_none() {
     assert_fails(
         &run,
         &["tasks"],
-        &["tasks: Asana refused all 2", "/tasks?project={gid}", "GET /tasks?project="],
+        &["tasks: Asana refused all 19 listings", "/tasks?project={gid}", "GET /tasks?project="],
     );
 }
 
