@@ -13,7 +13,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from acceptance import CONFIG, HERE, Verdict, configured_catalog, control, lines_of
+from acceptance import CONFIG, HERE, Verdict, configured_catalog, control, lines_of, truth
 
 IMAGE = f"source-asana:{re.search('dockerImageTag: (.*)', (HERE.parent / 'metadata.yaml').read_text())[1]}"
 AIRBYTE = 1000
@@ -53,6 +53,14 @@ def folder(owner: int = AIRBYTE, mode: int = 0o700, **files):
         os.chown(path, owner, owner)
         path.chmod(mode)
         yield path
+
+
+@contextlib.contextmanager
+def failing_users():
+    """Asana refuses the users meanwhile, so that a read fails."""
+    control("/faults", {"pattern": "/users", "status": 403})
+    yield
+    control("/faults", method="DELETE")
 
 
 def messages_problems(lines: list[str]) -> list[str]:
@@ -153,11 +161,9 @@ class Suite:
 
     def failing(self) -> None:
         """A read that fails on the way."""
-        control("/faults", {"pattern": "/users", "status": 403})
-        with folder(config=self.config, catalog=self.catalog) as path:
+        with failing_users(), folder(config=self.config, catalog=self.catalog) as path:
             failed = docker("--rm", "-i", "-v", f"{path}:/tmp", IMAGE, "read", "--config", "/tmp/config.json",
                             "--catalog", "/tmp/catalog.json")
-        control("/faults", method="DELETE")
         self.right("a read that fails: every record and state comes before the first ERROR trace", until_first_error(failed))
         self.right("a read that fails: exit code 1", [] if failed.code == 1 else [f"exit code {failed.code}"])
         early = [line for line in failed.lines if '"ERROR"' in line and '"trace"' in line]
@@ -179,25 +185,52 @@ class Suite:
             self.broken("airbyte_serverless, with a word on stderr",
                         whole_read(Called(["starting", *read.lines], read.code), self.streams))
 
-    def serverless_itself(self) -> None:
-        """The package from PyPI, whose `docker` is a stand-in for `docker run`."""
+    def package(self, what: str, script: str, *arguments) -> Called | None:
+        """A runner from PyPI, whose `docker` is a stand-in for `docker run`. `None` where PyPI is out of reach."""
         made = subprocess.run(["bash", HERE / "python.sh", "runners", HERE / "runners.txt"], stdout=subprocess.PIPE,
                               text=True, check=False)
         if made.returncode == CANNOT:
-            self.verdict.skip("airbyte_serverless itself", made.stdout.strip())
+            self.verdict.skip(what, made.stdout.strip().removeprefix("SKIPPED "))
+            return None
+        done = subprocess.run(
+            [made.stdout.strip(), HERE / script, IMAGE, CONFIG, *arguments], capture_output=True, text=True, check=False,
+            env={**os.environ, "PATH": f"{HERE / 'stand-in'}:{os.environ['PATH']}"})
+        return Called(lines_of(done.stdout), done.returncode, done.stderr)
+
+    def serverless_itself(self) -> None:
+        """The package from PyPI."""
+        def read():
+            return self.package("airbyte_serverless itself", "serverless.py", ",".join(sorted(self.streams)))
+
+        whole = read()
+        if whole is None:
             return
+        self.right("airbyte_serverless itself: check, discover and read", whole_read(whole, self.streams))
+        with failing_users():
+            self.broken("airbyte_serverless itself, with a read that fails", whole_read(read(), self.streams))
 
-        def read(image):
-            done = subprocess.run(
-                [made.stdout.strip(), HERE / "serverless.py", image, CONFIG, ",".join(sorted(self.streams))],
-                capture_output=True, text=True, check=False,
-                env={**os.environ, "PATH": f"{HERE / 'stand-in'}:{os.environ['PATH']}"})
-            return Called(lines_of(done.stdout), done.returncode, done.stderr)
+    def pathway_itself(self) -> None:
+        """The package from PyPI. It keeps the states to itself; what it resumes from them is what a second run reads."""
+        with tempfile.TemporaryDirectory(dir=os.environ["SUITE_DIRECTORY"]) as kept:
+            def read(stream, *state):
+                return self.package("Pathway itself", "pathway_runner.py", stream, *state)
 
-        self.right("airbyte_serverless itself: check, discover and read", whole_read(read(IMAGE), self.streams))
-        control("/faults", {"pattern": "/users", "status": 403})
-        self.broken("airbyte_serverless itself, with a read that fails", whole_read(read(IMAGE), self.streams))
-        control("/faults", method="DELETE")
+            def rows(called):
+                return [message["record"]["data"]["gid"] for message in called.messages() if message["type"] == "RECORD"]
+
+            first = read("tasks", kept)
+            if first is None:
+                return
+            expected = sorted(record["gid"] for record in truth("tasks"))
+            self.right(f"Pathway itself: a table of all {len(expected)} tasks", sorted(rows(first)) == expected
+                       or [first.stderr[-600:]])
+            again = read("tasks", kept)
+            self.right("Pathway itself: a second run resumes, and reads no task again",
+                       (again.code, rows(again)) == (0, []) or [str(rows(again)), again.stderr[-600:]])
+            with failing_users():
+                failed = read("users")
+            self.broken("Pathway itself, with a read that fails",
+                        [] if failed.code == 0 and rows(failed) else ["no user, or a failure"])
 
     def pathway(self) -> None:
         """Pathway: as airbyte_serverless, and the state is always a list of one GLOBAL message."""
@@ -269,8 +302,8 @@ def main() -> None:
         verdict.skip("folders of other users", "this needs root")
         verdict.end()
     suite = Suite()
-    for runner in (suite.meltano, suite.failing, suite.serverless, suite.serverless_itself, suite.pathway, suite.jitsu,
-                   suite.faros, suite.grep):
+    for runner in (suite.meltano, suite.failing, suite.serverless, suite.serverless_itself, suite.pathway,
+                   suite.pathway_itself, suite.jitsu, suite.faros, suite.grep):
         runner()
     suite.verdict.end()
 
