@@ -31,6 +31,7 @@ pub enum Need {
     Clippy,
     CargoDeny,
     Python,
+    Npm,
     Buildah,
     Debootstrap,
     /// The right to make a PID namespace: some tests run the connector as the first process of one.
@@ -44,6 +45,7 @@ impl Need {
             Self::Clippy => &["cargo", "clippy", "--version"],
             Self::CargoDeny => &["cargo", "deny", "--version"],
             Self::Python => &["python3", "-c", "import venv, ensurepip"],
+            Self::Npm => &["npm", "--version"],
             Self::Buildah => &["buildah", "--version"],
             Self::Debootstrap => &["debootstrap", "--version"],
             Self::Unshare => &["unshare", "--pid", "--fork", "--", "true"],
@@ -58,6 +60,7 @@ impl Need {
             Self::Clippy => "clippy is not installed (`rustup component add clippy`)",
             Self::CargoDeny => "cargo-deny is not installed (`cargo install --locked cargo-deny@0.20.2`)",
             Self::Python => "there is no python3 that can make environments (`apt-get install python3-venv`)",
+            Self::Npm => "npm is not installed (`apt-get install npm`)",
             Self::Buildah => "buildah is not installed (`apt-get install buildah`)",
             Self::Debootstrap => "debootstrap is not installed (`apt-get install debootstrap`)",
             Self::Unshare => "`unshare --pid --fork` is not permitted here",
@@ -170,6 +173,13 @@ pub const VERIFY: &[Suite] = &[
         probe: None,
     },
     Suite {
+        name: "stores",
+        shows: "the destination on emulators of Google Cloud Storage and Azure",
+        needs: &[Need::Python, Need::Npm],
+        commands: &[&["bash", "crates/destination-iceberg/verification/run.sh", "stores"]],
+        probe: None,
+    },
+    Suite {
         name: "dbt",
         shows: "the dbt package over tables that the connector filled, each model compared with the account",
         needs: &[Need::Python],
@@ -178,7 +188,7 @@ pub const VERIFY: &[Suite] = &[
     },
     Suite {
         name: "image",
-        shows: "the Dockerfile builds an image that Airbyte's platform can run",
+        shows: "the Dockerfile builds images of the connector and of the destination that Airbyte's platform can run",
         needs: &[Need::Python, Need::Buildah, Need::Debootstrap],
         commands: &[&["bash", "acceptance-tests/run.sh", "image"]],
         probe: None,

@@ -31,11 +31,11 @@ from botocore.credentials import Credentials
 from cryptography.hazmat.primitives import serialization
 from pyiceberg.catalog.rest import RestCatalog
 
-from cycle import cycle, run
+from cycle import COMPACTION, cycle, run
 from tables import duckdb_connection
 
 BINARY = pathlib.Path(sys.argv[1]) / "destination-iceberg"
-# lakana makes tables under bronze, silver and gold alone.
+# lakana makes tables under bronze, silver and gold alone, and expires snapshots itself.
 NAMESPACE = "bronze"
 ACCOUNT = "123456789012"
 BUCKET = f"arn:aws:s3tables:eu-central-1:{ACCOUNT}:bucket/tables"
@@ -78,13 +78,13 @@ class Lakana:
         return name
 
     def wait(self):
-        for _ in range(600):
+        """Waits as long as the server lives: a busy machine takes minutes to start it."""
+        while True:
             try:
                 return self.request("GET", "/v1/config")
             except (urllib.error.URLError, ConnectionError):
-                assert self.process.poll() is None, "lakana-server ended"
+                assert self.process.poll() is None, f"lakana-server ended: {(self.folder / 'lakana.log').read_text()[-2000:]}"
                 time.sleep(0.1)
-        raise AssertionError("lakana-server does not answer")
 
     def request(self, method, path, body=None):
         request = urllib.request.Request(self.address + path, method=method, data=json.dumps(body).encode() if body else None,
@@ -240,7 +240,7 @@ def verify_sigv4(folder, lakana):
         environment = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{gate.address}/credentials", "AWS_EC2_METADATA_DISABLED": "true",
                        "AWS_ENDPOINT_URL_STS": gate.address, "HOME": str(folder)}
         cells = cycle(BINARY, folder, {"catalog": catalog, "namespace": NAMESPACE},
-                      lambda: lakana.readings(gate.environment), environment)
+                      lambda: lakana.readings(gate.environment), environment, maintenance=COMPACTION)
         sessions = gate.given
         assert gate.empty > 10, "requests without a body"
         if life == 60:
@@ -296,7 +296,8 @@ def main():
             gate = Gate(lakana, "prefix", lambda *_: None)
             config = {"catalog": {"type": "rest", "uri": gate.address, "authentication": {"type": "bearer", "token": lakana.token}},
                       "namespace": NAMESPACE}
-            cells = cycle(BINARY, folder, config, lambda: lakana.readings(gate.environment), secrets=[lakana.token])
+            cells = cycle(BINARY, folder, config, lambda: lakana.readings(gate.environment), secrets=[lakana.token],
+                          maintenance=COMPACTION)
             settle(gate)
             say(f"  lakana: {cells} cells equal, by both readers")
             say("signatures:")
