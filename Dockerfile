@@ -1,6 +1,7 @@
-# The connector's image, for linux/amd64 and linux/arm64 alike:
+# The image of the connector, or of the destination, for linux/amd64 and linux/arm64 alike:
 #
 #     docker build --tag source-asana:0.1.0 .
+#     docker build --tag destination-iceberg:0.1.0 --build-arg PROGRAM=destination-iceberg .
 #     docker buildx build --platform linux/amd64,linux/arm64 --tag source-asana:0.1.0 .
 #
 # Both bases are arguments, so that acceptance-tests/image.sh can build this very file where there is neither a
@@ -8,43 +9,43 @@
 ARG BUILDER_IMAGE=rust:1.95-slim-bookworm
 ARG RUNTIME_IMAGE=debian:bookworm-slim
 
-# The manifests, and an empty program in place of each target's root file. Whatever else changes in the sources,
-# this stage's result stays the same, and with it the layer of compiled dependencies below.
-FROM ${BUILDER_IMAGE} AS manifests
-WORKDIR /manifests
-COPY . .
-RUN find . -type f -not -name 'Cargo.*' -not -path './.cargo/*' \
-        -not -path '*/src/main.rs' -not -path '*/src/lib.rs' -not -path '*/src/bin/*' -not -path '*/benches/*' \
-        -not -path './fuzz/targets/*' -delete \
- && find . -name '*.rs' | while read -r file; do echo 'fn main() {}' > "$file"; done \
- && find . -path '*/src/lib.rs' -exec truncate --size 0 {} + \
- && find . -type d -empty -delete
-
 FROM ${BUILDER_IMAGE} AS build
-# It writes the list of dependencies into the program, where vulnerability scanners find it.
-RUN cargo install --quiet --locked --root /tools cargo-auditable@0.7.7
+# cargo-auditable writes the list of dependencies into the program, where vulnerability scanners find it. It runs once,
+# so it is compiled without optimisation.
+RUN CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
+    cargo install --quiet --locked --root /tools cargo-auditable@0.7.7
 ENV PATH=/tools/bin:$PATH
+# The package that the image runs, and the cargo profile that compiles it: `release`, or `quick` for tests of the image.
+ARG PROGRAM=source-asana
+ARG PROFILE=release
 WORKDIR /build
-COPY --from=manifests /manifests .
-RUN cargo auditable build --release --locked --bin source-asana
 COPY . .
-# Copied files keep their times, which are before those of the empty programs that cargo has just compiled.
-RUN find . -name '*.rs' -not -path './target/*' -exec touch {} + \
- && cargo auditable build --release --locked --bin source-asana
+# Compiled dependencies stay in the cache, so the next build compiles only what changed. Copied files keep their times,
+# which can be older than what the cache holds of another version, so all of our own code is compiled again.
+RUN --mount=type=cache,target=/cache \
+    find . -name '*.rs' -exec touch {} + \
+ && export CARGO_TARGET_DIR="/cache/$(uname -m)" \
+ && cargo auditable build --profile "$PROFILE" --locked --package "$PROGRAM" --bin "$PROGRAM" \
+ && cp "$CARGO_TARGET_DIR/$PROFILE/$PROGRAM" /program
 
-# Everything that the image holds, below /image: the program with the libraries that it names, a shell and the few
-# programs that orchestrators call (all of them busybox), certificates, and the user. There is no package manager.
+# Everything that the image holds, below /image: the program, a shell (dash), the few other programs that orchestrators
+# call (all of them busybox), the libraries that these name, certificates, and the user. There is no package manager.
+# Busybox is not the shell, because its shell finds every program that busybox can play, `dpkg` among them.
 FROM ${RUNTIME_IMAGE} AS parts
+ARG PROGRAM=source-asana
 RUN apt-get update && apt-get install --yes --no-install-recommends busybox-static ca-certificates
 WORKDIR /image
-COPY --from=build /build/target/release/source-asana usr/local/bin/source-asana
+COPY --from=build /program usr/local/bin/connector
 RUN mkdir -p airbyte bin dev etc/ssl/certs proc sys tmp \
- && ldd usr/local/bin/source-asana | grep -o '/[^ ]*' | while read -r library; do \
+ && cp /bin/dash bin/sh \
+ && for program in usr/local/bin/connector bin/sh; do ldd "$program" || exit 1; done \
+      | grep -o '/[^ ]*' | sort -u | while read -r library; do \
         mkdir -p ".${library%/*}" && cp -L "$library" ".$library" || exit 1; \
     done \
+ && ln -s connector "usr/local/bin/$PROGRAM" \
  && cp /bin/busybox bin/busybox \
  && for name in $(bin/busybox --list); do \
-        case $name in busybox | dpkg* | rpm*) ;; *) ln -s busybox "bin/$name" ;; esac; \
+        case $name in ash | busybox | dpkg* | rpm* | sh) ;; *) ln -s busybox "bin/$name" ;; esac; \
     done \
  && cp -L /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ca-certificates.crt \
  && printf 'root:x:0:0:root:/:/bin/sh\nairbyte:x:1000:1000::/airbyte:/bin/sh\n' >etc/passwd \
@@ -56,11 +57,13 @@ RUN mkdir -p airbyte bin dev etc/ssl/certs proc sys tmp \
 FROM scratch
 COPY --from=parts /image /
 ENV PATH=/usr/local/bin:/bin
-# The platform's start script evaluates this in `sh`, so it is the entrypoint word for word.
-ENV AIRBYTE_ENTRYPOINT=/usr/local/bin/source-asana
-LABEL io.airbyte.name=source-asana
+# The platform's start script evaluates this in `sh`, so it is the entrypoint word for word. It has the same name in
+# every image, because an entrypoint cannot name an argument.
+ENV AIRBYTE_ENTRYPOINT=/usr/local/bin/connector
+ARG PROGRAM=source-asana
+LABEL io.airbyte.name=$PROGRAM
 LABEL io.airbyte.version=0.1.0
-LABEL org.opencontainers.image.title=source-asana
+LABEL org.opencontainers.image.title=$PROGRAM
 LABEL org.opencontainers.image.version=0.1.0
 LABEL org.opencontainers.image.licenses=MIT
 ARG REVISION=
@@ -71,4 +74,4 @@ LABEL org.opencontainers.image.created=$CREATED
 LABEL org.opencontainers.image.source=$SOURCE
 # Airbyte runs a connector as this user, whatever USER says.
 USER 1000:1000
-ENTRYPOINT ["/usr/local/bin/source-asana"]
+ENTRYPOINT ["/usr/local/bin/connector"]

@@ -1,27 +1,32 @@
 #!/usr/bin/env bash
-# Builds the Dockerfile and gives what came out: with a Docker engine where one runs, and otherwise without engine and
-# registry, on base images by debootstrap, by buildah as root.
+# Builds the Dockerfile and runs what came out: with a Docker engine where one runs, and otherwise without engine and
+# registry, on base images by debootstrap, by buildah as root. PROGRAM chooses the image: `source-asana` (if it is not
+# set) or `destination-iceberg`.
 #
 #     acceptance-tests/image.sh build      build it; exit code 75, with the reason on stdout, where that cannot be
-#     acceptance-tests/image.sh inspect    how the image is set up, as JSON: user, environment, labels, entrypoint, size in all
+#     acceptance-tests/image.sh inspect    how the image is set up, as JSON: user, environment, labels, entrypoint, layers,
+#                                          size in all
 #     acceptance-tests/image.sh run ...    what follows `docker run`, on a read-only root: [-e NAME=VALUE] [-v FROM:TO]
 #                                          [-u UID] [--entrypoint PROGRAM] IMAGE ARGUMENT...
 #     acceptance-tests/image.sh ready      exit code 0 if the image of this version has been built
 #
 # Without an engine it needs root, `apt-get install buildah debootstrap`, and a Rust toolchain. Everything is kept under
-# target/image, so that a second run reuses the bases and the layer of dependencies.
+# target/image, so that a second run reuses the bases and the compiled dependencies. The cargo profile is `quick`.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 work=${IMAGE_DIRECTORY:-${CARGO_TARGET_DIR:-$root/target}/image}
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 suite=bookworm
-image=source-asana:$(sed -n 's/^LABEL io.airbyte.version=//p' "$root/Dockerfile")
+program=${PROGRAM:-source-asana}
+version=$(sed -n 's/^LABEL io.airbyte.version=//p' "$root/Dockerfile")
+image=$program:$version
+arguments=(--build-arg PROGRAM="$program" --build-arg PROFILE=quick --tag "$image")
 runtime_base=localhost/debian:$suite
 builder_base=localhost/rust:$suite
 docker=${REAL_DOCKER:-docker}
 # What the bases and the layers take while they are made, toolchain and compiled dependencies among them.
-gigabytes=7
+gigabytes=12
 mkdir -p "$work"
 
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
@@ -93,26 +98,28 @@ build() {
             "$docker" image inspect "$base" >/dev/null 2>&1 || "$docker" pull --quiet "$base" >/dev/null \
                 || cannot "the Docker engine has no $base and cannot pull it"
         done
-        "$docker" build --tag "$image" "$root" >"$work/build.log" 2>&1 || failed
+        "$docker" build "${arguments[@]}" "$root" >"$work/build.log" 2>&1 || failed
         return
     fi
     [ "$(id -u)" = 0 ] || cannot "no Docker engine runs here, and buildah needs root"
-    for program in buildah debootstrap rustc; do
-        type -P "$program" >/dev/null || cannot "no Docker engine runs here, and $program is not installed"
+    for needed in buildah debootstrap rustc; do
+        type -P "$needed" >/dev/null || cannot "no Docker engine runs here, and $needed is not installed"
     done
     unshare --mount --pid --fork true 2>/dev/null || cannot "no Docker engine runs here, and root may not make namespaces"
     local free=$(($(df --output=avail --block-size=1M "$work" | tail -1) / 1000))
     have_image "$builder_base" || [ "$free" -ge $gigabytes ] || cannot "the image takes up to $gigabytes GB in $work, and $free GB are free"
     make_runtime_base
     make_builder_base
-    say "image: building the Dockerfile with $(command buildah --version)"
-    buildah bud --layers --pull-never \
+    say "image: building $program with $(command buildah --version)"
+    # The Dockerfile's cache mounts are in TMPDIR.
+    mkdir -p "$work/temporary"
+    TMPDIR=$work/temporary buildah bud --layers --pull-never "${arguments[@]}" \
         --build-arg BUILDER_IMAGE="$builder_base" --build-arg RUNTIME_IMAGE="$runtime_base" \
-        --tag "localhost/$image" "$root" >"$work/build.log" 2>&1 || failed
+        "$root" >"$work/build.log" 2>&1 || failed
     # A container of the image, whose file system is looked at.
-    buildah rm source-asana-running >/dev/null 2>&1 || true
-    buildah from --name source-asana-running "localhost/$image" >/dev/null
-    buildah mount source-asana-running >"$work/running"
+    buildah rm "$program-running" >/dev/null 2>&1 || true
+    buildah from --name "$program-running" "localhost/$image" >/dev/null
+    buildah mount "$program-running" >"$work/$program-running"
 }
 
 failed() {
@@ -122,7 +129,7 @@ failed() {
 }
 
 ready() {
-    if has_engine; then "$docker" image inspect "$image" >/dev/null 2>&1; else [ -d "$(cat "$work/running" 2>/dev/null)" ]; fi
+    if has_engine; then "$docker" image inspect "$image" >/dev/null 2>&1; else [ -d "$(cat "$work/$program-running" 2>/dev/null)" ]; fi
 }
 
 inspect() {
@@ -132,25 +139,26 @@ import json, sys
 [image] = json.load(sys.stdin)
 config = image["Config"]
 print(json.dumps({"user": config["User"], "environment": config["Env"], "labels": config["Labels"],
-                  "entrypoint": config["Entrypoint"], "bytes": image["Size"]}))'
+                  "entrypoint": config["Entrypoint"], "layers": len(image["RootFS"]["Layers"]), "bytes": image["Size"]}))'
         return
     fi
     local bytes
-    bytes=$(du --summarize --bytes "$(cat "$work/running")" | cut -f 1)
+    bytes=$(du --summarize --bytes "$(cat "$work/$program-running")" | cut -f 1)
     buildah inspect --type image "localhost/$image" | python3 -c '
 import json, sys
-config = json.load(sys.stdin)["OCIv1"]["config"]
+image = json.load(sys.stdin)["OCIv1"]
+config = image["config"]
 print(json.dumps({"user": config["User"], "environment": config["Env"], "labels": config["Labels"],
-                  "entrypoint": config["Entrypoint"], "bytes": int(sys.argv[1])}))' "$bytes"
+                  "entrypoint": config["Entrypoint"], "layers": len(image["rootfs"]["diff_ids"]), "bytes": int(sys.argv[1])}))' "$bytes"
 }
 
 run() {
-    local environment=() volumes=() program= user=1000
+    local environment=() volumes=() started= user=1000
     while [ $# -gt 0 ]; do
         case $1 in
         --rm | -i | --init) shift ;;
         -u | --user) user=$2; shift 2 ;;
-        --entrypoint) program=$2; shift 2 ;;
+        --entrypoint) started=$2; shift 2 ;;
         -e) environment+=("$2"); shift 2 ;;
         -v | --volume) volumes+=("$2"); shift 2 ;;
         *) break ;;
@@ -158,7 +166,8 @@ run() {
     done
     local name=$1
     shift
-    [ "$name" = "$image" ] || { say "there is no image called $name"; exit 125; }
+    program=${name%:*} image=$name
+    [ "$name" = "$program:$version" ] && ready || { say "there is no image called $name"; exit 125; }
     # The simulated account is on this machine's loopback.
     environment+=("ASANA_BASE_URL=${ASANA_BASE_URL:-}")
     if has_engine; then
@@ -166,10 +175,10 @@ run() {
         case "${volumes[*]}" in *:/tmp*) temporary=() ;; esac
         exec "$docker" run --rm -i --network host --read-only "${temporary[@]}" --cap-drop ALL \
             --security-opt no-new-privileges --user "$user" "${environment[@]/#/--env=}" "${volumes[@]/#/--volume=}" \
-            ${program:+--entrypoint="$program"} "$image" "$@"
+            ${started:+--entrypoint="$started"} "$image" "$@"
     fi
     export IMAGE_ROOT IMAGE_PLACE
-    IMAGE_ROOT=$(cat "$work/running")
+    IMAGE_ROOT=$(cat "$work/$program-running")
     IMAGE_PLACE=$(mktemp -d)
     trap 'rmdir "$IMAGE_PLACE"' EXIT
     # Only what the image itself sets is in the environment, and what the caller gives.
@@ -182,7 +191,7 @@ print("\n".join(told["environment"]), "--", *told["entrypoint"], sep="\n")')
     for line in "${settings[@]}"; do
         if [ "$line" = -- ]; then part=entrypoint; elif [ $part = variables ]; then variables+=("$line"); else entrypoint+=("$line"); fi
     done
-    [ -z "$program" ] || entrypoint=("$program")
+    [ -z "$started" ] || entrypoint=("$started")
     # In namespaces of its own, so that the connector is the first process, as in any container.
     IMAGE_VOLUMES=$(printf '%s\n' "${volumes[@]}") unshare --mount --pid --fork --kill-child bash -c '
         set -euo pipefail

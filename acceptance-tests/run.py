@@ -20,7 +20,7 @@ SUITES = {
     "cdk": "the standard test suites of Airbyte's CDK",
     "sign_in": "the official connector's OAuth, and AWS Secrets Manager by moto's server",
     "pyairbyte": "PyAirbyte into DuckDB, twice, against the account's ground truth",
-    "image": "the image: built, run as uid 1000, and the CDK's image suite",
+    "image": "the images of the connector and of the destination: built, run as uid 1000, and the CDK's image suite",
     "runners": "the image as Meltano, airbyte_serverless, Pathway, Jitsu, Faros and a pipe of grep call it",
 }
 # These two judge what is around the connector: a connector that is broken inside is for the others. The runner suite

@@ -1,5 +1,6 @@
-"""Builds the image and holds it against what Airbyte's platform needs of one; then the CDK's standard suite for images
-runs in it, as the image's own user on a read-only root."""
+"""Builds the images of the connector and of the destination and checks that each has what Airbyte's platform needs of one.
+Then the CDK's standard suite for images runs in the connector's, as the image's own user on a read-only root, and a table is
+written by the destination's."""
 
 import json
 import os
@@ -10,6 +11,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 
@@ -17,92 +19,118 @@ import yaml
 from acceptance import CONFIG, HERE, Verdict
 
 IMAGE = HERE / "image.sh"
-MOST_BYTES = 45_000_000
+ROOT = HERE.parent
+# Where each image's metadata is, and how large the image may be. The suite builds with the cargo profile `quick`, whose
+# programs are larger and slower than those of a release.
+IMAGES = {"source-asana": (ROOT, 45_000_000), "destination-iceberg": (ROOT / "crates" / "destination-iceberg", 90_000_000)}
 CANNOT = 75
 # So often the program is started to see how long it takes until its first message.
 STARTS = 21
 
 
-def image(*arguments: str) -> subprocess.CompletedProcess:
+def image(program: str, *arguments: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        ["bash", IMAGE, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False
+        ["bash", IMAGE, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+        env={**os.environ, "PROGRAM": program}, **options,
     )
+
+
+def metadata(program: str) -> dict:
+    return yaml.safe_load((IMAGES[program][0] / "metadata.yaml").read_text())["data"]
 
 
 def main() -> None:
     verdict = Verdict("image")
-    built = image("build")
-    if built.returncode == CANNOT:
-        verdict.skip("the image is not built", built.stdout.strip())
-        sys.exit(CANNOT)
-    verdict.check("the Dockerfile builds", [] if built.returncode == 0 else [built.stderr[-3000:]])
-    if built.returncode != 0:
-        verdict.end()
-    name = f"source-asana:{yaml.safe_load((HERE.parent / 'metadata.yaml').read_text())['data']['dockerImageTag']}"
-    settings(verdict, name)
-    inside(verdict, name)
-    program = fetch(name)
-    dependencies(verdict, program)
-    first_message(program)
-    cdk(verdict, name)
+    for program in IMAGES:
+        built = image(program, "build")
+        if built.returncode == CANNOT:
+            verdict.skip(f"the image of {program} is not built", built.stdout.strip())
+            sys.exit(CANNOT)
+        verdict.check(f"{program}: the Dockerfile builds", [] if built.returncode == 0 else [built.stderr[-3000:]])
+        if built.returncode != 0:
+            verdict.end()
+        name = f"{program}:{metadata(program)['dockerImageTag']}"
+        files(verdict, program)
+        settings(verdict, program, name)
+        inside(verdict, program, name)
+        fetched = fetch(program, name)
+        dependencies(verdict, program, fetched)
+        if program == "source-asana":
+            first_message(fetched)
+            cdk(verdict, name)
+        else:
+            table(verdict, name)
     verdict.end()
 
 
-def settings(verdict: Verdict, name: str) -> None:
-    told = json.loads(image("inspect").stdout)
+def files(verdict: Verdict, program: str) -> None:
+    """What the registry reads beside the image."""
+    folder = IMAGES[program][0]
+    data = metadata(program)
+    verdict.check(f"{program}: metadata.yaml names it, and its icon is there",
+                  data["dockerRepository"] == program and data["connectorType"] == program.split("-")[0]
+                  and (folder / data["icon"]).read_text().startswith("<svg"))
+
+
+def settings(verdict: Verdict, program: str, name: str) -> None:
+    told = json.loads(image(program, "inspect").stdout)
     environment = dict(entry.split("=", 1) for entry in told["environment"])
-    verdict.check("AIRBYTE_ENTRYPOINT is the entrypoint, by its absolute path",
+    verdict.check(f"{program}: AIRBYTE_ENTRYPOINT is the entrypoint, by its absolute path",
                   environment.get("AIRBYTE_ENTRYPOINT") == " ".join(told["entrypoint"])
                   and told["entrypoint"][0].startswith("/"))
-    labels = {"io.airbyte.name": name.split(":")[0], "io.airbyte.version": name.split(":")[1],
-              "org.opencontainers.image.title": name.split(":")[0],
-              "org.opencontainers.image.version": name.split(":")[1], "org.opencontainers.image.licenses": "MIT"}
-    verdict.check("the labels are metadata.yaml's name and version",
+    version = name.split(":")[1]
+    labels = {"io.airbyte.name": program, "io.airbyte.version": version, "org.opencontainers.image.title": program,
+              "org.opencontainers.image.version": version, "org.opencontainers.image.licenses": "MIT"}
+    verdict.check(f"{program}: the labels are metadata.yaml's name and version",
                   [f"{label} is {told['labels'].get(label)}" for label, value in labels.items()
                    if told["labels"].get(label) != value])
-    verdict.check("it runs as 1000:1000", told["user"] == "1000:1000")
-    megabytes = told["bytes"] / 1_000_000
-    verdict.check(f"it is {megabytes:.1f} MB in all, at most {MOST_BYTES // 1_000_000}",
-                  told["bytes"] <= MOST_BYTES)
+    verdict.check(f"{program}: it runs as 1000:1000", told["user"] == "1000:1000")
+    verdict.check(f"{program}: it is one layer over nothing", told["layers"] == 1 or [f"{told['layers']} layers"])
+    most = IMAGES[program][1]
+    verdict.check(f"{program}: it is {told['bytes'] / 1_000_000:.1f} MB in all, at most {most // 1_000_000}",
+                  told["bytes"] <= most)
 
 
-def inside(verdict: Verdict, name: str) -> None:
-    """What the platform's start script needs, asked of a shell in the image."""
+def inside(verdict: Verdict, program: str, name: str) -> None:
+    """What the platform's start script needs, asked of a shell in the image. Its own spec is what the repository has."""
     questions = """
         id -u; id -g; id -un
         for file in /bin/dpkg /sbin/apk /usr/bin/apt /usr/bin/dpkg /usr/bin/perl /var/lib/dpkg; do
             if [ -e "$file" ]; then echo "there is $file"; fi
         done
+        for program in apk apt dpkg rpm; do command -v "$program"; done
         for program in sh mv sleep mkfifo; do command -v "$program" >/dev/null || echo "no $program"; done
         test -s /etc/ssl/certs/ca-certificates.crt || echo "no CA certificates"
         test "$(stat -c %u:%g /airbyte)" = 1000:1000 || echo "/airbyte is not airbyte's"
         touch /airbyte/file 2>/dev/null && echo "the root is not read-only"
         cd / && $AIRBYTE_ENTRYPOINT spec | head -c 14
     """
-    answers = image("run", "--entrypoint", "sh", name, "-c", questions)
-    verdict.check("user, shell, certificates and a read-only root are as they have to be",
+    answers = image(program, "run", "--entrypoint", "sh", name, "-c", questions)
+    verdict.check(f"{program}: user, shell, certificates and a read-only root are as they have to be",
                   answers.stdout.split() == ["1000", "1000", "airbyte", '{"type":"SPEC"'] or
                   [answers.stdout + answers.stderr])
+    printed = json.loads(image(program, "run", name, "spec").stdout)["spec"]
+    verdict.check(f"{program}: it prints spec.json", printed == json.loads((IMAGES[program][0] / "spec.json").read_text()))
 
 
-def fetch(name: str) -> pathlib.Path:
+def fetch(program: str, name: str) -> pathlib.Path:
     """The image's program, as a file."""
-    program = pathlib.Path(os.environ["SUITE_DIRECTORY"]) / "source-asana"
-    with open(program, "wb") as file:
-        subprocess.run(["bash", IMAGE, "run", "--entrypoint", "cat", name, "/usr/local/bin/source-asana"],
+    fetched = pathlib.Path(os.environ["SUITE_DIRECTORY"]) / program
+    with open(fetched, "wb") as file:
+        subprocess.run(["bash", IMAGE, "run", "--entrypoint", "cat", name, f"/usr/local/bin/{program}"],
                        stdout=file, check=True)
-    program.chmod(0o755)
-    return program
+    fetched.chmod(0o755)
+    return fetched
 
 
-def dependencies(verdict: Verdict, program: pathlib.Path) -> None:
+def dependencies(verdict: Verdict, program: str, fetched: pathlib.Path) -> None:
     """The list that `cargo auditable` has written into the program: a section of zlib-compressed JSON. Scanners read
     it there."""
     names = set()
-    section = elf_section(program.read_bytes(), b".dep-v0")
+    section = elf_section(fetched.read_bytes(), b".dep-v0")
     if section is not None:
         names = {package["name"] for package in json.loads(zlib.decompress(section))["packages"]}
-    verdict.check(f"the program lists its {len(names)} dependencies", {"source-asana", "tokio", "rustls"} <= names)
+    verdict.check(f"{program}: the program lists its {len(names)} dependencies", {program, "tokio", "rustls"} <= names)
 
 
 def elf_section(elf: bytes, wanted: bytes) -> bytes | None:
@@ -119,9 +147,9 @@ def elf_section(elf: bytes, wanted: bytes) -> bytes | None:
 
 
 def first_message(program: pathlib.Path) -> None:
-    """How long the image's program takes from its start to its first line; a figure, and no verdict: a busy machine
-    is slow."""
-    catalog = HERE.parent / "catalogs" / "full_refresh.json"
+    """How long the image's program takes from its start to its first line; a figure of an unoptimised program, and no verdict:
+    a busy machine is slow."""
+    catalog = ROOT / "catalogs" / "full_refresh.json"
     for arguments in (["spec"], ["discover", "--config", CONFIG], ["read", "--config", CONFIG, "--catalog", catalog]):
         times = []
         for _ in range(STARTS):
@@ -133,6 +161,34 @@ def first_message(program: pathlib.Path) -> None:
             process.communicate()
         print(f"          start to first message of {arguments[0]}: {statistics.median(times):.1f} ms, "
               f"{min(times):.1f} to {max(times):.1f} ms in {STARTS} starts")
+
+
+def table(verdict: Verdict, name: str) -> None:
+    """The destination's image writes a table into a folder of the host, as the platform would have it: records on stdin."""
+    program = "destination-iceberg"
+    stream = {"name": "items", "json_schema": {"properties": {"gid": {"type": "string"}}}}
+    catalog = {"streams": [{"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "append",
+                            "primary_key": [["gid"]], "cursor_field": []}]}
+    descriptor = {"stream_descriptor": {"name": "items"}}
+    state = {"type": "STATE", "state": {"type": "STREAM", "stream": {**descriptor, "stream_state": {"done": True}}}}
+    status = {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": {**descriptor, "status": "COMPLETE"}}
+    messages = [{"type": "RECORD", "record": {"stream": "items", "data": {"gid": str(gid)}, "emitted_at": 1}} for gid in range(9)]
+    messages += [state, {"type": "TRACE", "trace": status}]
+    with tempfile.TemporaryDirectory(dir=os.environ["SUITE_DIRECTORY"]) as folder:
+        path = pathlib.Path(folder)
+        os.chown(path, 1000, 1000)
+        for file, content in {"config": {"catalog": {"type": "embedded", "warehouse": "/data/warehouse"}}, "catalog": catalog}.items():
+            (path / f"{file}.json").write_text(json.dumps(content))
+        run = ["run", "--rm", "-i", "-v", f"{path}:/data", name]
+        checked = image(program, *run, "check", "--config", "/data/config.json")
+        verdict.check(f"{program}: check succeeds in a folder of the host", '"status":"SUCCEEDED"' in checked.stdout
+                      or [checked.stdout + checked.stderr])
+        written = image(program, *run, "write", "--config", "/data/config.json", "--catalog", "/data/catalog.json",
+                        input="".join(json.dumps(message) + "\n" for message in messages))
+        answered = [json.loads(line) for line in written.stdout.splitlines()]
+        verdict.check(f"{program}: write returns the state", written.returncode == 0 and state in answered
+                      or [written.stdout + written.stderr])
+        verdict.check(f"{program}: the table's files are in the folder", bool(list(path.glob("warehouse/**/*.parquet"))))
 
 
 def cdk(verdict: Verdict, name: str) -> None:

@@ -13,6 +13,18 @@ fn spec_is_a_schema_with_the_modes() {
     assert_eq!(spec["protocol_version"], "0.2.0");
 }
 
+/// Rewrites the file if it is stale, so that a second run passes.
+#[test]
+fn spec_json_is_what_spec_prints() {
+    let run = Destination::new().run(&["spec"]).succeeded();
+    let printed = format!("{:#}\n", run.messages[0]["spec"]);
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("spec.json");
+    if std::fs::read_to_string(&file).unwrap_or_default() != printed {
+        std::fs::write(&file, printed).unwrap();
+        panic!("{} was stale and is rewritten; look at the change and commit it", file.display());
+    }
+}
+
 #[test]
 fn check_tries_everything_and_leaves_nothing() {
     let destination = Destination::new();
