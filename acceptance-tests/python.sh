@@ -52,7 +52,16 @@ export UV_NATIVE_TLS=1 UV_CACHE_DIR="$folder/cache" ${index:+UV_DEFAULT_INDEX="$
 # Two suites may want the same one at once.
 exec 9>"$environment.lock"
 flock 9
-wanted=$({ "$python" --version; for part in "${pip[@]}"; do [ ! -f "$part" ] || cat "$part"; done; } | sha256sum)
+# The requirements, and the files that they name.
+requirements() {
+    local part other
+    for part in "${pip[@]}"; do
+        [ -f "$part" ] || continue
+        cat "$part"
+        sed -n 's/^\(-r\|--constraint\) //p' "$part" | while read -r other; do cat "$(dirname "$part")/$other"; done
+    done
+}
+wanted=$({ "$python" --version; requirements; } | sha256sum)
 if [ "$(cat "$environment/made-from" 2>/dev/null || true)" != "$wanted" ]; then
     echo "Making the Python environment $environment (a minute or more, once)" >&2
     rm -rf "$environment"

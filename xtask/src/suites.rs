@@ -173,6 +173,13 @@ pub const VERIFY: &[Suite] = &[
         probe: None,
     },
     Suite {
+        name: "catalogs",
+        shows: "the destination with a REST catalog that is not ours, and its signatures by independent verifiers",
+        needs: &[Need::Python],
+        commands: &[&["bash", "crates/destination-iceberg/verification/run.sh", "catalogs"]],
+        probe: None,
+    },
+    Suite {
         name: "stores",
         shows: "the destination on emulators of Google Cloud Storage and Azure",
         needs: &[Need::Python, Need::Npm],
