@@ -21,4 +21,5 @@ pub mod stream;
 pub mod stream_set;
 pub mod streams;
 pub mod sync;
+mod varint;
 pub mod window;

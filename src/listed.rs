@@ -1,26 +1,29 @@
-//! The gids that listings held when they were last read, kept small enough for a state. Pure: knows no stream, no
-//! HTTP and no other part of a state.
+//! The gids that listings held when they were last read, kept small enough for a state.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::gid::Gid;
+use crate::varint;
 
-/// In which a gid is written: the letters and digits of ASCII, so that a gid of Asana's takes ten characters and the
-/// distance to the next one about seven.
+/// The base in which version 2 of the state wrote distances.
 const RADIX: u32 = 36;
 
-/// What one entry takes in JSON beside its gids: two quoted strings, colon and comma.
-const PUNCTUATION: usize = 6;
+/// The parent of records that no listing of a known parent shows: those that only a search or a user's own list showed, and
+/// those that left their parent. It is the largest that there is, so it is the last to be forgotten.
+pub const ELSEWHERE: Gid = Gid::Number(i64::MAX as u64);
 
 /// From a parent to the gids below it. Only gids that are numbers are kept, as all of Asana's are; of another the
 /// answers are those for a parent or gid that was never seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "BTreeMap<u64, String>")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listed {
     held: BTreeMap<u64, Box<[u64]>>,
-    /// What all of it takes in JSON.
+    /// How many bytes all of it takes, before they are written in base64.
     bytes: usize,
 }
 
@@ -66,6 +69,11 @@ impl Listed {
         self.held.values().flatten().copied()
     }
 
+    /// Every parent whose listing is known.
+    pub fn parents(&self) -> impl Iterator<Item = u64> {
+        self.held.keys().copied()
+    }
+
     /// How many gids the parent's listing held; `None` if it is not known.
     pub fn count(&self, parent: &Gid) -> Option<usize> {
         self.held(parent).map(<[u64]>::len)
@@ -91,6 +99,16 @@ impl Listed {
         self.put(parent, gids.into());
     }
 
+    /// These are below the parent too.
+    pub fn add(&mut self, parent: &Gid, Gids(mut gids): Gids) {
+        let held = self.held(parent).unwrap_or_default();
+        gids.retain(|gid| held.binary_search(gid).is_err());
+        if !gids.is_empty() {
+            gids.extend(held);
+            self.set(parent, Gids(gids));
+        }
+    }
+
     /// These are not below the parent any more. Each call looks at all that is below it, however few they are.
     pub fn remove<'gid>(&mut self, parent: &Gid, gids: impl Iterator<Item = &'gid Gid>) {
         let gone: HashSet<u64> = gids.filter_map(number).collect();
@@ -101,21 +119,32 @@ impl Listed {
         }
     }
 
+    /// These are below no parent any more, and a parent that has nothing left is forgotten.
+    pub fn remove_everywhere(&mut self, gone: &HashSet<u64>) {
+        let has_gone = |parent: &u64| self.held[parent].iter().any(|gid| gone.contains(gid));
+        let parents: Vec<u64> = self.held.keys().copied().filter(has_gone).collect();
+        for parent in parents {
+            let kept = self.cut(parent).unwrap_or_default();
+            let kept: Box<[u64]> = kept.into_iter().filter(|gid| !gone.contains(gid)).collect();
+            if !kept.is_empty() {
+                self.put(parent, kept);
+            }
+        }
+    }
+
     /// The parent is gone: what was below it, which is not kept any longer.
     pub fn take(&mut self, parent: &Gid) -> Vec<Gid> {
-        let Some(parent) = number(parent) else { return Vec::new() };
-        let Some(held) = self.held.remove(&parent) else { return Vec::new() };
-        self.bytes -= size(parent, &held);
-        held.iter().map(|gid| Gid::Number(*gid)).collect()
+        let held = number(parent).and_then(|parent| self.cut(parent)).unwrap_or_default();
+        held.into_iter().map(Gid::Number).collect()
     }
 
     /// Forgets parents, the oldest first, until the rest takes at most so many bytes of JSON. Returns how many they are.
     pub fn trim(&mut self, most_bytes: usize) -> u64 {
         let mut forgotten = 0;
-        while self.bytes > most_bytes
-            && let Some((parent, held)) = self.held.pop_first()
+        while self.json_bytes() > most_bytes
+            && let Some((parent, _)) = self.held.first_key_value()
         {
-            self.bytes -= size(parent, &held);
+            self.cut(*parent);
             forgotten += 1;
         }
         forgotten
@@ -123,7 +152,12 @@ impl Listed {
 
     /// Forgets parents, the oldest first, until the rest takes at least so many bytes of JSON less.
     pub fn drop_bytes(&mut self, bytes: usize) -> u64 {
-        self.trim(self.bytes.saturating_sub(bytes))
+        self.trim(self.json_bytes().saturating_sub(bytes))
+    }
+
+    /// What it takes in JSON: nothing if it is empty, else base64 in quotation marks.
+    fn json_bytes(&self) -> usize {
+        if self.held.is_empty() { 0 } else { (self.bytes * 4).div_ceil(3) + 2 }
     }
 
     fn held(&self, parent: &Gid) -> Option<&[u64]> {
@@ -131,10 +165,77 @@ impl Listed {
     }
 
     fn put(&mut self, parent: u64, gids: Box<[u64]>) {
-        self.bytes += size(parent, &gids);
-        if let Some(before) = self.held.insert(parent, gids) {
-            self.bytes -= size(parent, &before);
+        self.cut(parent);
+        self.bytes += size(parent, &gids) + self.joint(parent);
+        self.bytes -= self.gap(parent);
+        self.held.insert(parent, gids);
+    }
+
+    fn cut(&mut self, parent: u64) -> Option<Box<[u64]>> {
+        let held = self.held.remove(&parent)?;
+        self.bytes += self.gap(parent);
+        self.bytes -= size(parent, &held) + self.joint(parent);
+        Some(held)
+    }
+
+    /// The parents next to one that is not there itself.
+    fn neighbours(&self, parent: u64) -> (u64, Option<u64>) {
+        let before = self.held.range(..parent).next_back().map_or(0, |(before, _)| *before);
+        (before, self.held.range(parent..).next().map(|(next, _)| *next))
+    }
+
+    /// What the distances from the parent before and to the next one take.
+    fn joint(&self, parent: u64) -> usize {
+        let (before, next) = self.neighbours(parent);
+        varint::size(parent - before) + next.map_or(0, |next| varint::size(next - parent))
+    }
+
+    /// What the distance takes that stands there without the parent.
+    fn gap(&self, parent: u64) -> usize {
+        let (before, next) = self.neighbours(parent);
+        next.map_or(0, |next| varint::size(next - before))
+    }
+
+    /// Parents ascending, each by its distance from the one before. For each parent the count of its gids, the first gid by
+    /// its signed distance from the parent, and each other one by its distance from the one before.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.bytes);
+        let mut last = 0;
+        for (parent, gids) in &self.held {
+            varint::write(&mut bytes, parent - last);
+            last = *parent;
+            varint::write(&mut bytes, gids.len() as u64);
+            for number in steps(*parent, gids) {
+                varint::write(&mut bytes, number);
+            }
         }
+        bytes
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let (mut listed, mut at, mut parent) = (Self::default(), 0, 0_u64);
+        while at < bytes.len() {
+            parent = parent.checked_add(varint::read(bytes, &mut at)?)?;
+            let count = varint::read(bytes, &mut at)?;
+            let mut gids = BTreeSet::new();
+            let mut last = None;
+            for _ in 0..count {
+                let number = varint::read(bytes, &mut at)?;
+                let gid = match last {
+                    None => parent.checked_add_signed(varint::unzigzag(number))?,
+                    Some(last) => number.checked_add(last)?,
+                };
+                gids.insert(gid);
+                last = Some(gid);
+            }
+            listed.put(parent, gids.into_iter().collect());
+        }
+        let is_sound = |number: &u64| i64::try_from(*number).is_ok();
+        listed
+            .held
+            .iter()
+            .all(|(parent, gids)| is_sound(parent) && gids.iter().all(is_sound))
+            .then_some(listed)
     }
 }
 
@@ -143,75 +244,67 @@ fn number(gid: &Gid) -> Option<u64> {
     gid.number().filter(|number| i64::try_from(*number).is_ok())
 }
 
-/// The first gid by its distance from the parent, each other one by its distance from the one before.
-fn text(parent: u64, gids: &[u64]) -> String {
-    let mut text = String::new();
-    for (gid, before) in steps(parent, gids) {
-        if !text.is_empty() {
-            text.push('.');
-        }
-        push_distance(&mut text, gid, before);
-    }
-    text
+/// The numbers by which gids are written.
+fn steps(parent: u64, gids: &[u64]) -> impl Iterator<Item = u64> {
+    let first = gids.first().map(|first| varint::zigzag(first.wrapping_sub(parent).cast_signed()));
+    first.into_iter().chain(gids.windows(2).map(|pair| pair[1] - pair[0]))
 }
 
-/// Each gid and the one that it is told from.
-fn steps(parent: u64, gids: &[u64]) -> impl Iterator<Item = (u64, u64)> {
-    gids.iter().copied().zip(std::iter::once(parent).chain(gids.iter().copied()))
+/// What an entry takes without the distance of its parent.
+fn size(parent: u64, gids: &[u64]) -> usize {
+    varint::size(gids.len() as u64) + steps(parent, gids).map(varint::size).sum::<usize>()
 }
 
-fn push_distance(text: &mut String, gid: u64, before: u64) {
-    if gid < before {
-        text.push('-');
-    }
-    let distance = gid.abs_diff(before);
-    for place in (0..digits(distance)).rev() {
-        let digit = distance / u64::from(RADIX).pow(place) % u64::from(RADIX);
-        text.extend(char::from_digit(digit as u32, RADIX));
-    }
-}
-
-/// How many digits a number has; zero has one.
-fn digits(number: u64) -> u32 {
-    number.checked_ilog(u64::from(RADIX)).map_or(1, |last| last + 1)
-}
-
-fn gids(parent: u64, text: &str) -> Option<Box<[u64]>> {
+/// The gids below a parent as version 2 wrote them: the first by its distance from the parent, each other one by its distance
+/// from the one before, in base 36.
+fn gids_of_version_2(parent: u64, text: &str) -> Option<Box<[u64]>> {
     let mut before = parent;
     let distances = text.split('.').filter(|distance| !distance.is_empty());
     let gids = distances.map(|distance| {
         before = before.checked_add_signed(i64::from_str_radix(distance, RADIX).ok()?)?;
-        Some(before)
+        number(&Gid::Number(before))
     });
     let gids: BTreeSet<u64> = gids.collect::<Option<_>>()?;
     Some(gids.into_iter().collect())
 }
 
-/// What an entry takes in JSON: its texts need not be written to know it.
-fn size(parent: u64, gids: &[u64]) -> usize {
-    let distances = steps(parent, gids)
-        .map(|(gid, before)| digits(gid.abs_diff(before)) as usize + usize::from(gid < before));
-    let dots = gids.len().saturating_sub(1);
-    parent.to_string().len() + distances.sum::<usize>() + dots + PUNCTUATION
-}
-
-impl TryFrom<BTreeMap<u64, String>> for Listed {
-    type Error = String;
-
-    fn try_from(written: BTreeMap<u64, String>) -> Result<Self, String> {
-        let mut listed = Self::default();
-        for (parent, text) in written {
-            let gids =
-                gids(parent, &text).ok_or_else(|| format!("what was listed in {parent} is no list"))?;
-            listed.put(parent, gids);
-        }
-        Ok(listed)
+impl Serialize for Listed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(self.to_bytes()))
     }
 }
 
-impl Serialize for Listed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.held.iter().map(|(parent, gids)| (parent, text(*parent, gids))))
+impl<'de> Deserialize<'de> for Listed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListedVisitor)
+    }
+}
+
+/// Reads the text that this version writes, and the object that version 2 wrote.
+struct ListedVisitor;
+
+impl<'de> Visitor<'de> for ListedVisitor {
+    type Value = Listed;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the gids that listings held")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Listed, E> {
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(E::custom)?;
+        Listed::of_bytes(&bytes).ok_or_else(|| E::custom("what was listed is no list"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed, A::Error> {
+        let mut listed = Listed::default();
+        while let Some((parent, text)) = map.next_entry::<String, String>()? {
+            let gids = parent.parse().ok().filter(|parent| i64::try_from(*parent).is_ok());
+            let gids = gids.and_then(|parent| Some((parent, gids_of_version_2(parent, &text)?)));
+            let broken = || A::Error::custom(format!("what was listed in {parent} is no list"));
+            let (parent, gids) = gids.ok_or_else(broken)?;
+            listed.put(parent, gids);
+        }
+        Ok(listed)
     }
 }
 
@@ -249,21 +342,22 @@ mod tests {
             let listed = listed(&all);
             let text = serde_json::to_string(&listed).unwrap();
             prop_assert_eq!(serde_json::from_str::<Listed>(&text).unwrap(), listed.clone());
-            // Braces, and no comma behind the last.
-            prop_assert_eq!(text.len(), if all.is_empty() { 2 } else { listed.bytes + 1 });
+            // Quotation marks are there even around nothing.
+            prop_assert_eq!(text.len(), listed.json_bytes().max(2));
         }
 
         #[test]
         fn what_is_forgotten_is_the_oldest_and_no_more_than_has_to_be(all in anything(), most in 0_usize..600) {
             let mut trimmed = listed(&all);
             trimmed.trim(most);
-            prop_assert!(trimmed.bytes <= most);
+            prop_assert!(trimmed.json_bytes() <= most);
             let kept: Vec<u64> = trimmed.held.keys().copied().collect();
             let newest: Vec<u64> = all.keys().copied().skip(all.len() - kept.len()).collect();
             prop_assert_eq!(&kept, &newest);
             if let Some(next) = all.keys().rev().nth(kept.len()) {
-                let gids: Vec<u64> = all[next].iter().copied().collect();
-                prop_assert!(trimmed.bytes + size(*next, &gids) > most);
+                let mut larger = trimmed.clone();
+                larger.set(&Gid::Number(*next), all[next].iter().map(|gid| Gid::Number(*gid)).collect());
+                prop_assert!(larger.json_bytes() > most);
             }
         }
     }
@@ -273,7 +367,9 @@ mod tests {
         let mut listed = Listed::default();
         listed.set(&Gid::new("1201"), rows(&[1300, 1202, 36]));
         listed.set(&Gid::new("1202"), rows(&[]));
-        assert_eq!(json!(listed), json!({"1201": "-wd.we.2q", "1202": ""}));
+        assert_eq!(json!(listed), json!("sQkDmRKOCWIBAA"));
+        let of_version_2 = json!({"1201": "-wd.we.2q", "1202": ""});
+        assert_eq!(serde_json::from_value::<Listed>(of_version_2).unwrap(), listed);
     }
 
     #[test]
@@ -303,7 +399,19 @@ mod tests {
         let mut listed = Listed::default();
         listed.set(&Gid::new("external:a"), rows(&[1]));
         listed.set(&Gid::new("1"), [Gid::new("external:b")].into_iter().collect());
-        assert_eq!(json!(listed), json!({"1": ""}));
+        assert_eq!(json!(listed), json!("AQA"));
+    }
+
+    #[test]
+    fn what_is_gone_is_below_no_parent_any_more() {
+        let mut listed = Listed::default();
+        listed.add(&Gid::new("7"), rows(&[1, 2]));
+        listed.add(&Gid::new("7"), rows(&[2, 3]));
+        listed.add(&ELSEWHERE, rows(&[1]));
+        assert_eq!(listed.numbers().collect::<Vec<_>>(), [1, 2, 3, 1]);
+        listed.remove_everywhere(&HashSet::from([1, 9]));
+        assert_eq!(listed.parents().collect::<Vec<_>>(), [7]);
+        assert_eq!(listed.missing(&Gid::new("7"), &rows(&[])), numbers(&[2, 3]));
     }
 
     #[test]
@@ -314,6 +422,11 @@ mod tests {
             json!({"1": "-2"}),
             json!({"1": "3w5e11264sgsf"}),
             json!({"1": 1}),
+            json!("AQA="),
+            json!("AQ"),
+            json!("AQI"),
+            json!("////////////AQA"),
+            json!(1),
         ] {
             assert!(serde_json::from_value::<Listed>(broken.clone()).is_err(), "{broken}");
         }

@@ -88,6 +88,8 @@ pub struct Unlisted {
     pub path: &'static str,
     /// The condition on a row that no listing returns.
     pub rows: Condition,
+    /// The same for these and for the records that only the listings of users show.
+    pub or_of_users: &'static str,
 }
 
 /// How the connector notices that a record was deleted.

@@ -66,7 +66,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("emit", &["asana", "config", "error", "moment"]),
     ("error", &["asana"]),
     ("gid_marks", &["gid"]),
-    ("listed", &["gid"]),
+    ("listed", &["gid", "varint"]),
     ("opt_fields", &["schema"]),
     ("plan", &["asana", "opt_fields", "schema", "stream", "stream_set", "streams"]),
     ("schema", &["stream"]),
@@ -78,7 +78,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
 ];
 
 /// What the read path may import of the rest of the connector.
-const ALLOWED_IN_SYNC: [&str; 15] = [
+const ALLOWED_IN_SYNC: [&str; 16] = [
     "asana",
     "config",
     "emit",
@@ -93,6 +93,7 @@ const ALLOWED_IN_SYNC: [&str; 15] = [
     "state",
     "stream",
     "stream_set",
+    "varint",
     "window",
 ];
 

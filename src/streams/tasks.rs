@@ -25,6 +25,7 @@ pub static STREAM: Stream = Stream::of::<Task>(
 .unlisted(Unlisted {
     path: "/workspaces/{gid}/tasks/search?is_subtask=false&assignee.any=null&projects.any=null",
     rows: Condition::Empty("projects"),
+    or_of_users: "/workspaces/{gid}/tasks/search?is_subtask=false&projects.any=null",
 })
 .repeats(Repeats::AcrossListings);
 

@@ -3,6 +3,7 @@
 use crate::gid::Gid;
 use crate::plan::{ListingId, Plan};
 use crate::stream_set::StreamId;
+use crate::varint;
 
 /// Records, by stream, and for each a bit per child listing of its stream that is worth a request. A test checks that no
 /// stream has more listings than bits.
@@ -79,11 +80,9 @@ impl Packed {
     fn push(&mut self, gid: Gid, bits: u32) {
         match gid {
             Gid::Number(number) => {
-                // Distances upwards are even and downwards odd, so that both are short.
                 let distance = number.wrapping_sub(self.last).cast_signed();
-                let zigzag = (distance << 1) ^ (distance >> 63);
-                write(&mut self.bytes, zigzag.cast_unsigned());
-                write(&mut self.bytes, u64::from(bits));
+                varint::write(&mut self.bytes, varint::zigzag(distance));
+                varint::write(&mut self.bytes, u64::from(bits));
                 self.last = number;
             }
             Gid::Text(_) => self.others.push((gid, bits)),
@@ -94,36 +93,13 @@ impl Packed {
         let Self { bytes, others, .. } = self;
         let (mut at, mut last) = (0, 0_u64);
         let numbers = std::iter::from_fn(move || {
-            let zigzag = read(&bytes, &mut at)?;
-            let bits = read(&bytes, &mut at)?;
-            let distance = (zigzag >> 1) ^ (zigzag & 1).wrapping_neg();
-            last = last.wrapping_add(distance);
+            let distance = varint::unzigzag(varint::read(&bytes, &mut at)?);
+            let bits = varint::read(&bytes, &mut at)?;
+            last = last.wrapping_add_signed(distance);
             Some((Gid::Number(last), u32::try_from(bits).ok()?))
         });
         numbers.chain(others)
     }
-}
-
-/// Seven bits per byte, the lowest first; the eighth says that more follow.
-fn write(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn read(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = *bytes.get(*at)?;
-        *at += 1;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

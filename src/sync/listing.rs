@@ -2,25 +2,27 @@
 //!
 //! A listing is read to its end before its children are, because Asana's offsets expire after fifteen minutes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use airbyte_protocol::message::Level;
 
 use crate::asana::{Client, Fault, Page, Pages, Request, Search, Turn};
 use crate::emit::{Batch, Event};
 use crate::gid::Gid;
-use crate::listed::Gids;
+use crate::listed::{ELSEWHERE, Gids};
 use crate::moment::Moment;
 use crate::plan::{Level as StreamLevel, ListingId, PlannedListing};
-use crate::stream::{Cursor, News, Paging};
+use crate::stream::{Cursor, Listing as StreamListing, News, Paging};
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::children::Children;
 use crate::sync::context::Sync;
 use crate::sync::cursors;
 use crate::sync::deletions::doubt;
 use crate::sync::deletions::missing::{self, Extent};
+use crate::sync::deletions::sighting;
 use crate::sync::deletions::tombstones;
+use crate::sync::deletions::unseen::SeenAs;
 use crate::sync::failures::{Cause, Stop};
 use crate::sync::gate::Slot;
 use crate::sync::refusals;
@@ -28,9 +30,6 @@ use crate::sync::requests;
 use crate::sync::row::{self, Probe};
 use crate::sync::slices::Slice;
 use crate::window::{self, Window};
-
-/// Asana's times have milliseconds.
-const STEP: Duration = Duration::from_millis(1);
 
 /// One listing for one parent.
 #[derive(Debug, Clone)]
@@ -54,6 +53,8 @@ struct Found {
     children: Children,
     /// The gids of its rows, where the state stores them.
     gids: Gids,
+    /// The gids of rows that the state stores below another parent than the listing's.
+    elsewhere: BTreeMap<(StreamId, Gid), Gids>,
 }
 
 /// Where a listing's rows come from.
@@ -202,6 +203,9 @@ fn take_page(
         let check = if index as u64 == checked { Check::Types } else { Check::Nothing };
         take_row(sync, target, row, check, found, &mut batches, page.turn())
     });
+    for ((id, parent), gids) in std::mem::take(&mut found.elsewhere) {
+        missing::store_too(sync, id, &parent, gids);
+    }
     let turn = page.into_turn().map(Arc::new);
     for (id, mut batch) in batches {
         batch.turn.clone_from(&turn);
@@ -241,7 +245,13 @@ fn take_row(
     // A search's index lags: what it finds below a record may have no parent any more.
     let is_of_tree = sync.plan().changes.contains(&target.listing);
     let is_own = || !is_of_tree && listing.rows.holds(listing.rows.field().and_then(field));
+    let is_in_tree = listing.tree.is_some()
+        || sync.plan().unlisted.contains(&target.listing)
+        || matches!(sync.plan().stream(listing.stream).stream.listing, StreamListing::Tree(_));
     if node_parent.is_none() && !is_own() {
+        if is_in_tree && !is_of_tree {
+            sync.deleted.borrow_mut().unseen.see(&gid, SeenAs::Root);
+        }
         return Ok(());
     }
     let (stream, parent) = match node_parent {
@@ -261,11 +271,15 @@ fn take_row(
         Cursor::Moves { field: name, .. } | Cursor::Fixed { field: name, .. } => row::moment(field(name)),
         Cursor::None | Cursor::Parents { .. } => None,
     };
-    let left = sync.deleted.borrow_mut().left(stream, &gid);
-    if let Some(left) = left {
-        // Later than the row that it replaces, and in Asana's time.
-        let at = time.unwrap_or_else(|| sync.facts.began()).plus(STEP);
-        tombstones::emit(sync, left, &gid, at);
+    if is_in_tree {
+        let is_node = matches!(planned.stream.listing, StreamListing::Tree(_));
+        let seen_as = if is_node { SeenAs::Node } else { SeenAs::Root };
+        sighting::note(sync, stream, &gid, seen_as, time);
+        let is_stored_below = listing.is_kept && stream == listing.stream;
+        if !is_stored_below && tombstones::are_wanted(sync, stream) {
+            let above = if is_node { parent.clone() } else { ELSEWHERE };
+            found.elsewhere.entry((stream, above)).or_default().push(&gid);
+        }
     }
     if let Some(selection) = &planned.selection
         && (slice.window(stream).admits(time) || missing::is_new(sync, stream, &target.parent, &gid))

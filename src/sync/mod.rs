@@ -9,7 +9,7 @@
 //! |---|---|
 //! | What happens to a project, from top to bottom? | `slice.rs` |
 //! | How is a changed subtask found? | `search.rs` |
-//! | When is a row reported as deleted? | `deletions/events.rs`, `deletions/missing.rs` |
+//! | When is a row reported as deleted? | `deletions/events.rs`, `deletions/missing.rs`, `deletions/reconcile.rs` |
 //! | When does a cursor move? | `cursors.rs` |
 //! | What happens on a 403? | `refusals.rs` |
 
@@ -47,7 +47,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::MissedTickBehavior;
 
 use crate::asana::{Client, Notice};
-use crate::config::Settings;
+use crate::config::{Settings, TellDeletions};
 use crate::emit;
 use crate::error::Failure;
 use crate::gid::Gid;
@@ -61,6 +61,8 @@ use crate::sync::context::{Facts, Sync};
 use crate::sync::dedup::Dedup;
 use crate::sync::deletions::conversions::Conversions;
 use crate::sync::deletions::deleted::Deleted;
+use crate::sync::deletions::reconcile;
+use crate::sync::deletions::unseen::Unseen;
 use crate::sync::failures::{Cause, Stop};
 use crate::sync::gate::{Depth, Gate, Slot};
 use crate::sync::graph::Graph;
@@ -113,6 +115,10 @@ fn new<'a>(
     clock: fn() -> Moment,
 ) -> Sync<'a> {
     let conversions = Conversions::new(plan, &states);
+    let unseen = match settings.deletions {
+        TellDeletions::Yes => Unseen::new(plan, &states),
+        TellDeletions::No => Unseen::default(),
+    };
     let progress = RefCell::new(Progress::new(
         plan,
         graph,
@@ -138,7 +144,7 @@ fn new<'a>(
         progress,
         slices: RefCell::new(Slices::default()),
         dedup: RefCell::new(dedup),
-        deleted: RefCell::new(Deleted::new(conversions)),
+        deleted: RefCell::new(Deleted::new(conversions, unseen)),
         type_check: RefCell::new(TypeCheck::default()),
     }
 }
@@ -181,6 +187,7 @@ async fn read_everything(sync: &Sync<'_>) -> Result<(), Stop> {
         return Ok(());
     }
     let workspaces = read_root(sync).await?;
+    reconcile::hold(sync);
     let waiting = RefCell::new(Vec::new());
     sync.gate
         .for_each(WORKSPACES, None, workspaces.into_records(), |(_, gid, listings), slot| {
@@ -193,7 +200,8 @@ async fn read_everything(sync: &Sync<'_>) -> Result<(), Stop> {
         .for_each(SLICES, None, waiting.into_inner(), |waiting, slot| {
             slice::read_children(sync, waiting, SLICES, slot)
         })
-        .await
+        .await?;
+    reconcile::run(sync).await
 }
 
 /// Lists the workspaces, and returns the listings below them.

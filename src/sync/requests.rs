@@ -1,6 +1,6 @@
 //! The requests of a sync, from the paths that streams declare.
 
-use crate::asana::Request;
+use crate::asana::{self, Request};
 use crate::config::ArchivedProjects;
 use crate::gid::Gid;
 use crate::moment::Moment;
@@ -38,6 +38,19 @@ pub fn of_one(path: &'static str, gid: &Gid) -> Request {
 /// The request that only asks whether an object exists.
 pub fn of_existence(path: &'static str, gid: &Gid) -> Request {
     of_one(path, gid).query("opt_fields", "gid")
+}
+
+/// The request for a path that only asks for gids, and for those of other fields.
+pub fn of_gids(path: &'static str, gid: &Gid, workspace: &Gid, fields: &[&str]) -> Request {
+    let fields: Vec<String> = fields.iter().map(|field| field_of_gids(field)).collect();
+    let fill =
+        |text: &str| text.replace("{gid}", &gid.to_string()).replace("{workspace}", &workspace.to_string());
+    filled(path, fill).query("opt_fields", fields.join(","))
+}
+
+/// A time is asked for as it is, and another record by its gid.
+fn field_of_gids(field: &str) -> String {
+    if asana::SEARCH_FIELDS.contains(&field) { field.to_owned() } else { format!("{field}.gid") }
 }
 
 fn filled(path: &'static str, fill: impl Fn(&str) -> String) -> Request {

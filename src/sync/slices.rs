@@ -83,6 +83,11 @@ impl Slices {
         self.seen.get(key).is_some_and(|streams| streams.contains(stream))
     }
 
+    /// The slices that were seen for the stream.
+    pub fn seen_for(&self, stream: StreamId) -> impl Iterator<Item = &SliceKey> {
+        self.seen.iter().filter(move |(_, streams)| streams.contains(stream)).map(|(key, _)| key)
+    }
+
     /// The search `key` was read whole for the stream; its cursor moves when the stream ends.
     pub fn searched(&mut self, stream: StreamId, key: SliceKey) {
         self.searched.push((stream, key));

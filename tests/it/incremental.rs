@@ -173,7 +173,7 @@ fn assert_told(account: &Account, before: &BTreeMap<Gid, String>, happened: &Hap
     }
 }
 
-fn by_endpoint(requests: &[RequestRecord]) -> String {
+pub fn by_endpoint(requests: &[RequestRecord]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for request in requests {
         *counts.entry(request.endpoint).or_default() += 1;
@@ -324,9 +324,10 @@ fn state_of_another_connector_or_none_at_all_is_a_beginning() {
 }
 
 /// A state of each form that there was, kept as it was printed, and when the account was that it tells of.
-const STATES: [(&str, &str); 2] = [
+const STATES: [(&str, &str); 3] = [
     (include_str!("../data/state_version_1.json"), "2026-11-24T09:10:00.000Z"),
     (include_str!("../data/state_version_2.json"), "2026-11-24T14:10:00.000Z"),
+    (include_str!("../data/state_version_3.json"), "2026-11-28T06:10:00.000Z"),
 ];
 
 fn account_at(time: &str) -> Account {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::gid::Gid;
 use crate::stream_set::StreamId;
 use crate::sync::deletions::conversions::Conversions;
+use crate::sync::deletions::unseen::Unseen;
 
 /// Below which record something was listed, and of which stream that is.
 pub type Place = (StreamId, Gid);
@@ -12,6 +13,7 @@ pub type Place = (StreamId, Gid);
 /// Records that were reported as deleted, and places whose missing records are being asked for.
 #[derive(Debug, Default)]
 pub struct Deleted {
+    pub unseen: Unseen,
     conversions: Conversions,
     reported: HashSet<(StreamId, Gid)>,
     asking: HashSet<Place>,
@@ -19,8 +21,8 @@ pub struct Deleted {
 }
 
 impl Deleted {
-    pub fn new(conversions: Conversions) -> Self {
-        Self { conversions, ..Self::default() }
+    pub fn new(conversions: Conversions, unseen: Unseen) -> Self {
+        Self { conversions, unseen, ..Self::default() }
     }
 
     /// The stream that a record has left, if it is now listed in another one.
@@ -36,6 +38,12 @@ impl Deleted {
     /// Notes a report. Returns whether it is the first.
     pub fn report(&mut self, stream: StreamId, gid: &Gid) -> bool {
         self.reported.insert((stream, gid.clone()))
+    }
+
+    /// The records of a stream that were reported.
+    pub fn reported(&self, stream: StreamId) -> HashSet<u64> {
+        let of_stream = self.reported.iter().filter(|(of, _)| *of == stream);
+        of_stream.filter_map(|(_, gid)| gid.number()).collect()
     }
 
     pub fn is_asking(&self, place: &Place) -> bool {

@@ -7,6 +7,7 @@ use airbyte_protocol::message::Level;
 use crate::asana::{self, Client, Consequence, Fault, Gap, Happening, Happenings, Place, Request};
 use crate::config::TellDeletions;
 use crate::gid::Gid;
+use crate::listed::{ELSEWHERE, Gids};
 use crate::moment::Moment;
 use crate::plan::{PlannedFeed, PlannedTold};
 use crate::slice_key::SliceKey;
@@ -20,8 +21,8 @@ use crate::sync::requests;
 /// The action by which events cancel a deletion.
 const UNDELETED: &str = "undeleted";
 
-/// The actions after which a record is not where it was: it may be deleted, or only elsewhere.
-const LEFT: [&str; 2] = ["deleted", "removed"];
+/// The action after which a record is not where it was: it may be deleted, or only elsewhere.
+const REMOVED: &str = "removed";
 
 /// How many records without events are logged one by one.
 const LOGGED: u64 = 3;
@@ -110,7 +111,12 @@ fn take_batch(sync: &Sync<'_>, planned: &PlannedTold, of: &Gid, happenings: &Hap
     let mut is_restored = false;
     for (gid, word) in last_words(happenings, told) {
         match word {
-            LastWord::Gone(at) => tombstones::emit(sync, *stream, gid, at_or_now(at)),
+            LastWord::Gone(at) => {
+                tombstones::emit(sync, *stream, gid, at_or_now(at));
+                // Nothing documents that events name what is deleted with it.
+                let below = sync.progress().stream(*stream).state.listed().missing(gid, &Gids::default());
+                below.iter().for_each(|gid| sync.deleted.borrow_mut().unseen.doubt(gid));
+            }
             LastWord::There => is_restored = true,
         }
     }
@@ -120,12 +126,29 @@ fn take_batch(sync: &Sync<'_>, planned: &PlannedTold, of: &Gid, happenings: &Hap
             LastWord::There => is_restored = true,
         }
     }
-    let left = |event: &&Happening| event.resource == told.resource && LEFT.contains(&event.action.as_str());
-    let gone = happenings.events.iter().filter(left).map(|event| &event.gid);
+    let of_kind = || happenings.events.iter().filter(|event| event.resource == told.resource);
+    let is_deletion = |event: &&Happening| told.actions.contains(&event.action.as_str());
+    let is_departure = |event: &&Happening| !is_deletion(event) && event.action == REMOVED;
     let mut progress = sync.progress();
     let state = &mut progress.stream(*stream).state;
-    state.listed_mut().remove(of, gone);
-    if is_restored || (happenings.gap == Gap::Before && is_listed_in_part(sync, *stream)) {
+    let listed = state.listed_mut();
+    listed.remove(of, of_kind().filter(is_deletion).map(|event| &event.gid));
+    // One that left its parent is elsewhere, or was deleted there, of which these events do not tell.
+    let kinds: Vec<&str> = std::iter::once(told).chain(above).map(|told| told.resource).collect();
+    let departures = happenings.events.iter().filter(|event| event.action == REMOVED);
+    for event in departures.filter(|event| kinds.contains(&event.resource.as_str())) {
+        sync.deleted.borrow_mut().unseen.doubt(&event.gid);
+    }
+    for event in of_kind().filter(is_departure) {
+        if listed.holds(of, &event.gid) == Some(true) {
+            listed.add(&ELSEWHERE, [event.gid.clone()].into_iter().collect());
+        }
+    }
+    listed.remove(of, of_kind().filter(is_departure).map(|event| &event.gid));
+    if happenings.gap == Gap::Before {
+        state.set_compared(None);
+    }
+    if is_restored {
         // A record that was restored may only have old times.
         state.forget(&SliceKey::Object(of.clone()));
     }

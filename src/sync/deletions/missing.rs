@@ -6,18 +6,18 @@ use std::cell::RefCell;
 
 use airbyte_protocol::message::Level;
 
-use crate::asana::{self, Consequence, Place as At, Reason};
 use crate::gid::Gid;
-use crate::listed::Gids;
+use crate::listed::{ELSEWHERE, Gids};
 use crate::moment::Moment;
 use crate::plan::{ListingId, told_of};
-use crate::stream::Deletions;
+use crate::stream::{Deletions, Repeats};
 use crate::stream_set::StreamId;
 use crate::sync::context::Sync;
 use crate::sync::cursors;
 use crate::sync::deletions::deleted::Place;
+use crate::sync::deletions::existence::{self, Existence};
 use crate::sync::deletions::tombstones;
-use crate::sync::failures::{Cause, Stop};
+use crate::sync::failures::Stop;
 use crate::sync::gate::Depth;
 use crate::sync::progress::StreamProgress;
 use crate::sync::report::grouped;
@@ -30,9 +30,6 @@ const FEW_MISSING: usize = 10;
 
 /// Beyond a few, a larger share than one in this many means that something went wrong.
 const MISSING_SHARE: usize = 10;
-
-/// How many records below a deleted one are asked for at most: each takes a request.
-const MOST_FOLLOWED: usize = 600;
 
 /// Questions about single records come before every listing.
 const FIRST: Depth = Depth::MAX;
@@ -87,7 +84,7 @@ pub async fn compare(
         missing.clear();
     }
     missing.retain(|gid| !sync.deleted.borrow().is_reported(id, gid));
-    if missing.len() > FEW_MISSING && missing.len() * MISSING_SHARE > count {
+    if is_always_whole && missing.len() > FEW_MISSING && missing.len() * MISSING_SHARE > count {
         let text = format!(
             "{}: {} of {} records in {parent} are missing, which is too many to be real deletions; none is reported as \
              deleted. If they are deleted, reset the stream",
@@ -115,20 +112,26 @@ async fn confirm(sync: &Sync<'_>, place: Place, missing: Vec<Gid>, mut listed: G
     sync.deleted.borrow_mut().begin_asking(&place);
     missing.iter().for_each(|_| sync.progress().expect_listing(*id));
     let unknown = RefCell::new(Gids::default());
+    let elsewhere = RefCell::new(Gids::default());
+    let may_move = sync.plan().stream(*id).stream.repeats == Repeats::AcrossListings;
     sync.gate
         .for_each(FIRST, None, missing, |gid, slot| {
-            let unknown = &unknown;
+            let (unknown, elsewhere) = (&unknown, &elsewhere);
             async move {
-                let existence = existence(sync, *id, &gid).await?;
+                let existence = ask(sync, *id, &gid).await?;
                 drop(slot);
                 match existence {
                     Existence::Deleted => {
                         let now = sync.facts.now();
                         tombstones::emit(sync, *id, &gid, now);
-                        follow(sync, *id, &gid, now).await?;
+                        follow(sync, *id, &gid, now);
                     }
                     Existence::Unknown => unknown.borrow_mut().push(&gid),
-                    Existence::OutOfSight => {}
+                    Existence::There(_) | Existence::Forbidden if may_move => {
+                        elsewhere.borrow_mut().push(&gid)
+                    }
+                    // A record that stays where it is and is not listed is not asked for again.
+                    Existence::There(_) | Existence::Forbidden => {}
                 }
                 sync.progress().listing_done(*id);
                 Ok(())
@@ -138,34 +141,19 @@ async fn confirm(sync: &Sync<'_>, place: Place, missing: Vec<Gid>, mut listed: G
     // The next sync asks again.
     listed.append(unknown.into_inner());
     store(sync, *id, parent, listed);
+    let elsewhere = elsewhere.into_inner();
+    if !elsewhere.is_empty() {
+        store_too(sync, *id, &ELSEWHERE, elsewhere);
+    }
     sync.deleted.borrow_mut().end_asking(&place);
     Ok(())
 }
 
-enum Existence {
-    Deleted,
-    /// It exists, or the token may not see it: it is not asked for again.
-    OutOfSight,
-    /// There was no answer.
-    Unknown,
-}
-
-async fn existence(sync: &Sync<'_>, id: StreamId, gid: &Gid) -> Result<Existence, Stop> {
+/// Asks for a record by itself.
+async fn ask(sync: &Sync<'_>, id: StreamId, gid: &Gid) -> Result<Existence, Stop> {
     let path = sync.plan().stream(id).stream.deletions.path();
     let path = path.unwrap_or_else(|| unreachable!("only streams that report deletions are asked for"));
-    sync.output.room().await;
-    let Err(fault) = asana::get_one(&sync.facts.client, &requests::of_existence(path, gid)).await else {
-        return Ok(Existence::OutOfSight);
-    };
-    match asana::consequence(&fault, At::Detail) {
-        Consequence::SkipSlice(Reason::NotFound) => Ok(Existence::Deleted),
-        Consequence::SkipSlice(Reason::StorageFailing) => Ok(Existence::Unknown),
-        Consequence::SkipSlice(_) => Ok(Existence::OutOfSight),
-        Consequence::FailSync(reason) => Err(Stop(Cause::Request { fault: &fault, reason }.failure())),
-        Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
-            Ok(Existence::Unknown)
-        }
-    }
+    existence::ask(sync, &requests::of_existence(path, gid)).await
 }
 
 /// Stores what is listed below a parent. What is always read whole is stored whole, since only absence reports its
@@ -183,9 +171,17 @@ fn store(sync: &Sync<'_>, id: StreamId, parent: &Gid, listed: Gids) {
     }
 }
 
+/// These are below the parent too.
+pub fn store_too(sync: &Sync<'_>, id: StreamId, parent: &Gid, gids: Gids) {
+    let mut progress = sync.progress();
+    let state = &mut progress.stream(id).state;
+    state.listed_mut().add(parent, gids);
+    state.stay_small(sync.facts.settings.state_limit_bytes);
+}
+
 /// No events report what was deleted with a record that was found to be deleted by asking for it: what belongs to it is
-/// deleted too, and what may also be elsewhere is asked for.
-async fn follow(sync: &Sync<'_>, id: StreamId, gid: &Gid, at: Moment) -> Result<(), Stop> {
+/// deleted too, and what may also be elsewhere is asked for at the end of the sync, unless it is seen.
+fn follow(sync: &Sync<'_>, id: StreamId, gid: &Gid, at: Moment) {
     let plan = sync.plan();
     let stream = plan.stream(id);
     let told = plan.feeds.iter().find_map(|feed| told_of(stream.stream, feed.path));
@@ -199,19 +195,7 @@ async fn follow(sync: &Sync<'_>, id: StreamId, gid: &Gid, at: Moment) -> Result<
             tombstones::emit_below(sync, below, gid, at);
             continue;
         }
-        let mut held = sync.progress().stream(below).state.listed().missing(gid, &Gids::default());
-        held.retain(|gid| !sync.deleted.borrow().is_reported(below, gid));
-        if held.len() > MOST_FOLLOWED {
-            let text = format!(
-                "{}: {} records were in {gid}, which is deleted. That is too many to ask for one by one, so none of \
-                 them is reported as deleted; if they are deleted, reset the stream",
-                plan.stream(below).stream.name,
-                grouped(held.len() as u64)
-            );
-            sync.output.log(Level::Warn, text);
-            held.clear();
-        }
-        Box::pin(confirm(sync, (below, gid.clone()), held, Gids::default())).await?;
+        let held = sync.progress().stream(below).state.listed().missing(gid, &Gids::default());
+        held.iter().for_each(|gid| sync.deleted.borrow_mut().unseen.doubt(gid));
     }
-    Ok(())
 }

@@ -1,8 +1,13 @@
-//! How deletions come to light: by Asana's events, and by asking for records that their listing no longer shows.
+//! How deletions are found: by Asana's events, by asking for records that their listing no longer shows, and once a day by
+//! comparing what is stored with what exists.
 
 pub mod conversions;
 pub mod deleted;
 pub mod doubt;
 pub mod events;
+pub mod existence;
 pub mod missing;
+pub mod reconcile;
+pub mod sighting;
 pub mod tombstones;
+pub mod unseen;

@@ -7,12 +7,21 @@ use crate::emit::{Batch, Event};
 use crate::gid::Gid;
 use crate::moment::Moment;
 use crate::schema::DELETED_AT;
-use crate::stream_set::StreamId;
+use crate::stream::Deletions;
+use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::context::Sync;
 
 /// Whether the stream reports deletions in this sync.
 pub fn are_wanted(sync: &Sync<'_>, id: StreamId) -> bool {
     sync.facts.settings.deletions == TellDeletions::Yes && sync.plan().stream(id).tells_deletions
+}
+
+/// The streams that report deletions by events in this sync.
+pub fn reporting(sync: &Sync<'_>) -> StreamSet {
+    let ids = sync.plan().selected().map(|(id, _)| id);
+    let is_by_events =
+        |id: &StreamId| matches!(sync.plan().stream(*id).stream.deletions, Deletions::Events { .. });
+    ids.filter(|id| are_wanted(sync, *id)).filter(is_by_events).collect()
 }
 
 /// Emits the tombstone of a record, once per sync.

@@ -182,6 +182,29 @@ impl Editor<'_> {
         Ok(task)
     }
 
+    /// Brings back a deleted task with everything below it, as it was: Asana does not document that its time moves.
+    pub fn undelete_task(&mut self, task: Gid) -> Result<Gid, EditError> {
+        let at = task.index() as usize;
+        let is_deleted = task.kind() == Kind::Task
+            && self.world.tasks.get(at).is_some_and(|record| record.presence == Presence::Deleted);
+        if !is_deleted {
+            return Err(EditError::Unfit { reason: "the task is not deleted" });
+        }
+        let parent = self.world.tasks[at].parent.map(|parent| Gid::new(Kind::Task, parent));
+        if parent.is_some_and(|parent| !self.world.exists(parent)) {
+            return Err(EditError::Unfit { reason: "the task's parent is deleted" });
+        }
+        self.world.tasks[at].presence = Presence::Present;
+        self.note(task, "undeleted", None, None);
+        for subtask in self.world.tasks[at].subtasks.clone() {
+            let subtask = Gid::new(Kind::Task, subtask);
+            if !self.world.exists(subtask) {
+                self.undelete_task(subtask)?;
+            }
+        }
+        Ok(task)
+    }
+
     /// Adds a task to a project's first section.
     pub fn add_to_project(&mut self, task: Gid, project: Gid) -> Result<Gid, EditError> {
         let task_at = self.at(task, Kind::Task)?;

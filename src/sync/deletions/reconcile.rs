@@ -1,0 +1,452 @@
+//! Once a day, and after every gap in the events: which stored records do not exist any more? Whatever streams are
+//! selected, deletions are found in the same way, at the end of the sync:
+//!
+//! 1. Whatever this sync has listed exists.
+//! 2. The rest is listed by gids alone: the tasks of each project, and by search the subtasks and the tasks of no project.
+//! 3. What no listing shows is asked for one by one. Only "not found" is a deletion.
+//!
+//! What is deleted takes along what is on it. What exists or is forbidden, and no listing shows, is out of sight: only some
+//! of it is asked for again each time.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use airbyte_protocol::message::Level;
+
+use crate::asana::{self, Consequence, Fault, Page, Pages, Place, Request, Search};
+use crate::gid::Gid;
+use crate::listed::ELSEWHERE;
+use crate::moment::Moment;
+use crate::plan::PlannedListing;
+use crate::slice_key::SliceKey;
+use crate::stream::Paging;
+use crate::stream_set::{StreamId, StreamSet};
+use crate::sync::context::Sync;
+use crate::sync::cursors;
+use crate::sync::deletions::existence::{self, Existence};
+use crate::sync::deletions::sighting;
+use crate::sync::deletions::tombstones;
+use crate::sync::deletions::unseen::{Role, SeenAs};
+use crate::sync::failures::{Cause, Stop};
+use crate::sync::gate::Depth;
+use crate::sync::report::grouped;
+use crate::sync::requests;
+use crate::sync::row::{self, Probe};
+use crate::window;
+
+/// How long stored records are taken to exist. A daily schedule is never a whole day apart.
+const EVERY: Duration = Duration::from_secs(20 * 60 * 60);
+
+/// How many records that are out of sight are asked for again each time.
+const ASKED_AGAIN: usize = 100;
+
+/// Asana began in 2008. No task is older, and the search may refuse earlier times.
+const EPOCH: &str = "2008-01-01T00:00:00.000Z";
+
+/// These requests come before every listing.
+const FIRST: Depth = Depth::MAX;
+
+/// Where the records of the tree are listed.
+#[derive(Debug, Clone, Copy)]
+struct Tree<'a> {
+    roots: StreamId,
+    nodes: StreamId,
+    /// The field by which a node names its parent.
+    parent: &'static str,
+    /// Names one root or node.
+    path: &'static str,
+    listings: &'a [PlannedListing],
+}
+
+/// What was asked for.
+#[derive(Debug, Default)]
+struct Answers {
+    deleted: BTreeSet<u64>,
+    forbidden: BTreeSet<u64>,
+    there: BTreeSet<u64>,
+    is_unknown: bool,
+}
+
+/// The rows of one listing or search.
+enum Rows {
+    Pages(Pages),
+    Search(Search),
+}
+
+/// Holds the streams that have stored records open until [`run`] has settled them.
+pub fn hold(sync: &Sync<'_>) {
+    let held = sync.deleted.borrow().unseen.streams();
+    sync.progress().open(held);
+    for id in tombstones::reporting(sync).without(held).iter() {
+        // Nothing is stored yet, so nothing has to be compared before tomorrow.
+        sync.progress().stream(id).state.set_compared(Some(sync.facts.began()));
+    }
+}
+
+/// Reports which stored records do not exist any more, and settles the streams that have stored records.
+///
+/// # Errors
+///
+/// When an answer shows that nothing else can be read either.
+pub async fn run(sync: &Sync<'_>) -> Result<(), Stop> {
+    let held = sync.deleted.borrow().unseen.streams();
+    let mut due: StreamSet = held.iter().filter(|id| is_due(sync, *id)).collect();
+    let mut answers = Answers::default();
+    let doubtful = sync.deleted.borrow().unseen.doubtful();
+    let mut is_thorough = compare(sync, due, doubtful, &mut answers).await?;
+    let has_nodes = sync.deleted.borrow().unseen.roles().iter().any(|(_, role)| *role == Role::Nodes);
+    if !answers.deleted.is_empty() && !has_nodes && due != held {
+        // No state knows what was below a deleted record, and is deleted with it.
+        due = held.iter().filter(|id| !sync.progress().stream(*id).account.is_incomplete()).collect();
+        is_thorough = compare(sync, due, BTreeSet::new(), &mut answers).await?;
+    }
+    settle(sync, held, due, &answers, is_thorough);
+    Ok(())
+}
+
+/// Compares the stored records of the streams that are due with what exists, and asks for the doubtful ones. Returns whether
+/// everything was listed.
+async fn compare(
+    sync: &Sync<'_>,
+    due: StreamSet,
+    mut doubtful: BTreeSet<u64>,
+    answers: &mut Answers,
+) -> Result<bool, Stop> {
+    let standing = ask_for_slices(sync, due, answers).await?;
+    let Some(tree) = tree(sync) else { return Ok(false) };
+    let skipped: BTreeSet<u64> = below(sync, &standing).into_iter().chain(out_of_sight(sync, due)).collect();
+    let unseen = || -> BTreeSet<u64> {
+        let unseen = sync.deleted.borrow().unseen.of(due);
+        unseen.difference(&skipped).copied().collect()
+    };
+    let is_thorough = list(sync, tree, due, &unseen).await?;
+    doubtful.append(&mut unseen());
+    doubtful.retain(|gid| !answers.deleted.contains(gid) && !sync.deleted.borrow().unseen.is_seen(*gid));
+    ask_for_records(sync, tree, doubtful, answers).await?;
+    Ok(is_thorough)
+}
+
+fn is_due(sync: &Sync<'_>, id: StreamId) -> bool {
+    let progress = &mut sync.progress();
+    let stream = progress.stream(id);
+    if stream.account.is_incomplete() {
+        return false;
+    }
+    let slices = sync.slices.borrow();
+    let has_disappeared = |object: &Gid| {
+        let key = SliceKey::Object(object.clone());
+        stream.previous.cursor(&key).is_some() && !slices.is_seen(&key, id)
+    };
+    let is_old = stream.state.compared().is_none_or(|at| sync.facts.began() >= at.plus(EVERY));
+    is_old || stream.state.objects_with_events().any(has_disappeared)
+}
+
+/// Asks for the records above slices that are not listed any more. Returns those that still exist.
+async fn ask_for_slices(sync: &Sync<'_>, due: StreamSet, answers: &mut Answers) -> Result<Vec<Gid>, Stop> {
+    let mut standing = Vec::new();
+    for feed in &sync.plan().feeds {
+        let Some(path) = sync.plan().stream(feed.of).stream.deletions.path() else { continue };
+        let told: Vec<StreamId> = feed.told.iter().map(|told| told.stream).collect();
+        let mut unlisted = BTreeSet::new();
+        for id in told.iter().copied().filter(|id| due.contains(*id)) {
+            let mut progress = sync.progress();
+            let objects = progress.stream(id).state.objects_with_events();
+            let slices = sync.slices.borrow();
+            unlisted.extend(
+                objects.filter(|object| !slices.is_seen(&SliceKey::Object((*object).clone()), id)).cloned(),
+            );
+        }
+        let asked =
+            ask(sync, unlisted.into_iter().map(|gid| (requests::of_existence(path, &gid), gid)).collect());
+        for (gid, existence) in asked.await? {
+            match existence {
+                Existence::Deleted => told.iter().for_each(|id| slice_is_deleted(sync, *id, &gid)),
+                Existence::Unknown => answers.is_unknown = true,
+                Existence::There(_) | Existence::Forbidden => standing.push(gid),
+            }
+        }
+    }
+    Ok(standing)
+}
+
+/// What is on the deleted record of a slice is deleted with it. Roots and nodes may be elsewhere.
+fn slice_is_deleted(sync: &Sync<'_>, id: StreamId, gid: &Gid) {
+    let roles = sync.deleted.borrow().unseen.roles();
+    match roles.iter().find(|(stream, _)| *stream == id) {
+        Some((_, Role::Below)) => tombstones::emit_below(sync, id, gid, sync.facts.now()),
+        Some((_, Role::Roots | Role::Nodes)) => {
+            let mut progress = sync.progress();
+            let listed = progress.stream(id).state.listed_mut();
+            let held = listed.take(gid);
+            listed.add(&ELSEWHERE, held.into_iter().collect());
+        }
+        None => {}
+    }
+    sync.progress().stream(id).state.drop_token(&SliceKey::Object(gid.clone()));
+}
+
+/// The tree of records that others are on, if the plan lists it.
+fn tree<'a>(sync: &Sync<'a>) -> Option<Tree<'a>> {
+    let plan = sync.plan();
+    plan.listings.iter().find_map(|listing| {
+        let tree = listing.tree.filter(|tree| tree.stream != listing.stream)?;
+        let path = plan.stream(listing.stream).stream.deletions.path()?;
+        let (roots, nodes, parent) = (listing.stream, tree.stream, tree.parent);
+        Some(Tree { roots, nodes, parent, path, listings: &plan.listings })
+    })
+}
+
+/// What was listed below records that exist and are not listed: it is as much out of sight as they are.
+fn below(sync: &Sync<'_>, standing: &[Gid]) -> BTreeSet<u64> {
+    let roles = sync.deleted.borrow().unseen.roles();
+    let mut found = BTreeSet::new();
+    let mut pending = standing.to_vec();
+    while let Some(parent) = pending.pop() {
+        for (id, _) in roles.iter().filter(|(_, role)| *role != Role::Below) {
+            let held = sync.progress().stream(*id).state.listed().missing(&parent, &Default::default());
+            pending.extend(
+                held.into_iter().filter(|gid| gid.number().is_some_and(|number| found.insert(number))),
+            );
+        }
+    }
+    found
+}
+
+/// What is known to be out of sight, without those whose turn it is to be asked for again.
+fn out_of_sight(sync: &Sync<'_>, due: StreamSet) -> BTreeSet<u64> {
+    let mut all = BTreeSet::new();
+    for id in due.iter() {
+        all.extend(sync.progress().stream(id).state.out_of_sight());
+    }
+    let days = sync.facts.began().unix_milliseconds() / EVERY.as_millis() as u64;
+    let start =
+        usize::try_from(days).unwrap_or(0).wrapping_mul(ASKED_AGAIN).checked_rem(all.len()).unwrap_or(0);
+    let turn: HashSet<u64> =
+        all.iter().copied().cycle().skip(start).take(ASKED_AGAIN.min(all.len())).collect();
+    all.retain(|gid| !turn.contains(gid));
+    all
+}
+
+/// Lists what exists, as long as that takes fewer requests than to ask for each record that was not seen. Returns whether
+/// every listing was read to its end.
+async fn list(
+    sync: &Sync<'_>,
+    tree: Tree<'_>,
+    due: StreamSet,
+    unseen: &impl Fn() -> BTreeSet<u64>,
+) -> Result<bool, Stop> {
+    let count = unseen().len();
+    if count == 0 {
+        return Ok(false);
+    }
+    let names: Vec<&str> = due.iter().map(|id| sync.plan().stream(id).stream.name).collect();
+    let text = format!(
+        "{}: comparing {} stored records with what exists in Asana, to find what was deleted",
+        names.join(", "),
+        grouped(count as u64)
+    );
+    sync.output.log(Level::Info, text);
+    let mut is_whole = true;
+    for rows in
+        [listings(sync, tree, Whose::Slices), searches(sync, tree), listings(sync, tree, Whose::Users)]
+    {
+        if rows.len() >= unseen().len() {
+            is_whole = false;
+            continue;
+        }
+        let are_whole = Cell::new(true);
+        sync.gate
+            .for_each(FIRST, None, rows, |rows, slot| {
+                let are_whole = &are_whole;
+                async move {
+                    if let Err(fault) = note_rows(sync, tree, rows).await {
+                        are_whole.set(false);
+                        if let Consequence::FailSync(reason) = asana::consequence(&fault, Place::Detail) {
+                            return Err(Stop(Cause::Request { fault: &fault, reason }.failure()));
+                        }
+                    }
+                    drop(slot);
+                    Ok(())
+                }
+            })
+            .await?;
+        is_whole &= are_whole.get();
+    }
+    Ok(is_whole)
+}
+
+/// Whose listings of roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Each record that is a slice by itself.
+    Slices,
+    /// Each that is a slice per workspace.
+    Users,
+}
+
+/// The listings of roots that this sync has made, for gids alone.
+fn listings(sync: &Sync<'_>, tree: Tree<'_>, whose: Whose) -> Vec<Rows> {
+    let mut found = Vec::new();
+    for listing in tree.listings.iter().filter(|listing| listing.stream == tree.roots) {
+        let Some(parent) = listing.parent else { continue };
+        for key in sync.slices.borrow().seen_for(tree.roots) {
+            let (object, workspace) = match (key, whose, sync.plan().stream(parent).repeats()) {
+                (SliceKey::Object(object), Whose::Slices, false) => (object, object),
+                (SliceKey::InWorkspace { workspace, object }, Whose::Users, true) => (object, workspace),
+                _ => continue,
+            };
+            let request = requests::of_gids(listing.path, object, workspace, &[tree.parent]);
+            found.push(Rows::Pages(Pages::new(sync.facts.client.clone(), request, Paging::Offset)));
+        }
+    }
+    found
+}
+
+/// The searches for all nodes and for what no listing shows, for gids alone.
+fn searches(sync: &Sync<'_>, tree: Tree<'_>) -> Vec<Rows> {
+    let plan = sync.plan();
+    let of_nodes =
+        plan.changes.iter().map(|id| plan.listing(*id)).filter(|listing| listing.stream == tree.nodes);
+    let of_roots = plan.stream(tree.roots).stream.unlisted.map(|unlisted| unlisted.or_of_users);
+    let paths: Vec<&str> = of_nodes.map(|listing| listing.path).chain(of_roots).collect();
+    let mut found = Vec::new();
+    for key in sync.slices.borrow().seen_for(tree.roots) {
+        let SliceKey::Unlisted { workspace } = key else { continue };
+        for path in &paths {
+            let fields = [tree.parent, asana::SEARCH_FIELDS[0], asana::SEARCH_FIELDS[1]];
+            let request = requests::of_gids(path, workspace, workspace, &fields);
+            let since = Moment::parse(EPOCH).unwrap_or_else(|| Moment::from_unix_milliseconds(0));
+            let indexed_until = window::next_cursor(sync.facts.began());
+            let search = Search::new(sync.facts.client.clone(), request, since, indexed_until);
+            found.push(Rows::Search(search));
+        }
+    }
+    found
+}
+
+impl Rows {
+    async fn next(&mut self) -> Result<Option<Page>, Fault> {
+        match self {
+            Self::Pages(pages) => pages.next().await,
+            Self::Search(search) => search.next().await,
+        }
+    }
+}
+
+/// Notes that what a listing shows exists.
+async fn note_rows(sync: &Sync<'_>, tree: Tree<'_>, mut rows: Rows) -> Result<(), Fault> {
+    loop {
+        sync.output.room().await;
+        let Some(page) = rows.next().await? else { return Ok(()) };
+        page.rows().for_each(|row| note(sync, tree, row));
+    }
+}
+
+/// Notes that a record of the tree exists.
+fn note(sync: &Sync<'_>, tree: Tree<'_>, record: &str) {
+    let Ok(probe) = Probe::read(record, &[tree.parent]) else { return };
+    let Some(gid) = &probe.gid else { return };
+    match row::reference(probe.field(0)) {
+        Some(_) => sighting::note(sync, tree.nodes, gid, SeenAs::Node, None),
+        None => sighting::note(sync, tree.roots, gid, SeenAs::Root, None),
+    }
+}
+
+/// Asks for records one by one, and for what was below those that are deleted.
+async fn ask_for_records(
+    sync: &Sync<'_>,
+    tree: Tree<'_>,
+    mut pending: BTreeSet<u64>,
+    answers: &mut Answers,
+) -> Result<(), Stop> {
+    let mut asked = HashSet::new();
+    while !pending.is_empty() {
+        asked.extend(pending.iter().copied());
+        let request = |gid| (requests::of_gids(tree.path, &gid, &gid, &[tree.parent]), gid);
+        let found = ask(sync, pending.iter().map(|gid| request(Gid::Number(*gid))).collect()).await?;
+        pending.clear();
+        for (gid, existence) in found {
+            let Some(number) = gid.number() else { continue };
+            match existence {
+                Existence::Deleted => {
+                    answers.deleted.insert(number);
+                    let below = record_is_deleted(sync, &gid);
+                    pending.extend(below.into_iter().filter(|gid| !asked.contains(gid)));
+                }
+                Existence::There(record) => {
+                    note(sync, tree, &record);
+                    answers.there.insert(number);
+                }
+                Existence::Forbidden => drop(answers.forbidden.insert(number)),
+                Existence::Unknown => answers.is_unknown = true,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reports that a record of the tree is deleted, and what is on it. Returns what was below it in the tree and was not seen.
+fn record_is_deleted(sync: &Sync<'_>, gid: &Gid) -> Vec<u64> {
+    let now = sync.facts.now();
+    let streams =
+        gid.number().map(|number| sync.deleted.borrow().unseen.streams_of(number)).unwrap_or_default();
+    for (id, role) in streams {
+        match role {
+            Role::Roots | Role::Nodes => tombstones::emit(sync, id, gid, now),
+            Role::Below => tombstones::emit_below(sync, id, gid, now),
+        }
+    }
+    let roles = sync.deleted.borrow().unseen.roles();
+    let mut below = Vec::new();
+    for (id, _) in roles.into_iter().filter(|(_, role)| *role == Role::Nodes) {
+        let held = sync.progress().stream(id).state.listed().missing(gid, &Default::default());
+        below.extend(held.iter().filter_map(Gid::number));
+    }
+    below.retain(|gid| !sync.deleted.borrow().unseen.is_seen(*gid));
+    below
+}
+
+/// Asks for objects.
+async fn ask(sync: &Sync<'_>, objects: Vec<(Request, Gid)>) -> Result<BTreeMap<Gid, Existence>, Stop> {
+    let answers = RefCell::new(BTreeMap::new());
+    sync.gate
+        .for_each(FIRST, None, objects, |(request, gid), slot| {
+            let answers = &answers;
+            async move {
+                let existence = existence::ask(sync, &request).await?;
+                drop(slot);
+                answers.borrow_mut().insert(gid, existence);
+                Ok(())
+            }
+        })
+        .await?;
+    Ok(answers.into_inner())
+}
+
+/// Stores what was found out, and lets the streams end.
+fn settle(sync: &Sync<'_>, held: StreamSet, due: StreamSet, answers: &Answers, is_thorough: bool) {
+    let began = sync.facts.began();
+    for id in held.iter() {
+        let reported = sync.deleted.borrow().reported(id);
+        let mut progress = sync.progress();
+        let state = &mut progress.stream(id).state;
+        state.listed_mut().remove_everywhere(&reported);
+        let deleted = sync.deleted.borrow();
+        let decides = |gid: &u64| {
+            deleted.unseen.streams_of(*gid).iter().any(|(stream, _)| *stream == id) && !reported.contains(gid)
+        };
+        let out_of_sight = state.out_of_sight_mut();
+        out_of_sight.retain(|gid| !deleted.unseen.is_seen(*gid) && !answers.deleted.contains(gid));
+        out_of_sight.extend(answers.forbidden.iter().copied().filter(decides));
+        if is_thorough {
+            out_of_sight.extend(answers.there.iter().copied().filter(decides));
+        }
+        if due.contains(id) && !answers.is_unknown {
+            state.set_compared(Some(began));
+        }
+        progress.touch(id);
+    }
+    sync.progress().close(held);
+    cursors::end_streams(sync);
+}
