@@ -20,7 +20,7 @@ fn entry(stream: &Stream) -> CatalogStream {
         json_schema: schema::published(stream),
         supported_sync_modes,
         source_defined_cursor: is_incremental.then_some(true),
-        default_cursor_field: stream.cursor.field().map(|field| vec![field.to_owned()]),
+        default_cursor_field: schema::cursor(stream).map(|field| vec![field.to_owned()]),
         source_defined_primary_key: Some(
             stream.primary_key.iter().map(|column| vec![(*column).to_owned()]).collect(),
         ),

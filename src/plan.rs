@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use airbyte_protocol::catalog::ConfiguredCatalog;
+use airbyte_protocol::catalog::{ConfiguredCatalog, ConfiguredStream};
 use serde_json::Value;
 
 use crate::asana::SEARCH_FIELDS;
@@ -147,7 +147,7 @@ impl Plan {
                     } else {
                         Mode::FullRefresh
                     };
-                    selections[index] = Some(select(ALL[index], mode, &configured.stream.json_schema));
+                    selections[index] = Some(select(ALL[index], mode, configured));
                 }
                 None => unknown.push(UnknownStream {
                     suggestion: closest_name(&configured.stream.name),
@@ -452,16 +452,17 @@ impl PlannedListing {
     }
 }
 
-fn select(stream: &'static Stream, mode: Mode, configured: &serde_json::Map<String, Value>) -> Selection {
+fn select(stream: &'static Stream, mode: Mode, configured: &ConfiguredStream) -> Selection {
     let schema = schema::published(stream);
     let all = schema::properties(&schema).into_iter().flatten().map(|(name, _)| name.clone());
-    let wanted =
-        configured.get("properties").and_then(Value::as_object).filter(|properties| !properties.is_empty());
+    let properties = configured.stream.json_schema.get("properties").and_then(Value::as_object);
+    let wanted = properties.filter(|properties| !properties.is_empty());
     let columns = all
         .filter(|column| {
             wanted.is_none_or(|wanted| wanted.contains_key(column))
                 || stream.primary_key.contains(&column.as_str())
                 || stream.cursor.field() == Some(column)
+                || configured.cursor_field.contains(column)
         })
         .collect();
     Selection { mode, columns }

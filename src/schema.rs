@@ -19,6 +19,9 @@ pub const FOREIGN_KEY: &str = "x-foreign-key";
 /// The column by which Airbyte's destinations tell a deleted record.
 pub const DELETED_AT: &str = "_ab_cdc_deleted_at";
 
+/// The column that orders the versions of a record, those of deleted ones among them.
+pub const UPDATED_AT: &str = "_ab_cdc_updated_at";
+
 /// Where an added column comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -26,6 +29,8 @@ pub enum Origin {
     Parent,
     /// The time at which the record was found to be deleted; null while it is not.
     Deletion,
+    /// The time at which this version of the record was emitted.
+    Emission,
 }
 
 impl Origin {
@@ -33,6 +38,7 @@ impl Origin {
         match self {
             Self::Parent => "parent",
             Self::Deletion => "deletion",
+            Self::Emission => "emission",
         }
     }
 }
@@ -72,7 +78,18 @@ pub fn marked(stream: &Stream) -> Value {
             json!({
                 ORIGIN: Origin::Deletion.name(),
                 "description": "When the record was deleted in Asana; null while it is not. A deleted record has \
-                                no other columns but its key and its cursor, which is this time too.",
+                                no other columns but its key and its cursors.",
+                "type": ["null", "string"],
+                "format": "date-time",
+                "airbyte_type": "timestamp_with_timezone",
+            }),
+        );
+        properties.insert(
+            UPDATED_AT.to_owned(),
+            json!({
+                ORIGIN: Origin::Emission.name(),
+                "description": "When the connector emitted this version of the record, in Asana's time. It orders \
+                                the versions of a record: a row that was restored is later than its deletion.",
                 "type": ["null", "string"],
                 "format": "date-time",
                 "airbyte_type": "timestamp_with_timezone",
@@ -95,6 +112,14 @@ pub fn parent_column(schema: &Value) -> Option<&str> {
         .iter()
         .find(|(_, property)| property.get(ORIGIN).and_then(Value::as_str) == Some(Origin::Parent.name()))
         .map(|(name, _)| name.as_str())
+}
+
+/// The column that orders versions of a stream's records, if it has any.
+pub fn cursor(stream: &Stream) -> Option<&'static str> {
+    match stream.deletions {
+        Deletions::Untold => stream.cursor.field(),
+        Deletions::Absence { .. } | Deletions::Events { .. } => Some(UPDATED_AT),
+    }
 }
 
 pub fn properties(schema: &Value) -> Option<&Map<String, Value>> {

@@ -43,6 +43,8 @@ pub struct StreamState {
     compared: Option<Moment>,
     /// Records, or parents of records, that exist and that no listing shows.
     out_of_sight: BTreeSet<u64>,
+    /// The latest version of a record that was emitted.
+    emitted_until: Option<Moment>,
 }
 
 /// The state as JSON: slices are grouped by cursor, because most share one, and the rest is nineteen bytes each.
@@ -71,6 +73,9 @@ struct Written<'a> {
     /// What exists and no listing shows.
     #[serde(skip_serializing_if = "Listed::is_empty")]
     out_of_sight: Listed,
+    /// The latest version of a record that was emitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emitted_until: Option<String>,
     /// When this was written; it also makes any two states differ.
     written_at: String,
 }
@@ -95,6 +100,8 @@ struct Found {
     compared: Option<String>,
     #[serde(default)]
     out_of_sight: Listed,
+    #[serde(default)]
+    emitted_until: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -144,7 +151,7 @@ impl StreamState {
             cursors.extend(slices.into_iter().map(|slice| (slice, moment)));
         }
         let moment = |text: String| {
-            Moment::parse(&text).ok_or_else(|| Unusable::Broken("a comparison is at no time".to_owned()))
+            Moment::parse(&text).ok_or_else(|| Unusable::Broken(format!("{text} is not a time")))
         };
         let mut listed = found.listed;
         for (parent, gids) in found.known {
@@ -159,6 +166,7 @@ impl StreamState {
             forgotten: found.forgotten,
             compared: found.compared.map(moment).transpose()?,
             out_of_sight: found.out_of_sight.numbers().collect(),
+            emitted_until: found.emitted_until.map(moment).transpose()?,
         })
     }
 
@@ -196,6 +204,7 @@ impl StreamState {
             forgotten: self.forgotten,
             compared: self.compared.map(|at| at.to_string()),
             out_of_sight,
+            emitted_until: self.emitted_until.map(|at| at.to_string()),
             written_at: now.to_string(),
         };
         to_raw_value(&written).expect("a state is plain data")
@@ -274,7 +283,17 @@ impl StreamState {
             forgotten: self.forgotten,
             compared: self.compared,
             out_of_sight: BTreeSet::new(),
+            emitted_until: self.emitted_until,
         }
+    }
+
+    /// The latest version of a record that was emitted.
+    pub fn emitted_until(&self) -> Option<Moment> {
+        self.emitted_until
+    }
+
+    pub fn emit_until(&mut self, version: Moment) {
+        self.emitted_until = self.emitted_until.max(Some(version));
     }
 
     /// When the records that the state knows were last compared with what exists; `None` after a gap in the events.
@@ -322,7 +341,7 @@ impl StreamState {
     pub fn start_over(&mut self) {
         let mut before = std::mem::take(&mut self.before);
         before.extend(std::mem::take(&mut self.cursors).into_keys());
-        *self = Self { before, ..Self::default() };
+        *self = Self { before, emitted_until: self.emitted_until, ..Self::default() };
     }
 
     /// The slice was read whole, and what changes after `cursor` is still to be read.
@@ -376,6 +395,7 @@ mod tests {
             before in proptest::collection::btree_set("[0-9]{1,19}", 0..5),
             forgotten: u64,
             compared in proptest::option::of(0_u64..4_000_000_000_000),
+            emitted_until in proptest::option::of(0_u64..4_000_000_000_000),
             out_of_sight in proptest::collection::btree_set(0..1_u64 << 63, 0..5),
         ) {
             let cursors =
@@ -386,9 +406,9 @@ mod tests {
             for (parent, gids) in known {
                 listed.set(&Gid::Number(parent), gids.into_iter().map(Gid::Number).collect());
             }
-            let compared = compared.map(at);
+            let (compared, emitted_until) = (compared.map(at), emitted_until.map(at));
             let state =
-                StreamState { cursors, is_complete, tokens, listed, before, forgotten, compared, out_of_sight };
+                StreamState { cursors, is_complete, tokens, listed, before, forgotten, compared, out_of_sight, emitted_until };
             prop_assert_eq!(StreamState::parse(&as_json(&state, 5)).unwrap(), state);
         }
 
@@ -416,11 +436,13 @@ mod tests {
         state.listed_mut().set(&Gid::new("1201"), [Gid::new("1300")].into_iter().collect());
         state.set_compared(Some(at(1_767_225_600_000)));
         state.out_of_sight_mut().insert(1201);
+        state.emit_until(at(1_767_225_600_000));
         assert_eq!(
             as_json(&state, 1_767_225_660_000),
             json!({"version": 3, "complete": false,
                 "slices": {"2026-01-01T00:00:00.000Z": ["1201", "1202/1301"]},
                 "tokens": {"1201": "0123"}, "listed": "sQkBxgE", "compared": "2026-01-01T00:00:00.000Z", "out_of_sight": "AAHiEg",
+                "emitted_until": "2026-01-01T00:00:00.000Z",
                 "written_at": "2026-01-01T00:01:00.000Z"})
         );
     }

@@ -219,7 +219,7 @@ fn configured(modes: impl Fn(&Stream) -> (&'static str, &'static str)) -> String
             "stream": entry,
             "sync_mode": sync_mode,
             "destination_sync_mode": destination_sync_mode,
-            "cursor_field": stream.cursor.field().into_iter().collect::<Vec<_>>(),
+            "cursor_field": schema::cursor(stream).into_iter().collect::<Vec<_>>(),
             "primary_key": stream.primary_key.iter().map(|column| vec![*column]).collect::<Vec<_>>(),
         })
     });
@@ -376,7 +376,7 @@ fn dbt_current() -> String {
         }
         page.push_str("    columns:\n");
         for (name, property) in schema::properties(&schema).unwrap() {
-            if name == DELETED_AT {
+            if NOT_CURRENT.contains(&name.as_str()) {
                 continue;
             }
             let description = quoted(property["description"].as_str().unwrap());
@@ -390,8 +390,8 @@ fn dbt_current() -> String {
     page
 }
 
-/// The column that tells that a record was deleted; no row of a deleted record is among the current ones.
-const DELETED_AT: &str = "_ab_cdc_deleted_at";
+/// The columns that tell versions of a record apart; of each record the current ones have the newest version.
+const NOT_CURRENT: [&str; 2] = ["_ab_cdc_deleted_at", "_ab_cdc_updated_at"];
 
 /// Each stream's key and columns as a macro's return value: `[name, kind, fields of it that become columns]`.
 fn dbt_streams() -> String {
@@ -403,7 +403,7 @@ fn dbt_streams() -> String {
         let schema = schema::published(stream);
         let properties = schema::properties(&schema).unwrap();
         writeln!(page, "'{}': {{'key': {}, 'columns': [", stream.name, json!(stream.primary_key)).unwrap();
-        for (name, property) in properties.iter().filter(|(name, _)| *name != DELETED_AT) {
+        for (name, property) in properties.iter().filter(|(name, _)| !NOT_CURRENT.contains(&name.as_str())) {
             let inner = property["properties"].as_object();
             let flat: Vec<_> = ["gid", "name"]
                 .into_iter()

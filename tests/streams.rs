@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use facts::Facts;
 use serde_json::{Map, Value};
 use source_asana::schema::{
-    DELETED_AT, FOREIGN_KEY, ORIGIN, Origin, departures_from_dialect, marked, properties, published,
+    DELETED_AT, FOREIGN_KEY, ORIGIN, Origin, UPDATED_AT, departures_from_dialect, marked, properties,
+    published,
 };
 use source_asana::stream::{Condition, Deletions, Fields, Listing, Paging, Stream};
 use source_asana::{opt_fields, streams};
@@ -309,10 +310,13 @@ fn added_columns_are_a_parents_gid_or_the_time_of_deletion_and_one_of_each_at_mo
         };
         let marked = columns.values().filter(|column| column.get(ORIGIN).is_some()).count();
         let (parents, deletions) = (added(Origin::Parent), added(Origin::Deletion));
-        assert_eq!(marked, parents.len() + deletions.len(), "{}", stream.name);
+        let versions = added(Origin::Emission);
+        assert_eq!(marked, parents.len() + deletions.len() + versions.len(), "{}", stream.name);
         let tells = !matches!(stream.deletions, Deletions::Untold);
         let names: Vec<_> = deletions.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, if tells { vec![DELETED_AT] } else { vec![] }, "{}", stream.name);
+        let names: Vec<_> = versions.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, if tells { vec![UPDATED_AT] } else { vec![] }, "{}", stream.name);
         assert!(!tells || stream.cursor.field().is_some(), "{}: only increments tell", stream.name);
         assert!(parents.len() <= 1, "{}: {parents:?}", stream.name);
         for (name, _) in parents {

@@ -19,6 +19,9 @@ use crate::sync::type_check::TypeCheck;
 /// The precision of the header that tells Asana's time.
 const DATE_PRECISION: Duration = Duration::from_secs(1);
 
+/// The precision of a moment.
+const STEP: Duration = Duration::from_millis(1);
+
 /// What does not change during a sync.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -29,6 +32,8 @@ pub struct Facts<'a> {
     /// When the sync began by this machine's clock.
     pub began_here: Moment,
     pub clock: fn() -> Moment,
+    /// The latest version that an earlier sync has emitted.
+    pub emitted_before: Option<Moment>,
     /// The workspaces that the config names; none for all.
     pub workspaces: Vec<crate::gid::Gid>,
 }
@@ -45,6 +50,13 @@ impl Facts<'_> {
         let here = (self.clock)().unix_milliseconds();
         let elapsed = here.saturating_sub(self.began_here.unix_milliseconds());
         self.began().plus(Duration::from_millis(elapsed) + DATE_PRECISION)
+    }
+
+    /// The time that orders what is emitted now: later than everything that an earlier sync has emitted, even if Asana's
+    /// seconds or a clock say otherwise.
+    pub fn version(&self) -> Moment {
+        let earliest = self.emitted_before.map(|before| before.plus(STEP));
+        earliest.map_or(self.now(), |earliest| earliest.max(self.now()))
     }
 }
 

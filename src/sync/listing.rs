@@ -13,6 +13,7 @@ use crate::gid::Gid;
 use crate::listed::{ELSEWHERE, Gids};
 use crate::moment::Moment;
 use crate::plan::{Level as StreamLevel, ListingId, PlannedListing};
+use crate::schema::UPDATED_AT;
 use crate::stream::{Cursor, Listing as StreamListing, News, Paging};
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::children::Children;
@@ -55,6 +56,8 @@ struct Found {
     gids: Gids,
     /// The gids of rows that the state stores below another parent than the listing's.
     elsewhere: BTreeMap<(StreamId, Gid), Gids>,
+    /// When the records of the current page are emitted.
+    updated_at: String,
 }
 
 /// Where a listing's rows come from.
@@ -198,6 +201,7 @@ fn take_page(
     found: &mut Found,
 ) -> Result<(), Cause<'static>> {
     let mut batches = Batches::new();
+    found.updated_at = sync.facts.version().to_string();
     let checked = found.pages % page.len().max(1) as u64;
     let taken = page.rows().enumerate().try_for_each(|(index, row)| {
         let check = if index as u64 == checked { Check::Types } else { Check::Nothing };
@@ -211,7 +215,7 @@ fn take_page(
         batch.turn.clone_from(&turn);
         let mut progress = sync.progress();
         progress.start(id, &sync.output);
-        progress.count(id, batch.ends.len() as u64, batch.text.len() as u64);
+        progress.count(id, batch.ends.len() as u64, batch.text.len() as u64, sync.facts.version());
         sync.output.push(Event::Records(batch));
     }
     if let Err(error) = sync.dedup.borrow_mut().stay_small() {
@@ -292,9 +296,13 @@ fn take_row(
         }
         let is_exact = listing.asked.as_ref().is_some_and(|asked| asked.is_subset(&selection.columns));
         let chosen = (!is_exact).then_some(&selection.columns);
-        let added = planned.parent_column.as_deref().map(|column| (column, &parent));
+        let parent_gid = planned.parent_column.as_ref().map(|_| parent.to_string()).unwrap_or_default();
+        let parent_column = planned.parent_column.as_deref().map(|column| (column, parent_gid.as_str()));
+        let updated_at =
+            selection.columns.get(UPDATED_AT).map(|column| (column.as_str(), found.updated_at.as_str()));
+        let added: Vec<(&str, &str)> = parent_column.into_iter().chain(updated_at).collect();
         let batch = batch_of(batches, stream, planned.stream.name, turn);
-        row::shape(row, chosen, added, &mut batch.text).map_err(|_| malformed())?;
+        row::shape(row, chosen, &added, &mut batch.text).map_err(|_| malformed())?;
         batch.ends.push(batch.text.len());
     }
     if listing.is_kept && stream == listing.stream {

@@ -115,6 +115,7 @@ fn new<'a>(
     clock: fn() -> Moment,
 ) -> Sync<'a> {
     let conversions = Conversions::new(plan, &states);
+    let emitted_before = states.iter().filter_map(StreamState::emitted_until).max();
     let unseen = match settings.deletions {
         TellDeletions::Yes => Unseen::new(plan, &states),
         TellDeletions::No => Unseen::default(),
@@ -139,7 +140,16 @@ fn new<'a>(
     let workspaces = settings.workspaces.iter().map(|gid| Gid::new(gid)).collect();
     Sync {
         gate: Gate::new(client.clone(), settings.limits.in_flight),
-        facts: Facts { plan, settings, client, graph, began_here: clock(), clock, workspaces },
+        facts: Facts {
+            plan,
+            settings,
+            client,
+            graph,
+            began_here: clock(),
+            clock,
+            emitted_before,
+            workspaces,
+        },
         output,
         progress,
         slices: RefCell::new(Slices::default()),

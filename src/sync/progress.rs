@@ -158,8 +158,9 @@ impl<'a> Progress<'a> {
     }
 
     /// Counts records that are emitted.
-    pub fn count(&mut self, id: StreamId, records: u64, bytes: u64) {
+    pub fn count(&mut self, id: StreamId, records: u64, bytes: u64, version: Moment) {
         let stream = self.stream(id);
+        stream.state.emit_until(version);
         stream.account.records += records;
         stream.account.bytes += bytes;
         stream.checkpoint.has_emitted = true;

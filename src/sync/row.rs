@@ -47,7 +47,7 @@ pub fn reference(json: Option<&str>) -> Option<Gid> {
 }
 
 /// Appends the row as it is to be written: as Asana sent it, without the columns that no one chose, and with
-/// the parent's gid where the stream has a column for it.
+/// the columns that the connector adds.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub fn reference(json: Option<&str>) -> Option<Gid> {
 pub fn shape(
     row: &str,
     chosen: Option<&BTreeSet<String>>,
-    parent: Option<(&str, &Gid)>,
+    added: &[(&str, &str)],
     output: &mut Vec<u8>,
 ) -> Result<(), serde_json::Error> {
     let start = output.len();
@@ -68,13 +68,13 @@ pub fn shape(
             output.push(b'}');
         }
     }
-    if let Some((column, gid)) = parent {
+    for (column, value) in added {
         debug_assert_eq!(output.last(), Some(&b'}'), "a row is an object");
         output.pop();
         let is_empty = output[start..].iter().all(|byte| *byte == b'{' || byte.is_ascii_whitespace());
         let comma = if is_empty { "" } else { "," };
-        let gid = serde_json::to_string(&gid.to_string())?;
-        write!(output, r#"{comma}"{column}":{gid}}}"#).expect("a Vec takes every write");
+        let value = serde_json::to_string(value)?;
+        write!(output, r#"{comma}"{column}":{value}}}"#).expect("a Vec takes every write");
     }
     Ok(())
 }
@@ -187,10 +187,10 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    fn shaped(row: &str, chosen: Option<&[&str]>, parent: Option<(&str, &Gid)>) -> String {
+    fn shaped(row: &str, chosen: Option<&[&str]>, added: &[(&str, &str)]) -> String {
         let chosen = chosen.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
         let mut output = Vec::new();
-        shape(row, chosen.as_ref(), parent, &mut output).unwrap();
+        shape(row, chosen.as_ref(), added, &mut output).unwrap();
         String::from_utf8(output).unwrap()
     }
 
@@ -222,26 +222,21 @@ mod tests {
     #[test]
     fn a_row_passes_through_byte_for_byte() {
         let row = r#"{"gid":"1","n":1.10,"big":123456789012345678901,"name":"a\u00e9\"b","x":null}"#;
-        assert_eq!(shaped(row, None, None), row);
+        assert_eq!(shaped(row, None, &[]), row);
     }
 
     #[test]
     fn the_parent_is_added_and_what_no_one_chose_goes() {
-        let gid = Gid::new("9");
         assert_eq!(
-            shaped(r#"{"gid":"1"} "#, None, Some(("task_gid", &gid))),
-            r#"{"gid":"1","task_gid":"9"}"#
+            shaped(r#"{"gid":"1"} "#, None, &[("task_gid", "9"), ("at", "now")]),
+            r#"{"gid":"1","task_gid":"9","at":"now"}"#
         );
-        assert_eq!(shaped("{ }", None, Some(("task_gid", &gid))), r#"{ "task_gid":"9"}"#);
+        assert_eq!(shaped("{ }", None, &[("task_gid", "9")]), r#"{ "task_gid":"9"}"#);
         assert_eq!(
-            shaped(
-                r#"{"gid":"1", "n\u0061me":"b","num_subtasks":4}"#,
-                Some(&["gid", "name"]),
-                Some(("p", &gid))
-            ),
+            shaped(r#"{"gid":"1", "n\u0061me":"b","num_subtasks":4}"#, Some(&["gid", "name"]), &[("p", "9")]),
             r#"{"gid":"1","name":"b","p":"9"}"#
         );
-        assert_eq!(shaped(r#"{"a":1}"#, Some(&[]), Some(("p", &gid))), r#"{"p":"9"}"#);
+        assert_eq!(shaped(r#"{"a":1}"#, Some(&[]), &[("p", "9")]), r#"{"p":"9"}"#);
     }
 
     proptest! {
@@ -252,7 +247,7 @@ mod tests {
         ) {
             let row = json!(fields).to_string();
             let mut output = Vec::new();
-            shape(&row, Some(&chosen), None, &mut output).unwrap();
+            shape(&row, Some(&chosen), &[], &mut output).unwrap();
             let kept: Value = serde_json::from_slice(&output).unwrap();
             let expected: std::collections::BTreeMap<_, _> =
                 fields.into_iter().filter(|(name, _)| chosen.contains(name)).collect();

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use asana_simulator::{Fault, FaultRule, Gid, Kind, Plan, Scale, World};
+use asana_simulator::{Clock, Fault, FaultRule, Gid, Kind, Options, Plan, Scale, Token, World};
 use serde_json::json;
 use source_asana::listed::Listed;
 
-use crate::harness::{Connector, Run, catalog_of, whole_catalog};
+use crate::harness::{Connector, Run, TOKEN, catalog_of, whole_catalog};
 use crate::in_process::InProcess;
 use crate::incremental::{Account, DELETED_AT, all_keys, delivered_and_deleted};
 use crate::resume::{cut, merged};
@@ -148,6 +148,57 @@ fn what_is_left_of_a_destination_is_the_account() {
     }
 }
 
+/// Fault 16: a destination that keeps marked rows and lets the highest cursor win, and one that keeps what came last.
+#[test]
+fn a_restored_row_wins_over_its_tombstone_in_both_kinds_of_destination() {
+    for (plan, hours) in [(Plan::Paid, 0), (Plan::Paid, 1), (Plan::Free, 1)] {
+        let clock = Some(Clock::frozen(Clock::system().now()));
+        let options = Options { tokens: vec![Token::new(TOKEN, plan)], clock, ..Options::default() };
+        let account = Account::with(&Scale::tiny(), options);
+        let catalog = whole_catalog("incremental");
+        let mut highest: BTreeMap<(String, String), (String, bool)> = BTreeMap::new();
+        let mut last: BTreeMap<(String, String), bool> = BTreeMap::new();
+        let mut state = None;
+        let mut sync = || {
+            account.simulator.advance(Duration::from_secs(hours * 60 * 60));
+            let run =
+                InProcess::new(&account.simulator.base_url()).read(&catalog, state.as_ref()).expect_success();
+            for entry in catalog["streams"].as_array().unwrap() {
+                let stream = entry["stream"]["name"].as_str().unwrap();
+                let Some(cursor) = entry["stream"]["default_cursor_field"][0].as_str() else { continue };
+                for record in run.records(stream) {
+                    let key = (stream.to_owned(), record["gid"].as_str().unwrap().to_owned());
+                    let version = (record[cursor].as_str().unwrap().to_owned(), record[DELETED_AT].is_null());
+                    last.insert(key.clone(), version.1);
+                    let kept = highest.entry(key).or_insert_with(|| version.clone());
+                    if version.0 >= kept.0 {
+                        *kept = version;
+                    }
+                }
+            }
+            state = Some(run.state());
+            let of_highest =
+                highest.iter().filter(|(_, (_, is_there))| *is_there).map(|(key, _)| key.clone());
+            let of_last = last.iter().filter(|(_, is_there)| **is_there).map(|(key, _)| key.clone());
+            (of_highest.collect::<BTreeSet<_>>(), of_last.collect::<BTreeSet<_>>())
+        };
+        let before = sync();
+        let task = account.simulator.edit(|edit| {
+            let tasks = edit.world().tasks_of_project(projects(edit.world())[0]);
+            edit.delete_task(tasks[0]).unwrap()
+        });
+        let deleted = sync();
+        let key = ("tasks".to_owned(), task.to_string());
+        assert!(before.0.contains(&key) && !deleted.0.contains(&key) && !deleted.1.contains(&key));
+        account.simulator.edit(|edit| edit.undelete_task(task)).unwrap();
+        let after = sync();
+        let lost =
+            |before: &BTreeSet<_>, after: &BTreeSet<_>| before.difference(after).cloned().collect::<Vec<_>>();
+        assert_eq!(lost(&before.0, &after.0), [], "{plan:?}: the highest cursor wins");
+        assert_eq!(lost(&before.1, &after.1), [], "{plan:?}: the last one wins");
+    }
+}
+
 /// Wherever a sync that tells deletions is cut off, the next one leaves none untold.
 #[test]
 fn a_sync_that_is_cut_off_tells_the_rest_of_the_deletions_when_it_goes_on() {
@@ -210,7 +261,7 @@ fn what_is_deleted_is_told_with_its_key_its_time_and_nothing_else() {
     assert_eq!(deleted(&second, "tags"), set(&[tag]));
     let told = second.records("tasks").into_iter().find(|record| record["gid"] == task.to_string()).unwrap();
     let columns: Vec<&String> = told.as_object().unwrap().keys().collect();
-    assert_eq!(columns, ["_ab_cdc_deleted_at", "gid", "modified_at"]);
+    assert_eq!(columns, ["_ab_cdc_deleted_at", "_ab_cdc_updated_at", "gid", "modified_at"]);
     assert_eq!(told["_ab_cdc_deleted_at"], told["modified_at"], "{told}");
     // Told once.
     let (third, _) = account.sync(Some(&second.state()));

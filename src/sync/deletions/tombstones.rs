@@ -1,4 +1,4 @@
-//! Tombstones: records with nothing but a key, a cursor and the time of the deletion.
+//! Tombstones: records with nothing but a key, cursors and the time of the deletion.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::config::TellDeletions;
 use crate::emit::{Batch, Event};
 use crate::gid::Gid;
 use crate::moment::Moment;
-use crate::schema::DELETED_AT;
+use crate::schema::{DELETED_AT, UPDATED_AT};
 use crate::stream::Deletions;
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::context::Sync;
@@ -29,16 +29,20 @@ pub fn emit(sync: &Sync<'_>, id: StreamId, gid: &Gid, at: Moment) {
     if !are_wanted(sync, id) || !sync.deleted.borrow_mut().report(id, gid) {
         return;
     }
-    let stream = sync.plan().stream(id).stream;
+    let planned = sync.plan().stream(id);
+    let stream = planned.stream;
     let mut record = serde_json::Map::new();
     record.extend(stream.primary_key.iter().map(|column| ((*column).to_owned(), json!(gid.to_string()))));
     record.extend(stream.cursor.field().map(|field| (field.to_owned(), json!(at.to_string()))));
+    if planned.selection.as_ref().is_some_and(|selection| selection.columns.contains(UPDATED_AT)) {
+        record.insert(UPDATED_AT.to_owned(), json!(sync.facts.version().to_string()));
+    }
     record.insert(DELETED_AT.to_owned(), json!(at.to_string()));
     let text = serde_json::Value::Object(record).to_string().into_bytes();
     let ends = vec![text.len()];
     let mut progress = sync.progress();
     progress.start(id, &sync.output);
-    progress.count(id, 1, 0);
+    progress.count(id, 1, 0, sync.facts.version());
     progress.stream(id).account.deletions += 1;
     sync.output.push(Event::Records(Batch { stream: stream.name, text, ends, turn: None }));
 }
