@@ -122,7 +122,7 @@ async fn compare(
     };
     let is_thorough = list(sync, tree, due, &unseen).await?;
     doubtful.append(&mut unseen());
-    doubtful.retain(|gid| !answers.deleted.contains(gid) && !sync.deleted.borrow().unseen.is_seen(*gid));
+    doubtful.retain(|gid| !answers.deleted.contains(gid) && !is_settled(sync, *gid));
     ask_for_records(sync, tree, doubtful, answers).await?;
     Ok(is_thorough)
 }
@@ -372,7 +372,9 @@ async fn ask_for_records(
                 Existence::Deleted => {
                     answers.deleted.insert(number);
                     let below = record_is_deleted(sync, &gid);
-                    pending.extend(below.into_iter().filter(|gid| !asked.contains(gid)));
+                    pending.extend(
+                        below.into_iter().filter(|gid| !asked.contains(gid) && !is_settled(sync, *gid)),
+                    );
                 }
                 Existence::There(record) => {
                     note(sync, tree, &record);
@@ -386,7 +388,17 @@ async fn ask_for_records(
     Ok(())
 }
 
-/// Reports that a record of the tree is deleted, and what is on it. Returns what was below it in the tree and was not seen.
+/// Whether a record was seen, or reported as deleted to every stream that stores it.
+fn is_settled(sync: &Sync<'_>, number: u64) -> bool {
+    let (deleted, gid) = (sync.deleted.borrow(), Gid::Number(number));
+    let is_reported = |(id, role): &(StreamId, Role)| match role {
+        Role::Roots | Role::Nodes => deleted.is_reported(*id, &gid),
+        Role::Below => sync.progress().stream(*id).state.listed().count(&gid).is_none(),
+    };
+    deleted.unseen.is_seen(number) || deleted.unseen.streams_of(number).iter().all(is_reported)
+}
+
+/// Reports that a record of the tree is deleted, and what is on it. Returns what was below it in the tree.
 fn record_is_deleted(sync: &Sync<'_>, gid: &Gid) -> Vec<u64> {
     let now = sync.facts.now();
     let streams =
@@ -403,7 +415,6 @@ fn record_is_deleted(sync: &Sync<'_>, gid: &Gid) -> Vec<u64> {
         let held = sync.progress().stream(id).state.listed().missing(gid, &Default::default());
         below.extend(held.iter().filter_map(Gid::number));
     }
-    below.retain(|gid| !sync.deleted.borrow().unseen.is_seen(*gid));
     below
 }
 
