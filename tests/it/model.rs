@@ -4,7 +4,7 @@
 //! What docs/STATE.md names as invisible is left out, and nothing else:
 //!
 //! - on the free plan, tasks of no project and of nobody, and what is below them: nothing lists them;
-//! - records that are out of sight: they stay as they were;
+//! - records that are out of sight, and what was deleted in them: they stay as they were;
 //! - tasks of no project have no events: that one is deleted is found by the comparison once a day;
 //! - records that were undeleted where no event says so: in a gap, or in no project.
 
@@ -282,7 +282,7 @@ impl History {
         let ghosts: Vec<_> = self.replica.ghosts(account, &self.catalog).into_iter().collect();
         let is_excused = |gid: &String| {
             !is_last && self.quiet.contains(gid)
-                || account.simulator.world(|world| is_out_of_sight(world, gid))
+                || account.simulator.world(|world| is_out_of_sight(world, gid.parse().unwrap()))
         };
         let ghosts: Vec<_> = ghosts.iter().filter(|(_, gid)| !is_excused(gid)).collect();
         assert!(ghosts.is_empty(), "stay although they are deleted: {ghosts:?}\n{}", log());
@@ -330,10 +330,18 @@ fn note_quiet(world: &World, task: Gid, quiet: &mut BTreeSet<String>) {
     }
 }
 
-/// Whether a record exists and may not be seen.
-fn is_out_of_sight(world: &World, gid: &str) -> bool {
-    let gid: Gid = gid.parse().unwrap();
-    world.exists(gid) && !world.sees(world.main_viewer(), gid)
+/// Whether a record may not be seen, or was deleted and what it was in may not be seen.
+fn is_out_of_sight(world: &World, gid: Gid) -> bool {
+    if world.exists(gid) {
+        return !world.sees(world.main_viewer(), gid);
+    }
+    let above = match gid.kind() {
+        Kind::Story => vec![world.task_of(gid)],
+        Kind::Attachment => vec![world.parent_of_attachment(gid)],
+        Kind::Task => world.projects_of_task(gid).into_iter().chain(world.parent_of_task(gid)).collect(),
+        _ => Vec::new(),
+    };
+    above.into_iter().any(|above| is_out_of_sight(world, above))
 }
 
 /// What no listing of the free plan shows.
