@@ -4,8 +4,7 @@
 //! - A listing of n rows takes one request per page of 100, and one when it is empty.
 //! - Stories, attachments and subtasks are only in their own listings. No field shows whether a task has stories or
 //!   attachments, so each task and subtask costs one request for each. `num_subtasks` shows whether a task has
-//! subtasks,
-//!   so only parents have a listing.
+//!   subtasks, so only parents have a listing.
 //! - Each project costs one attachment listing, because no field shows which have files.
 //! - `current_status_update` of projects, portfolios and goals is null if there are no status updates, and the settings
 //!   embedded in their lists show where there are custom field settings. Other listings of these are not needed.
