@@ -1,4 +1,4 @@
-//! A stream's shape in the dialect that Airbyte's platform and destinations understand.
+//! JSON schemas of streams in the dialect of Airbyte's platform and destinations.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
@@ -7,27 +7,27 @@ use serde_json::{Map, Value, json};
 
 use crate::stream::{Deletions, Listing, Stream};
 
-/// A keyword on a property that Asana does not send under that name: the walker adds it. Its value is the
-/// [`Origin`]'s name. It is not published.
+/// A keyword on a column that the connector adds. Its value is the name of the [`Origin`]. It is not published.
 pub const ORIGIN: &str = "x-origin";
 
-/// A keyword on the column with the parent's gid: `stream`, this stream's own name, and `references`, the names of the
-/// streams that the gid refers to. A destination may delete the rows of a deleted parent by it. Airbyte can add a prefix to
-/// the names of streams and not to those in here; the own name shows which.
+/// A keyword on the column with the parent's gid. `stream` is the name of the stream itself, and `references` are the
+/// names of the streams that the gid refers to. A destination can use it to delete the rows of a deleted parent. If
+/// Airbyte adds a prefix to the names of streams, it does not change these; comparing `stream` to the stream's name
+/// shows the prefix.
 pub const FOREIGN_KEY: &str = "x-foreign-key";
 
-/// The column by which Airbyte's destinations tell a deleted record.
+/// The column with which a source marks a deleted record for Airbyte's destinations.
 pub const DELETED_AT: &str = "_ab_cdc_deleted_at";
 
 /// The column that orders the versions of a record, those of deleted ones among them.
 pub const UPDATED_AT: &str = "_ab_cdc_updated_at";
 
-/// Where an added column comes from.
+/// The source of an added column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The gid of the parent for which the record was listed.
     Parent,
-    /// The time at which the record was found to be deleted; null while it is not.
+    /// The time of deletion; null for records that exist.
     Deletion,
     /// The time at which this version of the record was emitted.
     Emission,
@@ -43,8 +43,8 @@ impl Origin {
     }
 }
 
-/// The JSON schema of a stream's records as a catalog publishes it: draft 07, no `$ref`, every type nullable,
-/// objects open.
+/// The JSON schema of a stream's records in the catalog: draft 07, no `$ref`, every type nullable, additional
+/// properties allowed.
 pub fn published(stream: &Stream) -> Value {
     let mut schema = marked(stream);
     let references = reported_parents(stream);
@@ -66,7 +66,7 @@ fn reported_parents(stream: &Stream) -> Vec<&'static str> {
     parents.chain(own).collect()
 }
 
-/// Like [`published`], with the marks that tell added columns from Asana's fields.
+/// Like [`published`], with the marks that distinguish added columns from Asana's fields.
 pub fn marked(stream: &Stream) -> Value {
     let mut schema = flat(|generator| stream.shape(generator));
     let tells_deletions = !matches!(stream.deletions, Deletions::Untold);
@@ -77,8 +77,8 @@ pub fn marked(stream: &Stream) -> Value {
             DELETED_AT.to_owned(),
             json!({
                 ORIGIN: Origin::Deletion.name(),
-                "description": "When the record was deleted in Asana; null while it is not. A deleted record has \
-                                no other columns but its key and its cursors.",
+                "description": "When the record was deleted in Asana; null for existing records. A deleted record \
+                                has only its key, its cursors and this time.",
                 "type": ["null", "string"],
                 "format": "date-time",
                 "airbyte_type": "timestamp_with_timezone",
@@ -99,14 +99,14 @@ pub fn marked(stream: &Stream) -> Value {
     schema
 }
 
-/// The schema of any type in plain draft 07 without `$ref`, as it stands otherwise.
+/// The schema of any type in draft 07 without `$ref`, otherwise unchanged.
 pub fn inlined<T: JsonSchema>() -> Value {
     let mut settings = SchemaSettings::draft07();
     settings.inline_subschemas = true;
     settings.into_generator().root_schema_for::<T>().to_value()
 }
 
-/// The name of the column that carries the parent's gid, if the stream has one.
+/// The name of the column with the parent's gid, if the stream has one.
 pub fn parent_column(schema: &Value) -> Option<&str> {
     properties(schema)?
         .iter()
@@ -131,14 +131,13 @@ fn flat(shape: impl Fn(&mut schemars::SchemaGenerator) -> Schema) -> Value {
     let mut generator = settings.into_generator();
     let mut schema = shape(&mut generator);
     RecursiveTransform(to_dialect).transform(&mut schema);
-    // A record itself is never null, and platforms look for an object at the top.
+    // A record itself is never null, and platforms expect the type `object` at the top.
     schema.insert("type".into(), json!("object"));
     schema.to_value()
 }
 
-/// What destinations read of a schema: a type, a time format, names, descriptions. The rest goes: enumerations
-/// and number formats, because Asana adds values without notice, and requirements, because any field may be
-/// absent.
+/// Keeps what destinations use: types, time formats, names, descriptions. Removes enumerations and number formats,
+/// because Asana adds values without notice, and `required`, because any field may be absent.
 fn to_dialect(schema: &mut Schema) {
     let Some(keywords) = schema.as_object_mut() else { return };
     for keyword in
@@ -160,7 +159,7 @@ fn to_dialect(schema: &mut Schema) {
         }
     }
     if let Some(Value::String(description)) = keywords.get_mut("description") {
-        // Doc comments are wrapped; a description is one line.
+        // Unwrap the lines of a doc comment.
         *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
     }
 }
@@ -176,7 +175,7 @@ fn strip_marks(schema: &mut Value) {
     }
 }
 
-/// Every way in which `schema` leaves the dialect, with the place; the conformance test wants none.
+/// Every violation of the dialect, with its path. The conformance test expects none.
 pub fn departures_from_dialect(schema: &Value) -> Vec<String> {
     let mut found = Vec::new();
     look_for_departures(schema, "", &mut found);

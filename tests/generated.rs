@@ -1,5 +1,5 @@
-//! The files that are made from the code: each is compared, rewritten if it is stale, and then fails the test, so that
-//! running the tests twice brings everything up to date.
+//! The files that are generated from the code. A stale file is rewritten and fails the test, so running the tests twice
+//! updates everything.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
 
@@ -47,7 +47,7 @@ fn the_streams_page_is_what_the_streams_declare() {
     keep_current("docs/STREAMS.md", &streams_page());
 }
 
-/// Columns that airbyte-source-asana has under the same stream and name: what its users find changed.
+/// Columns that airbyte-source-asana has under the same stream and name, and whose type differs.
 #[test]
 fn the_migration_page_lists_every_shared_column_that_differs() {
     const BEGIN: &str = "<!-- written by tests/generated.rs -->\n";
@@ -112,7 +112,7 @@ fn the_dbt_package_reads_every_stream_with_its_own_descriptions() {
     assert_eq!(models.count(), ALL.len() + 1, "dbt/models/current holds a model of a stream that is no more");
 }
 
-/// What the connector makes of each answer, as the fault table decides it.
+/// What the connector does after each answer, by the fault table.
 #[test]
 fn the_page_of_faults_is_what_the_fault_table_decides() {
     const BEGIN: &str = "<!-- written by tests/generated.rs -->\n";
@@ -230,10 +230,10 @@ fn streams_page() -> String {
     let mut page = String::from(
         "# Streams\n\n\
          Made from the declarations in `src/streams/` by `cargo test --test generated`; do not edit it.\n\n\
-         Every stream can be read as a full refresh, which goes on where it was cut off. *Incremental* says what tells \
-         that a record is new or changed, and *deletions* how an incremental sync knows that one is gone; \
-         [STATE.md](STATE.md) draws what is read. *Plan* is the least of Asana's plans whose workspaces answer; below it the \
-         stream is skipped and the log says so. Every column can be null, except the key.\n\n\
+         Every stream supports full refresh, which resumes after an interruption. *Incremental* names the column that \
+         shows new and changed records, and *deletions* says how an incremental sync notices deleted ones; \
+         [STATE.md](STATE.md) shows what it reads. *Plan* is the lowest of Asana's plans that includes the stream; on lower \
+         plans the stream is skipped and the log says so. Every column except the key can be null.\n\n\
          | stream | columns | key | incremental | deletions | listed | plan | OAuth scope |\n|---|---|---|---|---|---|---|---|\n",
     );
     for stream in ALL {
@@ -271,12 +271,8 @@ fn deletions(deletions: Deletions) -> &'static str {
 fn columns_section(page: &mut String, stream: &Stream) {
     let schema = schema::published(stream);
     let description = schema["description"].as_str().unwrap_or_default();
-    write!(
-        page,
-        "\n## {}\n\n{description}\n\n| column | type | what it holds |\n|---|---|---|\n",
-        stream.name
-    )
-    .unwrap();
+    write!(page, "\n## {}\n\n{description}\n\n| column | type | description |\n|---|---|---|\n", stream.name)
+        .unwrap();
     for (name, property) in schema::properties(&schema).unwrap() {
         let description = property["description"].as_str().unwrap_or_default().replace('|', "\\|");
         writeln!(page, "| `{name}` | {} | {description} |", type_name(property)).unwrap();
@@ -329,7 +325,7 @@ fn plan(plan: Plan) -> &'static str {
 
 const DBT_HEAD: &str = "# Made from the declarations in `src/streams/` by `cargo test --test generated`; do not edit it.\nversion: 2\n";
 
-/// A string as YAML has it too. Jinja in it would be run by dbt.
+/// A string in YAML. dbt would evaluate Jinja in it.
 fn quoted(text: &str) -> String {
     assert!(!text.contains("{{") && !text.contains("{%"), "dbt would take this for Jinja: {text}");
     Value::from(text).to_string()
@@ -356,7 +352,7 @@ fn dbt_sources() -> String {
     page
 }
 
-/// The streams' tables as dbt models: a row per record that exists, with what its columns are said to hold.
+/// The streams' tables as dbt models: a row per record that exists, with the descriptions of its columns.
 fn dbt_current() -> String {
     let mut page = format!("{DBT_HEAD}models:\n");
     for stream in ALL {

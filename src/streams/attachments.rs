@@ -31,11 +31,11 @@ pub struct Attachment {
     pub gid: String,
     /// Always `attachment`.
     pub resource_type: String,
-    /// The service that keeps the file: `asana`, `dropbox`, `gdrive`, `onedrive`, `box`, `vimeo` or `external`.
+    /// The service that stores the file: `asana`, `dropbox`, `gdrive`, `onedrive`, `box`, `vimeo` or `external`.
     pub resource_subtype: String,
     /// The file's name.
     pub name: String,
-    /// When the attachment was made.
+    /// When the attachment was created.
     pub created_at: Timestamp,
     /// Where the content can be had for about two minutes after it was listed; null for some services.
     pub download_url: String,
@@ -43,7 +43,7 @@ pub struct Attachment {
     pub permanent_url: String,
     /// Where the file can be viewed in a browser; null for some services.
     pub view_url: String,
-    /// The service that keeps the file, as in `resource_subtype`.
+    /// The service that stores the file, as in `resource_subtype`.
     pub host: String,
     /// The task, project or project brief that the file is on.
     pub parent: TypedTaskReference,

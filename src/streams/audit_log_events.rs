@@ -45,7 +45,7 @@ pub struct AuditLogEvent {
 /// Who caused an event.
 #[derive(JsonSchema)]
 pub struct AuditLogActor {
-    /// The actor's kind: `user`, `asana`, `asana_support`, `anonymous` or `external_administrator`.
+    /// The actor's type: `user`, `asana`, `asana_support`, `anonymous` or `external_administrator`.
     pub actor_type: String,
     /// The gid of a user.
     pub gid: String,
@@ -60,9 +60,9 @@ pub struct AuditLogActor {
 pub struct AuditLogResource {
     /// The object's gid.
     pub gid: String,
-    /// The object's kind, such as `task`.
+    /// The object's type, such as `task`.
     pub resource_type: String,
-    /// The kind within the kind; most objects have none.
+    /// The subtype; most objects have none.
     pub resource_subtype: String,
     /// The object's name.
     pub name: String,
@@ -81,7 +81,7 @@ pub struct AuditLogContext {
     pub client_ip_address: String,
     /// The program that the event came from, as it names itself.
     pub user_agent: String,
-    /// The app that made the request, where it was authenticated by OAuth.
+    /// The app that made the request, if it used OAuth.
     pub oauth_app_name: String,
     /// The rule that caused the event.
     pub rule_name: String,

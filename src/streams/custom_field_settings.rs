@@ -1,4 +1,4 @@
-//! Which custom fields are switched on for which project, portfolio, goal and team.
+//! Which custom fields are enabled for which project, portfolio, goal and team.
 
 use schemars::JsonSchema;
 
@@ -8,8 +8,8 @@ use crate::stream::{Condition, Each, Listing, Paging, Plan, Stream};
 
 const SWITCHED_ON: Condition = Condition::Filled("custom_field_settings");
 
-// Each of the four listings has the scope of its parent. That custom fields want a paid plan is product knowledge;
-// Asana's OpenAPI documents no 402 here.
+// Each of the four listings has the scope of its parent. Custom fields need a paid plan in Asana's product; Asana's
+// OpenAPI documents no 402 here.
 pub static STREAM: Stream = Stream::of::<CustomFieldSetting>(
     "custom_field_settings",
     Listing::Each(&[
@@ -31,13 +31,13 @@ pub struct CustomFieldSetting {
     pub gid: String,
     /// Always `custom_field_setting`.
     pub resource_type: String,
-    /// Deprecated by Asana in favour of `parent`: the project, where the setting is on one.
+    /// Deprecated by Asana in favour of `parent`: the project, if the setting belongs to one.
     pub project: Reference,
-    /// What the field is switched on for.
+    /// What the field is enabled for.
     pub parent: TypedReference,
     /// Whether Asana shows the field in the list of the project or portfolio.
     pub is_important: bool,
-    /// The field's definition, also of fields that belong to this parent alone.
+    /// The field's definition, also for fields that belong only to this parent.
     pub custom_field: CustomFieldDefinition,
     /// The gid of the project, portfolio, goal or team for which the setting was listed.
     pub parent_gid: ParentGid,

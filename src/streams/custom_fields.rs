@@ -6,7 +6,7 @@ use super::shared::{CustomFieldDefinition, ParentGid};
 use super::workspaces;
 use crate::stream::{Each, Listing, Plan, Stream};
 
-// That custom fields want a paid plan is product knowledge and what others report; Asana's OpenAPI documents no 402
+// Custom fields need a paid plan in Asana's product, and other connectors report 402; Asana's OpenAPI documents no 402
 // here.
 pub static STREAM: Stream = Stream::of::<CustomField>(
     "custom_fields",

@@ -6,8 +6,8 @@ use super::goals;
 use super::shared::{ParentGid, Reference, TypedReference};
 use crate::stream::{Each, Listing, Plan, Stream};
 
-// Asana defines no granular OAuth scope for goal relationships: they want full permission. The plan is that of goals;
-// Asana's OpenAPI documents no 402 here.
+// Asana defines no granular OAuth scope for goal relationships, so they need full permission. The plan is that of
+// goals; Asana's OpenAPI documents no 402 here.
 pub static STREAM: Stream = Stream::of::<GoalRelationship>(
     "goal_relationships",
     Listing::Each(&[Each::of(&goals::STREAM, "/goal_relationships?supported_goal={gid}")]),

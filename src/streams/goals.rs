@@ -15,7 +15,7 @@ pub static STREAM: Stream =
         .plan(Plan::Advanced)
         .scope("goals:read");
 
-/// Something that a workspace, a team or a person wants to reach.
+/// Something that a workspace, a team or a person wants to achieve.
 #[derive(JsonSchema)]
 pub struct Goal {
     /// Globally unique identifier of the goal, a string of digits.
@@ -28,7 +28,7 @@ pub struct Goal {
     pub notes: String,
     /// The goal's description with its formatting, as HTML.
     pub html_notes: String,
-    /// The day on which work on the goal begins.
+    /// The day on which work on the goal starts.
     pub start_on: Date,
     /// The day on which the goal is due.
     pub due_on: Date,
@@ -40,7 +40,7 @@ pub struct Goal {
     pub likes: Vec<Like>,
     /// How many people like the goal.
     pub num_likes: i64,
-    /// The team whose goal it is; null if it is none's.
+    /// The team whose goal it is; null if it belongs to no team.
     pub team: Reference,
     /// The workspace that the goal is in.
     pub workspace: Reference,
@@ -54,16 +54,16 @@ pub struct Goal {
     pub owner: Reference,
     /// The newest status update; null if there has never been one.
     pub current_status_update: StatusUpdateReference,
-    /// How the goal stands: `green`, `yellow` or `red` while it is open, then `achieved`, `partial`, `missed` or
+    /// The status of the goal: `green`, `yellow` or `red` while it is open, then `achieved`, `partial`, `missed` or
     /// `dropped`.
     pub status: String,
     /// Who sees the goal: `public_to_workspace` or `members_only`.
     pub privacy_setting: String,
     /// What a new member may do: `admin`, `editor`, `commenter` or `viewer`.
     pub default_access_level: String,
-    /// The values of the custom fields on the goal itself.
+    /// The values of the custom fields of the goal itself.
     pub custom_fields: Vec<CustomFieldValue>,
-    /// The custom fields that are switched on for the goal. Values are not in here.
+    /// The custom fields that are enabled for the goal. They contain no values.
     pub custom_field_settings: Vec<CustomFieldSettingReference>,
 }
 
@@ -72,26 +72,26 @@ pub struct Goal {
 pub struct GoalMetric {
     /// The metric's gid.
     pub gid: String,
-    /// The metric's kind: `number`.
+    /// The metric's type: `number`.
     pub resource_subtype: String,
     /// How many decimals the numbers are shown with, 0 to 6. It does not round what is stored.
     pub precision: i64,
-    /// What the numbers count: `none`, `currency` or `percentage`.
+    /// The unit of the numbers: `none`, `currency` or `percentage`.
     pub unit: String,
     /// The currency by ISO 4217, null unless `unit` is `currency`.
     pub currency_code: String,
     /// The number at the start.
     pub initial_number_value: f64,
-    /// The number that is to be reached.
+    /// The target.
     pub target_number_value: f64,
-    /// The number at present.
+    /// The current number.
     pub current_number_value: f64,
-    /// The number at present as text for people.
+    /// The number as text for display.
     pub current_display_value: String,
     /// Where progress comes from, such as `manual`, `subgoal_progress`, `project_task_completion` or `external`.
     pub progress_source: String,
-    /// Whether supporting objects count by weights of their own and not all the same.
+    /// Whether supporting objects have different weights.
     pub is_custom_weight: bool,
-    /// Whether the token may set the present number. Only where `progress_source` is `external`.
+    /// Whether the token may set the current number. Only if `progress_source` is `external`.
     pub can_manage: bool,
 }

@@ -1,4 +1,4 @@
-//! The table of all streams, parents before children. Knows how nothing is fetched.
+//! The table of all streams, parents before children.
 
 use crate::stream::Stream;
 
@@ -29,7 +29,7 @@ pub mod webhooks;
 pub mod workspace_memberships;
 pub mod workspaces;
 
-/// Every stream. Adding one is a file and a line here.
+/// All streams. To add one, add a file and a line here.
 pub static ALL: &[&Stream] = &[
     &workspaces::STREAM,
     &users::STREAM,

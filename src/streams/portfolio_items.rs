@@ -7,8 +7,7 @@ use super::projects::Project;
 use super::shared::ParentGid;
 use crate::stream::{Each, Listing, Plan, Stream};
 
-// One project can be in several portfolios: it is an item of each, so the portfolio is part of the key. The plan is
-// that of portfolios.
+// A project can be in several portfolios, so the portfolio is part of the key. The plan is that of portfolios.
 pub static STREAM: Stream = Stream::of::<PortfolioItem>(
     "portfolio_items",
     Listing::Each(&[Each::of(&portfolios::STREAM, "/portfolios/{gid}/items")]),
@@ -17,8 +16,8 @@ pub static STREAM: Stream = Stream::of::<PortfolioItem>(
 .plan(Plan::Advanced)
 .scope("portfolios:read");
 
-/// A project or portfolio that is in a portfolio; `resource_type` tells which. A portfolio lacks the fields that only
-/// projects have.
+/// A project or portfolio that is in a portfolio; `resource_type` shows which. Portfolios have no value in fields that
+/// only projects have.
 #[derive(JsonSchema)]
 pub struct PortfolioItem {
     #[schemars(flatten)]

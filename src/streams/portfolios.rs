@@ -8,9 +8,9 @@ use super::shared::{
 use super::workspaces;
 use crate::stream::{Each, Listing, Plan, Stream};
 
-// Without an owner in the query a regular user gets the portfolios that are the user's own, and a service account
-// gets all (Asana's OpenAPI). That portfolios want a plan is product knowledge; other connectors meet 402 here, which
-// Asana does not document. A public report says that the owner is required, so it is added where Asana asks for it.
+// Without an owner in the query, Asana returns the user's own portfolios, and to a service account all (Asana's
+// OpenAPI). Other connectors report 402 here, which Asana does not document. According to a public report the owner is
+// required, so it is added if Asana refuses the request.
 pub static STREAM: Stream = Stream::of::<Portfolio>(
     "portfolios",
     Listing::Each(&[Each::of(&workspaces::STREAM, "/portfolios?workspace={gid}").fallback("owner", "me")]),
@@ -18,8 +18,8 @@ pub static STREAM: Stream = Stream::of::<Portfolio>(
 .plan(Plan::Advanced)
 .scope("portfolios:read");
 
-/// A collection of projects and other portfolios. A regular user's token lists the user's own portfolios, that of a
-/// service account all.
+/// A collection of projects and other portfolios. A regular user's token lists only the user's own portfolios; a
+/// service account's token lists all.
 #[derive(JsonSchema)]
 pub struct Portfolio {
     /// Globally unique identifier of the portfolio, a string of digits.
@@ -32,19 +32,19 @@ pub struct Portfolio {
     pub archived: bool,
     /// The portfolio's colour, such as `dark-pink`.
     pub color: String,
-    /// The day on which work on the portfolio begins.
+    /// The day on which work on the portfolio starts.
     pub start_on: Date,
     /// The day on which the portfolio is due.
     pub due_on: Date,
     /// What a new member may do: `admin`, `editor` or `viewer`.
     pub default_access_level: String,
-    /// When the portfolio was made.
+    /// When the portfolio was created.
     pub created_at: Timestamp,
-    /// Who made the portfolio.
+    /// Who created the portfolio.
     pub created_by: Reference,
-    /// The custom fields that items of the portfolio can have. Values are not in here.
+    /// The custom fields that items of the portfolio can have. They contain no values.
     pub custom_field_settings: Vec<CustomFieldSettingReference>,
-    /// The values of the custom fields on the portfolio itself.
+    /// The values of the custom fields of the portfolio itself.
     pub custom_fields: Vec<CustomFieldValue>,
     /// The newest status update; null if there has never been one.
     pub current_status_update: StatusUpdateReference,
@@ -54,7 +54,7 @@ pub struct Portfolio {
     pub owner: Reference,
     /// The workspace that the portfolio is in.
     pub workspace: Reference,
-    /// The portfolio's address in Asana.
+    /// The portfolio's URL in Asana.
     pub permalink_url: String,
     /// Whether every member of the workspace sees the portfolio.
     pub public: bool,

@@ -6,7 +6,7 @@ use super::shared::{ParentGid, Reference};
 use super::workspaces;
 use crate::stream::{Each, Listing, Plan, Stream};
 
-// That templates want a paid plan is product knowledge; Asana's OpenAPI documents no 402 here.
+// Templates need a paid plan in Asana's product. Asana's OpenAPI document has no 402 here.
 pub static STREAM: Stream = Stream::of::<ProjectTemplate>(
     "project_templates",
     Listing::Each(&[Each::of(&workspaces::STREAM, "/project_templates?workspace={gid}")]),
@@ -14,7 +14,7 @@ pub static STREAM: Stream = Stream::of::<ProjectTemplate>(
 .plan(Plan::Starter)
 .scope("project_templates:read");
 
-/// A prepared project from which others are made.
+/// A template for projects.
 #[derive(JsonSchema)]
 pub struct ProjectTemplate {
     /// Globally unique identifier of the template, a string of digits.
@@ -33,17 +33,17 @@ pub struct ProjectTemplate {
     pub owner: Reference,
     /// The team that the template belongs to.
     pub team: Reference,
-    /// The dates that have to be given when a project is made.
+    /// The dates that are required when a project is created.
     pub requested_dates: Vec<DateVariable>,
     /// The template's colour, such as `dark-pink`.
     pub color: String,
-    /// The roles that people can be given when a project is made.
+    /// The roles that can be assigned when a project is created.
     pub requested_roles: Vec<Reference>,
     /// The gid of the workspace for which the template was listed.
     pub workspace_gid: ParentGid,
 }
 
-/// A date that a template leaves open.
+/// A date that is set when the template is used.
 #[derive(JsonSchema)]
 pub struct DateVariable {
     /// The variable's gid, not unique beyond the template: `1` is the start of the project, `2` its due date.

@@ -22,7 +22,7 @@ pub static STREAM: Stream = Stream::of::<Project>(
 pub struct Project {
     /// Globally unique identifier of the project, a string of digits.
     pub gid: String,
-    /// The kind of record: `project`. An item of a portfolio can also be a `portfolio`.
+    /// The record's type: `project`. An item of a portfolio can also be a `portfolio`.
     pub resource_type: String,
     /// The project's name.
     pub name: String,
@@ -32,7 +32,7 @@ pub struct Project {
     pub color: String,
     /// The project's icon, such as `rocket`.
     pub icon: String,
-    /// When the project was made.
+    /// When the project was created.
     pub created_at: Timestamp,
     /// When the project's own attributes last changed; tasks and comments do not move it.
     pub modified_at: Timestamp,
@@ -40,9 +40,9 @@ pub struct Project {
     pub current_status: ProjectStatus,
     /// The newest status update; null if there has never been one.
     pub current_status_update: StatusUpdateReference,
-    /// The custom fields that tasks of the project can have. Values are not in here.
+    /// The custom fields that tasks of the project can have. They contain no values.
     pub custom_field_settings: Vec<CustomFieldSettingReference>,
-    /// The values of the custom fields on the project itself.
+    /// The values of the custom fields of the project itself.
     pub custom_fields: Vec<CustomFieldValue>,
     /// The view in which the project opens: `list`, `board`, `calendar` or `timeline`.
     pub default_view: String,
@@ -50,7 +50,7 @@ pub struct Project {
     pub due_date: Date,
     /// The day on which the project is due.
     pub due_on: Date,
-    /// The day on which work on the project begins.
+    /// The day on which work on the project starts.
     pub start_on: Date,
     /// The project's description as plain text.
     pub notes: String,
@@ -58,7 +58,7 @@ pub struct Project {
     pub html_notes: String,
     /// The people who are members of the project.
     pub members: Vec<Reference>,
-    /// The members who chose to be told of new tasks.
+    /// The members who chose to be notified of new tasks.
     pub followers: Vec<Reference>,
     /// Deprecated by Asana in favour of `privacy_setting`: whether everyone in the workspace sees the project.
     pub public: bool,
@@ -72,19 +72,19 @@ pub struct Project {
     pub minimum_access_level_for_sharing: String,
     /// Whether the project is marked complete.
     pub completed: bool,
-    /// When the project was completed; null while it is not.
+    /// When the project was completed; null if it is not completed.
     pub completed_at: Timestamp,
-    /// Who completed the project; null while it is not.
+    /// Who completed the project; null if it is not completed.
     pub completed_by: Reference,
     /// The project's owner; null without one.
     pub owner: Reference,
     /// The team that the project is shared with.
     pub team: Reference,
-    /// The project's address in Asana.
+    /// The project's URL in Asana.
     pub permalink_url: String,
     /// The project's brief; null without one.
     pub project_brief: Gid,
-    /// The template that the project was made from; null if it was none.
+    /// The template that the project was created from; null if there was none.
     pub created_from_template: Reference,
     /// The workspace that the project is in.
     pub workspace: Reference,
@@ -101,13 +101,13 @@ pub struct ProjectStatus {
     pub text: String,
     /// The status with its formatting, as HTML.
     pub html_text: String,
-    /// How the project stands: `green`, `yellow`, `red`, `blue` or `complete`.
+    /// The status of the project: `green`, `yellow`, `red`, `blue` or `complete`.
     pub color: String,
     /// Who wrote the status.
     pub author: Reference,
-    /// Who made the status.
+    /// Who created the status.
     pub created_by: Reference,
-    /// When the status was made.
+    /// When the status was created.
     pub created_at: Timestamp,
     /// When the status last changed; comments on it do not move it.
     pub modified_at: Timestamp,

@@ -6,12 +6,12 @@ use super::shared::{ParentGid, Reference, Timestamp};
 use super::{projects, tasks};
 use crate::stream::{Deletions, Each, Listing, Stream, Told};
 
-// Asana defines no granular OAuth scope for sections: they want full permission.
+// Asana defines no granular OAuth scope for sections, so they need full permission.
 pub static STREAM: Stream = Stream::of::<Section>(
     "sections",
     Listing::Each(&[Each::of(&projects::STREAM, "/projects/{gid}/sections")]),
 )
-// A section carries no time of change, so all of them are emitted every time.
+// A section has no time of change, so every sync emits all of them.
 .follows_parents("created_at")
 .deletions(Deletions::Events {
     feed: &tasks::EVENTS,
@@ -28,7 +28,7 @@ pub struct Section {
     pub resource_type: String,
     /// The section's name.
     pub name: String,
-    /// When the section was made.
+    /// When the section was created.
     pub created_at: Timestamp,
     /// The project that the section belongs to.
     pub project: Reference,

@@ -18,7 +18,7 @@ pub struct OpenObject;
 /// The gid of the object for which this record was listed. Asana does not send it under this name.
 pub struct ParentGid;
 
-/// Implements `JsonSchema` for a type that is nothing but its schema.
+/// Implements `JsonSchema` for a type that exists only for its schema.
 macro_rules! shape {
     ($type:ident, $schema:expr) => {
         impl JsonSchema for $type {
@@ -42,19 +42,19 @@ shape!(Date, json_schema!({"type": "string", "format": "date"}));
 shape!(OpenObject, json_schema!({"type": "object"}));
 shape!(ParentGid, json_schema!({"type": "string", ORIGIN: Origin::Parent.name()}));
 
-/// Another object of which nothing but the gid is told.
+/// Another object of which Asana sends only the gid.
 #[derive(JsonSchema)]
 pub struct Gid {
     /// The object's gid.
     pub gid: String,
 }
 
-/// Another object of which nothing but gid and kind are told.
+/// Another object of which Asana sends only gid and type.
 #[derive(JsonSchema)]
 pub struct TypedGid {
     /// The object's gid.
     pub gid: String,
-    /// The object's kind, such as `user`.
+    /// The object's type, such as `user`.
     pub resource_type: String,
 }
 
@@ -67,12 +67,12 @@ pub struct Reference {
     pub name: String,
 }
 
-/// Another object that can be of several kinds.
+/// Another object of one of several types.
 #[derive(JsonSchema)]
 pub struct TypedReference {
     /// The object's gid.
     pub gid: String,
-    /// The object's kind, such as `task` or `project`.
+    /// The object's type, such as `task` or `project`.
     pub resource_type: String,
     /// The object's name.
     pub name: String,
@@ -85,24 +85,24 @@ pub struct TaskReference {
     pub gid: String,
     /// The task's name.
     pub name: String,
-    /// The task's kind: `default_task`, `milestone`, `approval`, `custom` or one that Asana adds later.
+    /// The task's type: `default_task`, `milestone`, `approval`, `custom` or one that Asana adds later.
     pub resource_subtype: String,
-    /// Who made the task.
+    /// Who created the task.
     pub created_by: Gid,
 }
 
-/// An object that Asana's OpenAPI types as a task although it can be of another kind.
+/// An object that Asana's OpenAPI types as a task although it can have another type.
 #[derive(JsonSchema)]
 pub struct TypedTaskReference {
     /// The object's gid.
     pub gid: String,
-    /// The object's kind, such as `task` or `project`.
+    /// The object's type, such as `task` or `project`.
     pub resource_type: String,
     /// The object's name.
     pub name: String,
-    /// The kind within the kind, such as `milestone` among tasks.
+    /// The subtype, such as `milestone` among tasks.
     pub resource_subtype: String,
-    /// Who made the object.
+    /// Who created the object.
     pub created_by: Gid,
 }
 
@@ -117,12 +117,12 @@ pub struct StatusUpdateReference {
     pub resource_subtype: String,
 }
 
-/// A period in which goals are to be reached, such as a quarter.
+/// A period for goals, such as a quarter.
 #[derive(JsonSchema)]
 pub struct TimePeriodReference {
     /// The time period's gid.
     pub gid: String,
-    /// The period's name for people: its cadence and fiscal year, such as `Q1 FY22`.
+    /// The period's display name: its cadence and fiscal year, such as `Q1 FY22`.
     pub display_name: String,
     /// The cadence and its index: `FY`, `H1`, `H2` or `Q1` to `Q4`.
     pub period: String,
@@ -141,12 +141,12 @@ pub struct Like {
     pub user: Reference,
 }
 
-/// How often one emoji was given as a reaction.
+/// The number of reactions with one emoji.
 #[derive(JsonSchema)]
 pub struct Reaction {
     /// The emoji without skin tone or other variation.
     pub emoji_base: String,
-    /// The emoji as it was given.
+    /// The emoji with its variation.
     pub variant: String,
     /// How many reactions there are with this variant.
     pub count: f64,
@@ -154,8 +154,8 @@ pub struct Reaction {
     pub reacted: bool,
 }
 
-/// A custom field that is switched on for a project, portfolio, goal or team. The `custom_field_settings`
-/// stream holds the whole setting and the field's definition.
+/// A custom field that is enabled for a project, portfolio, goal or team. The `custom_field_settings` stream has the
+/// complete setting and the definition of the field.
 #[derive(JsonSchema)]
 pub struct CustomFieldSettingReference {
     /// The setting's gid.
@@ -166,7 +166,7 @@ pub struct CustomFieldSettingReference {
     pub custom_field: Reference,
 }
 
-/// One choice of an `enum` or `multi_enum` custom field.
+/// One option of an `enum` or `multi_enum` custom field.
 #[derive(JsonSchema)]
 pub struct EnumOption {
     /// The option's gid.
@@ -184,35 +184,35 @@ pub struct EnumOption {
 pub struct DateValue {
     /// The date.
     pub date: Date,
-    /// The time, null where only a date was chosen.
+    /// The time, null if only a date was chosen.
     pub date_time: Timestamp,
 }
 
-/// A custom field with its value on one object. Which `*_value` is filled follows from the field's type;
-/// `display_value` is filled for every type.
+/// A custom field with its value on one object. The field's type decides which `*_value` is set; `display_value` is
+/// always set.
 //
 // `enum_options` is left out on purpose: it would repeat the field's whole list of options on every record. The
 // definitions carry it. OpenAPI lists the last three values for tasks alone; by Asana's path syntax they can be
 // asked for wherever a custom field is nested, and a value must not be lost.
 #[derive(JsonSchema)]
 pub struct CustomFieldValue {
-    /// The custom field's gid: a value has none of its own.
+    /// The custom field's gid: a value has no gid.
     pub gid: String,
     /// The custom field's name.
     pub name: String,
     /// Deprecated by Asana in favour of `resource_subtype`: the field's type, such as `text` or `enum`.
     pub r#type: String,
-    /// What the field looks like to people: its type, or `formula` or `custom_id`.
+    /// The field's displayed type: its type, or `formula` or `custom_id`.
     pub representation_type: String,
-    /// Whether the field is still switched on where the value was given. Absent from definitions.
+    /// Whether the field is still enabled for the object. Absent from definitions.
     pub enabled: bool,
-    /// What stands before the number of a `custom_id` field.
+    /// The prefix of the number of a `custom_id` field.
     pub id_prefix: String,
-    /// The kinds of object that a `reference` field takes, such as `task`.
+    /// The types of object that a `reference` field accepts, such as `task`.
     pub input_restrictions: Vec<String>,
     /// Whether a formula computes the value.
     pub is_formula_field: bool,
-    /// The value of any type as text for people.
+    /// The value of any type as text for display.
     pub display_value: String,
     /// The value of a `text` field.
     pub text_value: String,
@@ -232,7 +232,7 @@ pub struct CustomFieldValue {
     pub reference_value: Vec<TypedReference>,
 }
 
-/// What a custom field is, whatever its values.
+/// The definition of a custom field.
 #[derive(JsonSchema)]
 pub struct CustomFieldTraits {
     /// The field's type: `text`, `number`, `enum`, `multi_enum`, `date`, `people`, `reference` or one that Asana
@@ -248,17 +248,17 @@ pub struct CustomFieldTraits {
     pub currency_code: String,
     /// The text beside the value, null unless `format` is `custom`.
     pub custom_label: String,
-    /// Whether `custom_label` stands before (`prefix`) or behind (`suffix`) the value.
+    /// Whether `custom_label` is before (`prefix`) or after (`suffix`) the value.
     pub custom_label_position: String,
     /// Whether every project and portfolio of the workspace can use the field.
     pub is_global_to_workspace: bool,
-    /// Whether followers of a task are told when the field changes.
+    /// Whether followers of a task are notified when the field changes.
     pub has_notifications_enabled: bool,
     /// The name that Asana gives a field that came with one of its own templates.
     pub asana_created_field: String,
     /// Whether the value cannot be edited.
     pub is_value_read_only: bool,
-    /// Who made the field.
+    /// Who created the field.
     pub created_by: Reference,
     /// Who sees the field: `public_with_guests`, `public` or `private`.
     pub privacy_setting: String,
@@ -266,14 +266,14 @@ pub struct CustomFieldTraits {
     pub default_access_level: String,
 }
 
-/// A custom field as it is defined. The `*_value` fields are there because Asana documents them; in a definition
-/// they are null or absent.
+/// The definition of a custom field. Asana documents `*_value` fields here too; in a definition they are null or
+/// absent.
 #[derive(JsonSchema)]
 pub struct CustomFieldDefinition {
     #[schemars(flatten)]
     pub value: CustomFieldValue,
     #[schemars(flatten)]
     pub traits: CustomFieldTraits,
-    /// The choices of an `enum` or `multi_enum` field.
+    /// The options of an `enum` or `multi_enum` field.
     pub enum_options: Vec<EnumOption>,
 }

@@ -8,8 +8,8 @@ use crate::stream::{Condition, Each, Listing, Stream};
 
 const UPDATED: Condition = Condition::Filled("current_status_update");
 
-// Asana defines no granular OAuth scope for status updates: they want full permission. The listing wants no plan of
-// its own; portfolios and goals do.
+// Asana defines no granular OAuth scope for status updates, so they need full permission. The listing itself needs no
+// plan, but portfolios and goals do.
 pub static STREAM: Stream = Stream::of::<StatusUpdate>(
     "status_updates",
     Listing::Each(&[
@@ -20,7 +20,7 @@ pub static STREAM: Stream = Stream::of::<StatusUpdate>(
 )
 .moves("modified_at");
 
-/// A report on how a project, portfolio or goal stands.
+/// A report on the status of a project, portfolio or goal.
 #[derive(JsonSchema)]
 pub struct StatusUpdate {
     /// Globally unique identifier of the status update, a string of digits.
@@ -35,13 +35,13 @@ pub struct StatusUpdate {
     pub text: String,
     /// The update with its formatting, as HTML.
     pub html_text: String,
-    /// How things stand, such as `on_track`, `at_risk`, `off_track`, `complete` or, for goals, `achieved`.
+    /// The status, such as `on_track`, `at_risk`, `off_track`, `complete` or, for goals, `achieved`.
     pub status_type: String,
     /// Who wrote the update.
     pub author: Reference,
-    /// Who made the update.
+    /// Who created the update.
     pub created_by: Reference,
-    /// When the update was made.
+    /// When the update was created.
     pub created_at: Timestamp,
     /// When the update itself last changed; comments and likes do not move it.
     pub modified_at: Timestamp,

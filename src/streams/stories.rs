@@ -9,8 +9,8 @@ use super::shared::{
 use super::{subtasks, tasks};
 use crate::stream::{Deletions, Each, Listing, News, Stream, Told};
 
-// A new or removed story moves the task's `modified_at`. An edited comment, a like or a pin on a task that is quiet
-// otherwise does not, and Asana has no filter that would tell.
+// A new or removed story moves the task's `modified_at`. An edited comment, a like or a pin alone does not, and Asana
+// has no filter for those.
 pub static STREAM: Stream = Stream::of::<Story>(
     "stories",
     Listing::Each(&[
@@ -19,7 +19,7 @@ pub static STREAM: Stream = Stream::of::<Story>(
     ]),
 )
 .follows_parents("created_at")
-// A story is never moved: one that is removed from its task is gone.
+// A story never moves to another task, so one that is removed from its task is deleted.
 .deletions(Deletions::Events {
     feed: &tasks::EVENTS,
     told: Told { resource: "story", actions: &["deleted", "removed"] },
@@ -27,19 +27,19 @@ pub static STREAM: Stream = Stream::of::<Story>(
 })
 .scope("stories:read");
 
-/// A comment on a task, or Asana's own note of a change. Which of the `old_*`, `new_*` and reference fields are there
-/// follows from `resource_subtype`.
+/// A comment on a task, or Asana's own record of a change. `resource_subtype` decides which of the `old_*`, `new_*` and
+/// reference fields are set.
 #[derive(JsonSchema)]
 pub struct Story {
     /// Globally unique identifier of the story, a string of digits.
     pub gid: String,
     /// Always `story`.
     pub resource_type: String,
-    /// What the story tells, such as `comment_added` or `assigned`. Asana does not list the values.
+    /// What happened, such as `comment_added` or `assigned`. Asana does not list the values.
     pub resource_subtype: String,
-    /// Who tells it: `comment` for people, `system` for Asana.
+    /// Who wrote it: `comment` for people, `system` for Asana.
     pub r#type: String,
-    /// When the story was made.
+    /// When the story was created.
     pub created_at: Timestamp,
     /// Who caused the story.
     pub created_by: Reference,
@@ -71,7 +71,7 @@ pub struct Story {
     pub reaction_summary: Vec<Reaction>,
     /// Previews of what a comment links to.
     pub previews: Vec<Preview>,
-    /// The part of Asana from which the story was caused: `web`, `email`, `mobile`, `api` or `unknown`.
+    /// The client that caused the story: `web`, `email`, `mobile`, `api` or `unknown`.
     pub source: String,
     /// The object that the story is about.
     pub target: TypedTaskReference,
@@ -83,17 +83,17 @@ pub struct Story {
     pub old_dates: Dates,
     /// The task's dates after they changed.
     pub new_dates: Dates,
-    /// The task's kind before it changed.
+    /// The task's type before it changed.
     pub old_resource_subtype: String,
-    /// The task's kind after it changed.
+    /// The task's type after it changed.
     pub new_resource_subtype: String,
     /// The section that the task left.
     pub old_section: Reference,
     /// The section that the task went to.
     pub new_section: Reference,
-    /// Where the approval stood before.
+    /// The approval's status before.
     pub old_approval_status: String,
-    /// Where the approval stands after.
+    /// The approval's status after.
     pub new_approval_status: String,
     /// The custom field whose value changed.
     pub custom_field: CustomFieldValue,
@@ -123,7 +123,7 @@ pub struct Story {
     pub new_people_value: Vec<Reference>,
     /// The person that the task was assigned to.
     pub assignee: Reference,
-    /// The person who follows the task from then on.
+    /// The person who started to follow the task.
     pub follower: Reference,
     /// The project that the story mentions.
     pub project: Reference,
@@ -131,9 +131,9 @@ pub struct Story {
     pub tag: Reference,
     /// The task that the story mentions.
     pub task: TaskReference,
-    /// The task that was added or removed as one to wait for.
+    /// The task that was added or removed as a dependency.
     pub dependency: TaskReference,
-    /// The task that this one repeats.
+    /// The task of which this one is a duplicate.
     pub duplicate_of: TaskReference,
     /// The task that this one was copied from.
     pub duplicated_from: TaskReference,
@@ -143,27 +143,27 @@ pub struct Story {
     pub task_gid: ParentGid,
 }
 
-/// When work begins and is due.
+/// When work starts and when it is due.
 #[derive(JsonSchema)]
 pub struct Dates {
-    /// The day on which work begins.
+    /// The day on which work starts.
     pub start_on: Date,
     /// The day on which it is due.
     pub due_on: Date,
-    /// The time at which it is due; null if it is due on a day.
+    /// The time at which it is due; null if only a day is set.
     pub due_at: Timestamp,
 }
 
 /// A preview of a linked object.
 #[derive(JsonSchema)]
 pub struct Preview {
-    /// What to show where the preview cannot be shown.
+    /// A fallback text for the preview.
     pub fallback: String,
-    /// The text at the foot.
+    /// The footer.
     pub footer: String,
-    /// The text at the head.
+    /// The header.
     pub header: String,
-    /// Where the head links to.
+    /// The link of the header.
     pub header_link: String,
     /// The body with its formatting, as HTML.
     pub html_text: String,
@@ -171,7 +171,7 @@ pub struct Preview {
     pub text: String,
     /// The title.
     pub title: String,
-    /// Where the title links to.
+    /// The link of the title.
     pub title_link: String,
 }
 
@@ -180,9 +180,9 @@ pub struct Preview {
 pub struct StoryReference {
     /// The story's gid.
     pub gid: String,
-    /// What the story tells, such as `comment_added`.
+    /// What happened, such as `comment_added`.
     pub resource_subtype: String,
-    /// When the story was made.
+    /// When the story was created.
     pub created_at: Timestamp,
     /// Who caused the story.
     pub created_by: Reference,

@@ -26,12 +26,12 @@ pub struct Tag {
     pub color: String,
     /// The tag's description.
     pub notes: String,
-    /// When the tag was made.
+    /// When the tag was created.
     pub created_at: Timestamp,
     /// The people who follow the tag.
     pub followers: Vec<Reference>,
     /// The workspace that the tag is in.
     pub workspace: Reference,
-    /// The tag's address in Asana.
+    /// The tag's URL in Asana.
     pub permalink_url: String,
 }

@@ -6,7 +6,7 @@ use super::projects;
 use super::shared::{CustomFieldValue, ParentGid, Reference, Timestamp};
 use crate::stream::{Each, Listing, Plan, Stream};
 
-// That templates want a paid plan is product knowledge; Asana's OpenAPI documents no 402 here.
+// Templates need a paid plan in Asana's product. Asana's OpenAPI document has no 402 here.
 pub static STREAM: Stream = Stream::of::<TaskTemplate>(
     "task_templates",
     Listing::Each(&[Each::of(&projects::STREAM, "/task_templates?project={gid}")]),
@@ -14,7 +14,7 @@ pub static STREAM: Stream = Stream::of::<TaskTemplate>(
 .plan(Plan::Starter)
 .scope("task_templates:read");
 
-/// A prepared task from which others are made.
+/// A template for tasks.
 #[derive(JsonSchema)]
 pub struct TaskTemplate {
     /// Globally unique identifier of the template, a string of digits.
@@ -25,22 +25,22 @@ pub struct TaskTemplate {
     pub name: String,
     /// The project that the template belongs to.
     pub project: Reference,
-    /// What a task that is made from the template looks like.
+    /// The task that is created from the template.
     pub template: Recipe,
-    /// Who made the template.
+    /// Who created the template.
     pub created_by: Reference,
-    /// When the template was made.
+    /// When the template was created.
     pub created_at: Timestamp,
     /// The gid of the project for which the template was listed.
     pub project_gid: ParentGid,
 }
 
-/// A task that is yet to be made.
+/// The future task.
 #[derive(JsonSchema)]
 pub struct Recipe {
     /// The task's name.
     pub name: String,
-    /// The task's kind: `default_task`, `milestone_task` or `approval_task`.
+    /// The task's type: `default_task`, `milestone_task` or `approval_task`.
     pub task_resource_subtype: String,
     /// The task's description as plain text.
     pub description: String,
@@ -48,32 +48,32 @@ pub struct Recipe {
     pub html_description: String,
     /// The projects that the task will be in.
     pub memberships: Vec<Reference>,
-    /// How many days after the task is made work on it begins.
+    /// Days from the creation of the task to the start of work.
     pub relative_start_on: i64,
-    /// How many days after the task is made it is due.
+    /// Days from the creation of the task to its due date.
     pub relative_due_on: i64,
     /// The time of day at which the task is due, such as `13:15:00.000Z`.
     pub due_time: String,
-    /// The templates whose tasks this one will wait for.
+    /// The templates whose tasks must be completed before this one.
     pub dependencies: Vec<RecipeReference>,
-    /// The templates whose tasks will wait for this one.
+    /// The templates whose tasks wait for this one.
     pub dependents: Vec<RecipeReference>,
-    /// The people who will be told of changes.
+    /// The people who will be notified of changes.
     pub followers: Vec<Reference>,
     /// The files that will be on the task.
     pub attachments: Vec<AttachmentReference>,
-    /// The tasks that will be below this one.
+    /// The subtasks that it will have.
     pub subtasks: Vec<RecipeReference>,
     /// The custom fields that the task will have.
     pub custom_fields: Vec<CustomFieldValue>,
 }
 
-/// Another task that is yet to be made. It has no gid.
+/// Another future task, which has no gid.
 #[derive(JsonSchema)]
 pub struct RecipeReference {
     /// The task's name.
     pub name: String,
-    /// The task's kind: `default_task`, `milestone_task` or `approval_task`.
+    /// The task's type: `default_task`, `milestone_task` or `approval_task`.
     pub task_resource_subtype: String,
 }
 
@@ -84,6 +84,6 @@ pub struct AttachmentReference {
     pub gid: String,
     /// The file's name.
     pub name: String,
-    /// The service that keeps the file, such as `asana` or `gdrive`.
+    /// The service that stores the file, such as `asana` or `gdrive`.
     pub resource_subtype: String,
 }

@@ -9,8 +9,8 @@ use super::shared::{
 use super::{projects, users};
 use crate::stream::{Condition, Deletions, Each, Feed, Listing, Repeats, Stream, Told, Unlisted};
 
-// A task in no project shows only in the list of its assignee, and one that has neither in no list, only in the search.
-// The assignee's list holds the tasks of projects too; those are left to their project.
+// A task in no project is only in the list of its assignee. A task with neither is in no list, and only the search
+// returns it. The assignee's list also contains tasks in projects; they are emitted from the project's list.
 pub static STREAM: Stream = Stream::of::<Task>(
     "tasks",
     Listing::Each(&[
@@ -29,25 +29,25 @@ pub static STREAM: Stream = Stream::of::<Task>(
 })
 .repeats(Repeats::AcrossListings);
 
-/// What happens in a project. Tasks in no project have no events but their own.
+/// The events of a project. Tasks in no project are not covered.
 pub static EVENTS: Feed = Feed { of: &projects::STREAM, path: "/events?resource={gid}" };
 
-// An event on a deleted task does not say whether it was below another, so both streams tell of it.
+// The event of a deleted task does not say whether it was a subtask, so both streams report it.
 pub const DELETIONS: Deletions = Deletions::Events {
     feed: &EVENTS,
     told: Told { resource: "task", actions: &["deleted"] },
     path: "/tasks/{gid}",
 };
 
-/// A unit of work that is below no other: `parent` is null. A task that has a parent is in the stream `subtasks`,
-/// even if it was put into a project of its own.
+/// A task without a parent. Tasks with a parent are in the stream `subtasks`, even if they were added to a project
+/// themselves.
 #[derive(JsonSchema)]
 pub struct Task {
     /// Globally unique identifier of the task, a string of digits.
     pub gid: String,
     /// Always `task`.
     pub resource_type: String,
-    /// The task's kind: `default_task`, `milestone`, `approval`, `custom` or one that Asana adds later.
+    /// The task's type: `default_task`, `milestone`, `approval`, `custom` or one that Asana adds later.
     pub resource_subtype: String,
     /// The task's name.
     pub name: String,
@@ -55,47 +55,48 @@ pub struct Task {
     pub notes: String,
     /// The task's description with its formatting, as HTML.
     pub html_notes: String,
-    /// Who made the task, by gid and kind: it need not be a person.
+    /// Who created the task, by gid and type, because it need not be a person.
     pub created_by: TypedGid,
-    /// When the task was made.
+    /// When the task was created.
     pub created_at: Timestamp,
-    /// When the task last changed. Stories, assignment, completion, name, dates, description, custom field values and
-    /// removed attachments move it; a move to another project or section, likes and changes of subtasks need not.
+    /// When the task last changed. Changes of stories, assignment, completion, name, dates, description and custom
+    /// field values move it, and so do removed attachments. Likes, changes of subtasks, and a move to another project
+    /// or section may not.
     pub modified_at: Timestamp,
-    /// Where an approval stands: `pending`, `approved`, `rejected` or `changes_requested`. Absent from other kinds.
+    /// The status of an approval: `pending`, `approved`, `rejected` or `changes_requested`. Absent for other types.
     pub approval_status: String,
     /// Whether the task is complete.
     pub completed: bool,
-    /// When the task was completed; null while it is not.
+    /// When the task was completed; null if it is not completed.
     pub completed_at: Timestamp,
-    /// Who completed the task; null while it is not.
+    /// Who completed the task; null if it is not completed.
     pub completed_by: Reference,
-    /// Who is to do the task; null if nobody is.
+    /// The assignee; null if there is none.
     pub assignee: Reference,
-    /// Who gave the task to its assignee.
+    /// Who assigned the task.
     pub assigned_by: Reference,
     /// The section of the assignee's My Tasks that the task is in.
     pub assignee_section: Reference,
-    /// Deprecated by Asana: when the assignee means to do the task, such as `today` or `later`.
+    /// Deprecated by Asana: when the assignee plans to do the task, such as `today` or `later`.
     pub assignee_status: String,
-    /// The day on which the task is due, also where it is due at a time of that day.
+    /// The day on which the task is due, even if it also has a time.
     pub due_on: Date,
-    /// The time at which the task is due; null if it is due on a day.
+    /// The time at which the task is due; null if only a day is set.
     pub due_at: Timestamp,
-    /// The day on which work on the task begins.
+    /// The day on which work on the task starts.
     pub start_on: Date,
-    /// The time at which work on the task begins; null if it begins on a day.
+    /// The time at which work on the task starts; null if only a day is set.
     pub start_at: Timestamp,
     /// The sum of the task's time entries, in minutes; null if there are none.
     pub actual_time_minutes: f64,
-    /// The tasks that have to be done before this one.
+    /// The tasks that must be completed before this one.
     pub dependencies: Vec<Gid>,
     /// The tasks that wait for this one.
     pub dependents: Vec<Gid>,
-    /// What the app that the token belongs to stored on the task: `gid` and `data`, both chosen by the app. Other
-    /// apps do not see it.
+    /// Data that the token's app stored on the task: `gid` and `data`, both chosen by the app. It is not visible to
+    /// other apps.
     pub external: OpenObject,
-    /// Whether the task is shown as a line between others.
+    /// Whether Asana shows the task as a separator.
     pub is_rendered_as_separator: bool,
     /// Whether the token's user likes the task.
     pub liked: bool,
@@ -109,9 +110,9 @@ pub struct Task {
     pub hearts: Vec<Like>,
     /// Deprecated by Asana in favour of `num_likes`.
     pub num_hearts: i64,
-    /// How many subtasks are directly below the task.
+    /// The number of direct subtasks.
     pub num_subtasks: i64,
-    /// The task that this one is below; null in the stream `tasks`.
+    /// The parent task; null in the stream `tasks`.
     pub parent: TaskReference,
     /// The projects that the task is in.
     pub projects: Vec<Reference>,
@@ -119,21 +120,21 @@ pub struct Task {
     pub memberships: Vec<Membership>,
     /// The tags on the task.
     pub tags: Vec<Reference>,
-    /// The people who are told of changes.
+    /// The people who are notified of changes.
     pub followers: Vec<Reference>,
-    /// The values of the custom fields on the task.
+    /// The values of the custom fields of the task.
     pub custom_fields: Vec<CustomFieldOnTask>,
-    /// The custom type of a task of the kind `custom`.
+    /// The custom type of a task of type `custom`.
     pub custom_type: Reference,
-    /// The status of a task of the kind `custom`.
+    /// The status of a task of type `custom`.
     pub custom_type_status_option: Reference,
     /// The workspace that the task is in.
     pub workspace: Reference,
-    /// The task's address in Asana.
+    /// The task's URL in Asana.
     pub permalink_url: String,
 }
 
-/// A task's place in a project.
+/// A task's membership in a project.
 #[derive(JsonSchema)]
 pub struct Membership {
     /// The project.
@@ -142,8 +143,8 @@ pub struct Membership {
     pub section: Reference,
 }
 
-/// A custom field with its value on the task. Which `*_value` is filled follows from the field's type;
-/// `display_value` is filled for every type.
+/// A custom field with its value on the task. The field's type decides which `*_value` is set; `display_value` is
+/// always set.
 #[derive(JsonSchema)]
 pub struct CustomFieldOnTask {
     #[schemars(flatten)]

@@ -12,7 +12,7 @@ pub static STREAM: Stream = Stream::of::<TeamMembership>(
 )
 .scope("team_memberships:read");
 
-/// One person's place in one team.
+/// A person's membership in a team.
 #[derive(JsonSchema)]
 pub struct TeamMembership {
     /// Globally unique identifier of the membership, a string of digits.

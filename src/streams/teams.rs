@@ -29,7 +29,7 @@ pub struct Team {
     pub html_description: String,
     /// The organization that the team belongs to.
     pub organization: Reference,
-    /// The team's address in Asana.
+    /// The team's URL in Asana.
     pub permalink_url: String,
     /// Who in the organization sees the team: `secret`, `request_to_join` or `public`.
     pub visibility: String,
@@ -50,6 +50,6 @@ pub struct Team {
     pub team_content_management_access_level: String,
     /// Whether the team is endorsed.
     pub endorsed: bool,
-    /// The custom fields that are switched on for the team.
+    /// The custom fields that are enabled for the team.
     pub custom_field_settings: Vec<CustomFieldSettingReference>,
 }

@@ -1,4 +1,4 @@
-//! The periods in which goals are to be reached, of every workspace.
+//! The periods for goals, of every workspace.
 
 use schemars::JsonSchema;
 
@@ -6,8 +6,8 @@ use super::shared::{Date, ParentGid, TimePeriodReference};
 use super::workspaces;
 use crate::stream::{Each, Listing, Plan, Stream};
 
-// Asana's OpenAPI asks for full permission: it names `time_periods:read` for nested periods but does not declare that
-// scope. The plan is that of goals; no 402 is documented here.
+// Asana's OpenAPI document requires full permission: it uses `time_periods:read` for nested periods, but does not
+// declare that scope. The plan is that of goals; no 402 is documented here.
 pub static STREAM: Stream = Stream::of::<TimePeriod>(
     "time_periods",
     Listing::Each(&[Each::of(&workspaces::STREAM, "/time_periods?workspace={gid}")]),
@@ -21,7 +21,7 @@ pub struct TimePeriod {
     pub gid: String,
     /// Always `time_period`.
     pub resource_type: String,
-    /// The period's name for people: its cadence and fiscal year, such as `Q1 FY22`.
+    /// The period's display name: its cadence and fiscal year, such as `Q1 FY22`.
     pub display_name: String,
     /// The cadence and its index: `FY`, `H1`, `H2` or `Q1` to `Q4`.
     pub period: String,

@@ -29,7 +29,7 @@ pub struct User {
     pub photo: Photo,
     /// The workspaces that the user shares with the token's user.
     pub workspaces: Vec<Reference>,
-    /// The values of the custom fields on the user.
+    /// The values of the custom fields of the user.
     pub custom_fields: Vec<CustomFieldValue>,
 }
 

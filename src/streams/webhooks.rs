@@ -12,48 +12,48 @@ pub static STREAM: Stream = Stream::of::<Webhook>(
 )
 .scope("webhooks:read");
 
-/// A subscription by which Asana tells a server of changes. Those of other apps are not listed.
+/// A subscription with which Asana sends changes to a server. Those of other apps are not listed.
 #[derive(JsonSchema)]
 pub struct Webhook {
     /// Globally unique identifier of the webhook, a string of digits.
     pub gid: String,
     /// Always `webhook`.
     pub resource_type: String,
-    /// Whether Asana sends events at present.
+    /// Whether Asana currently sends events.
     pub active: bool,
-    /// The object whose changes are told.
+    /// The object whose changes are reported.
     pub resource: TypedReference,
-    /// The address that Asana sends events to.
+    /// The URL to which Asana sends events.
     pub target: String,
-    /// When the webhook was made.
+    /// When the webhook was created.
     pub created_at: Timestamp,
     /// When sending an event last failed.
     pub last_failure_at: Timestamp,
-    /// What the server answered at the last failure.
+    /// The server's answer at the last failure.
     pub last_failure_content: String,
     /// When sending an event last succeeded.
     pub last_success_at: Timestamp,
-    /// How often sending was tried again since the last success.
+    /// How often sending was retried since the last success.
     pub delivery_retry_count: i64,
-    /// When Asana tries to send again at the earliest.
+    /// The earliest time at which Asana retries.
     pub next_attempt_after: Timestamp,
-    /// When Asana deletes the webhook unless sending succeeds before.
+    /// When Asana deletes the webhook unless sending succeeds first.
     pub failure_deletion_timestamp: Timestamp,
-    /// Which events are sent: those that pass any of these.
+    /// The filters: Asana sends events that match any of them.
     pub filters: Vec<WebhookFilter>,
     /// The gid of the workspace for which the webhook was listed.
     pub workspace_gid: ParentGid,
 }
 
-/// A kind of event that a webhook lets through.
+/// A filter for the events of a webhook.
 #[derive(JsonSchema)]
 pub struct WebhookFilter {
-    /// The kind of the changed object, such as `task`.
+    /// The type of the changed object, such as `task`.
     pub resource_type: String,
-    /// The kind within the kind, such as `milestone`.
+    /// The subtype, such as `milestone`.
     pub resource_subtype: String,
     /// What happened to the object, such as `changed` or `added`.
     pub action: String,
-    /// Where the action is `changed`: the fields whose change is told.
+    /// For the action `changed`: the fields whose changes are reported.
     pub fields: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The workspaces and organizations that the token sees.
+//! The workspaces and organizations to which the token has access.
 
 use schemars::JsonSchema;
 
@@ -7,7 +7,7 @@ use crate::stream::{Listing, Stream};
 pub static STREAM: Stream =
     Stream::of::<Workspace>("workspaces", Listing::Root("/workspaces")).scope("workspaces:read");
 
-/// The highest unit of Asana: people and their projects. An organization is a workspace with a mail domain.
+/// The top-level unit of Asana: people and their projects. An organization is a workspace with a mail domain.
 #[derive(JsonSchema)]
 pub struct Workspace {
     /// Globally unique identifier of the workspace, a string of digits.

@@ -1,4 +1,4 @@
-//! What a sync is made of: the facts that do not change while it runs, and the owners of what does.
+//! The data of a sync: facts that do not change while it runs, and the owners of mutable state.
 
 use std::cell::{RefCell, RefMut};
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::sync::progress::Progress;
 use crate::sync::slices::Slices;
 use crate::sync::type_check::TypeCheck;
 
-/// The precision of the header that tells Asana's time.
+/// The precision of the HTTP header with Asana's time.
 const DATE_PRECISION: Duration = Duration::from_secs(1);
 
-/// The precision of a moment.
+/// The resolution of [`Moment`].
 const STEP: Duration = Duration::from_millis(1);
 
-/// What does not change during a sync.
+/// Facts that do not change during a sync.
 #[derive(Debug)]
 pub struct Facts<'a> {
     pub plan: &'a Plan,
@@ -32,35 +32,35 @@ pub struct Facts<'a> {
     /// When the sync began by this machine's clock.
     pub began_here: Moment,
     pub clock: fn() -> Moment,
-    /// The latest version that an earlier sync has emitted.
+    /// The latest version that an earlier sync emitted.
     pub emitted_before: Option<Moment>,
-    /// The workspaces that the config names; none for all.
+    /// The workspaces in the config; empty for all.
     pub workspaces: Vec<crate::gid::Gid>,
 }
 
 impl Facts<'_> {
-    /// When the sync began in Asana's time: the cursors of all slices follow from it.
+    /// When the sync began, by Asana's clock. The new cursors of all slices are derived from it.
     pub fn began(&self) -> Moment {
         self.client.began(self.began_here)
     }
 
-    /// What time it is at Asana, rounded up: a tombstone must not be older than the row that it deletes, whatever this
-    /// machine's clock shows. Asana's answers give whole seconds, cut off.
+    /// The current time by Asana's clock, rounded up, because Asana's header is truncated to seconds. A tombstone must
+    /// not be older than the row that it deletes, whatever this machine's clock shows.
     pub fn now(&self) -> Moment {
         let here = (self.clock)().unix_milliseconds();
         let elapsed = here.saturating_sub(self.began_here.unix_milliseconds());
         self.began().plus(Duration::from_millis(elapsed) + DATE_PRECISION)
     }
 
-    /// The time that orders what is emitted now: later than everything that an earlier sync has emitted, even if Asana's
-    /// seconds or a clock say otherwise.
+    /// The version of records that are emitted now. It is later than every version of earlier syncs, even if a clock
+    /// went back.
     pub fn version(&self) -> Moment {
         let earliest = self.emitted_before.map(|before| before.plus(STEP));
         earliest.map_or(self.now(), |earliest| earliest.max(self.now()))
     }
 }
 
-/// One sync. Its parts are borrowed for the length of a statement and never across an `await`.
+/// One sync. Its cells are borrowed for one statement at a time, and never across an `await`.
 #[derive(Debug)]
 pub struct Sync<'a> {
     pub facts: Facts<'a>,

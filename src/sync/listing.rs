@@ -1,4 +1,4 @@
-//! One listing, from its first page to its last: pages become rows, and rows become records and child listings.
+//! Reads one listing from its first page to its last: rows become records and child listings.
 //!
 //! A listing is read to its end before its children are, because Asana's offsets expire after fifteen minutes.
 
@@ -40,48 +40,49 @@ pub struct Target<'s> {
     pub slice: &'s Slice,
 }
 
-/// What a listing led to.
+/// The result of a listing.
 #[derive(Debug)]
 pub struct Listed {
     pub children: Children,
     pub extent: Extent,
 }
 
-/// What was found in the rows of a listing so far.
+/// The results of a listing so far.
 #[derive(Debug, Default)]
 struct Found {
     pages: u64,
     children: Children,
-    /// The gids of its rows, where the state stores them.
+    /// The gids of its rows, if the state stores them.
     gids: Gids,
-    /// The gids of rows that the state stores below another parent than the listing's.
+    /// The gids of rows that the state stores below a different parent.
     elsewhere: BTreeMap<(StreamId, Gid), Gids>,
     /// When the records of the current page are emitted.
     updated_at: String,
 }
 
-/// Where a listing's rows come from.
+/// The source of a listing's rows.
 #[derive(Debug)]
 enum Rows {
     Pages(Pages),
     Search(Search),
 }
 
-/// Records of a page by their stream; a page of tasks has subtasks too.
+/// Records of a page by stream. A page of tasks can contain subtasks too.
 type Batches = Vec<(StreamId, Batch)>;
 
-/// What is checked in a row.
+/// Whether the types of a row are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Check {
     Types,
     Nothing,
 }
 
-/// Reads a listing that was expected. Faults that do not stop the sync are reported and leave the listing in part.
+/// Reads a listing that was announced to the progress. After a fault that does not stop the sync, the fault is reported
+/// and the listing is incomplete.
 ///
 /// # Errors
 ///
-/// When nothing else can be read either.
+/// If the sync must stop.
 pub async fn read(sync: &Sync<'_>, target: Target<'_>, slot: Slot) -> Result<Listed, Stop> {
     let stream = sync.plan().listing(target.listing).stream;
     let mut found = Found::default();
@@ -135,7 +136,7 @@ async fn read_rows(
                 sync.progress().stream(stream).refusals.tries.entry(*listing).or_default().read += 1;
                 return Ok(Extent::ToTheEnd);
             }
-            // Children that were found are still read: their parents were emitted.
+            // The children found so far are still read, because their parents were emitted.
             Err(fault) => {
                 if let Some(fault) = doubt::cleared(sync, *listing, parent, fault).await? {
                     refusals::judge(sync, slice, *listing, &fault)?;
@@ -146,7 +147,7 @@ async fn read_rows(
     }
 }
 
-/// Where a listing's rows come from, or `None` if no stream wants any of them.
+/// The source of a listing's rows, or `None` if no stream needs them.
 fn rows_of(sync: &Sync<'_>, target: &Target<'_>) -> Option<Rows> {
     let Target { listing, parent, slice } = target;
     let since = match cursors::listing_window(sync, slice, *listing) {
@@ -165,8 +166,7 @@ fn rows_of(sync: &Sync<'_>, target: &Target<'_>) -> Option<Rows> {
 }
 
 impl Rows {
-    /// The rows of `request`. `since` is how far back a search goes, and `indexed_until` how late a change it
-    /// surely knows.
+    /// The rows of `request`. A search returns changes since `since`, and all of them up to `indexed_until`.
     fn of(
         client: Client,
         request: Request,
@@ -193,7 +193,7 @@ impl Rows {
     }
 }
 
-/// Emits the records of a page, up to the first row that is malformed.
+/// Emits the records of a page, up to the first malformed row.
 fn take_page(
     sync: &Sync<'_>,
     target: &Target<'_>,
@@ -228,7 +228,8 @@ fn take_page(
     taken
 }
 
-/// What a row turns into: a record where its stream wants it, and the child listings that are worth a request.
+/// Processes a row: emits its record if the stream is selected and the record is new, and adds the child listings that
+/// are needed.
 fn take_row(
     sync: &Sync<'_>,
     target: &Target<'_>,
@@ -246,7 +247,7 @@ fn take_row(
     let field = |name: &str| sync.graph().probe(target.listing, name).and_then(|index| probe.field(index));
     let node_parent =
         listing.tree.and_then(|tree| row::reference(field(tree.parent)).map(|gid| (tree.stream, gid)));
-    // A search's index lags: what it finds below a record may have no parent any more.
+    // The search's index lags: a subtask that it finds may no longer have a parent.
     let is_of_tree = sync.plan().changes.contains(&target.listing);
     let is_own = || !is_of_tree && listing.rows.holds(listing.rows.field().and_then(field));
     let is_in_tree = listing.tree.is_some()
@@ -262,7 +263,7 @@ fn take_row(
         Some((stream, parent)) => (stream, parent),
         None => (listing.stream, target.parent.clone()),
     };
-    // Events are newer than a listing.
+    // Deletion events are newer than the listing.
     if sync.deleted.borrow().is_reported(stream, &gid) {
         return Ok(());
     }
@@ -323,8 +324,8 @@ fn take_row(
     Ok(())
 }
 
-/// Which listings below a record are worth a request: a bit for each child listing of its stream. What another slice
-/// reads below the record is not read again. Also returns the streams of which no slice reads enough yet.
+/// Which listings below a record are needed: a bit for each child listing of its stream. Listings that another slice
+/// reads are not needed again. Also returns the streams below that no slice reads yet.
 fn children_below<'row>(
     sync: &Sync<'_>,
     slice: &Slice,
@@ -353,19 +354,19 @@ fn children_below<'row>(
         let listing = plan.listing(*child);
         let wanted = if listing.is_per_workspace() { below } else { lacking };
         let left = match planned.level {
-            // They are slices of their own.
+            // Their children are separate slices.
             StreamLevel::Workspace | StreamLevel::SliceRoot => StreamSet::default(),
             StreamLevel::InSlice => cursors::left_to_search(sync, slice, *child),
         };
         let is_due =
             below_of(child).without(left).iter().any(|id| wanted.contains(id) && has_news(listing, id));
-        // A listing that held something is read once more, to see what became of it.
-        let held = || sync.progress().stream(listing.stream).state.listed().count(gid);
-        let is_worth_it = || {
+        // If the listing had rows at the last sync, it is read once more, to find those that were deleted.
+        let count_before = || sync.progress().stream(listing.stream).state.listed().count(gid);
+        let is_needed = || {
             listing.when.holds(listing.when.field().and_then(field))
-                || (listing.is_kept && held().is_some_and(|held| held > 0))
+                || (listing.is_kept && count_before().is_some_and(|count| count > 0))
         };
-        if is_due && is_worth_it() {
+        if is_due && is_needed() {
             bits |= 1 << index;
         }
     }

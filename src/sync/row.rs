@@ -1,4 +1,4 @@
-//! One row of a page, as JSON text: what the walk reads of it, and what is written of it.
+//! One row of a page as JSON text: reads the fields that the read path needs, and writes the bytes of the record.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -11,47 +11,47 @@ use serde_json::value::RawValue;
 use crate::gid::Gid;
 use crate::moment::Moment;
 
-/// What the walk reads of a row: its gid and the fields that the plan names.
+/// The parts of a row that the read path needs: the gid and the fields in the plan.
 #[derive(Debug, PartialEq)]
 pub struct Probe<'row> {
-    /// `None` where Asana sent no gid, or one that is not text: its documentation rules that out.
+    /// `None` if the row has no gid, or one that is not text. Asana's documentation rules that out.
     pub gid: Option<Gid>,
     fields: Vec<Option<&'row str>>,
 }
 
 impl<'row> Probe<'row> {
-    /// Reads `names` of the row; a repeated key's last value counts.
+    /// Reads the fields `names` of the row. If a key is repeated, the last value is used.
     ///
     /// # Errors
     ///
-    /// When the row is not a JSON object.
+    /// If the row is not a JSON object.
     pub fn read(row: &'row str, names: &[&'static str]) -> Result<Self, serde_json::Error> {
         let mut deserializer = serde_json::Deserializer::from_str(row);
         ProbeSeed { names }.deserialize(&mut deserializer)
     }
 
-    /// The JSON text of the field at this place of the names.
+    /// The JSON text of the field with this index in `names`.
     pub fn field(&self, index: usize) -> Option<&'row str> {
         self.fields[index]
     }
 }
 
-/// The time that a field's JSON text holds.
+/// The time in a field's JSON text.
 pub fn moment(json: Option<&str>) -> Option<Moment> {
     Moment::parse(json?.strip_prefix('"')?.strip_suffix('"')?)
 }
 
-/// The gid of the object that a field's JSON text refers to; `None` for null.
+/// The gid in a field's JSON text that is a reference; `None` for null.
 pub fn reference(json: Option<&str>) -> Option<Gid> {
     Probe::read(json.filter(|text| *text != "null")?, &[]).ok()?.gid
 }
 
-/// Appends the row as it is to be written: as Asana sent it, without the columns that no one chose, and with
-/// the columns that the connector adds.
+/// Appends the record to `output`: the row as Asana sent it, without columns that are not selected, and with the
+/// columns that the connector adds.
 ///
 /// # Errors
 ///
-/// When the row is not a JSON object.
+/// If the row is not a JSON object.
 pub fn shape(
     row: &str,
     chosen: Option<&BTreeSet<String>>,
@@ -156,7 +156,7 @@ impl<'de> Visitor<'de> for ChooseSeed<'_> {
     }
 }
 
-/// A key, borrowed from the row unless it holds an escape.
+/// A key, borrowed from the row unless it contains an escape.
 struct Key<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gid_that_is_no_text_is_none_and_a_row_that_is_no_object_an_error() {
+    fn a_gid_must_be_text_and_a_row_must_be_an_object() {
         assert_eq!(Probe::read(r#"{"gid":12}"#, &[]).unwrap().gid, None);
         assert_eq!(Probe::read(r#"{"name":"a"}"#, &[]).unwrap().gid, None);
         for nonsense in ["[]", "3", "null", "\"a\""] {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parent_is_added_and_what_no_one_chose_goes() {
+    fn the_parent_is_added_and_unselected_columns_are_removed() {
         assert_eq!(
             shaped(r#"{"gid":"1"} "#, None, &[("task_gid", "9"), ("at", "now")]),
             r#"{"gid":"1","task_gid":"9","at":"now"}"#

@@ -1,4 +1,4 @@
-//! The slices of a sync: what each is while it is read, and which ones were seen.
+//! The slices of a sync: the data of each while it is read, and which ones were seen.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -9,12 +9,12 @@ use crate::slice_key::SliceKey;
 use crate::stream_set::{StreamId, StreamSet};
 use crate::window::Window;
 
-/// What a slice is read for.
+/// Why a slice is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// For the records below one of another stream.
+    /// To list the records below one object.
     Listings,
-    /// To find what changed in a workspace, and what is below that.
+    /// To search a workspace for changed records, and to read what is below them.
     Search,
 }
 
@@ -24,13 +24,13 @@ pub struct Slice {
     pub key: SliceKey,
     pub workspace: Gid,
     pub purpose: Purpose,
-    /// What each stream reads of it.
+    /// The window of each stream.
     pub windows: Rc<[Window]>,
     /// The streams that are read in it.
     pub streams: StreamSet,
-    /// Streams for which the workspace's search finds what changed since their cursor.
+    /// Streams whose changes since their cursor are found by the workspace's search.
     pub searched: StreamSet,
-    /// The streams of which something could not be read: their cursor stays.
+    /// Streams that could not be read completely. Their cursors do not move.
     lacking: Cell<StreamSet>,
 }
 
@@ -39,18 +39,18 @@ impl Slice {
         self.windows[stream.0]
     }
 
-    /// The streams of which something could not be read.
+    /// The streams that could not be read completely.
     pub fn lacking(&self) -> StreamSet {
         self.lacking.get()
     }
 
-    /// Something of these streams could not be read, so their cursors stay.
+    /// Marks streams as incomplete, so that their cursors do not move.
     pub fn lacks(&self, streams: StreamSet) {
         self.lacking.set(self.lacking.get().union(streams));
     }
 }
 
-/// What a slice begins with; see the fields of [`Slice`].
+/// The initial data of a slice; see the fields of [`Slice`].
 #[derive(Debug)]
 pub struct Start {
     pub key: SliceKey,
@@ -61,14 +61,14 @@ pub struct Start {
     pub searched: StreamSet,
 }
 
-/// Which slices were seen, and which cursors wait for the end of their stream.
+/// Which slices were seen, and which cursors move when their stream ends.
 #[derive(Debug, Default)]
 pub struct Slices {
-    /// The streams for which each slice was seen; what was not seen is forgotten.
+    /// The streams for which each slice was seen. The state drops slices that were not seen.
     seen: HashMap<SliceKey, StreamSet>,
-    /// Searches that were read whole.
+    /// Searches that were read completely.
     searched: Vec<(StreamId, SliceKey)>,
-    /// The windows of the last slice. Most slices share theirs.
+    /// The windows of the last slice. Most slices have the same, and share them.
     windows: Option<Rc<[Window]>>,
 }
 
@@ -88,17 +88,17 @@ impl Slices {
         self.seen.iter().filter(move |(_, streams)| streams.contains(stream)).map(|(key, _)| key)
     }
 
-    /// The search `key` was read whole for the stream; its cursor moves when the stream ends.
+    /// Notes that the search `key` was read completely for the stream. Its cursor moves when the stream ends.
     pub fn searched(&mut self, stream: StreamId, key: SliceKey) {
         self.searched.push((stream, key));
     }
 
-    /// The searches that were read whole for the stream.
+    /// Removes and returns the searches that were read completely for the stream.
     pub fn take_searched(&mut self, stream: StreamId) -> Vec<SliceKey> {
         self.searched.extract_if(.., |(of, _)| *of == stream).map(|(_, key)| key).collect()
     }
 
-    /// A slice that is about to be read.
+    /// Starts a slice.
     pub fn begin(&mut self, start: Start) -> Slice {
         let Start { key, workspace, purpose, windows, streams, searched } = start;
         self.see(&key, streams);

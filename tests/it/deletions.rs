@@ -1,4 +1,4 @@
-//! Records that are gone: told with their key and the time, and never where they may only be out of sight.
+//! Deleted records are reported with their key and the time, and records that may only be inaccessible are not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -31,16 +31,16 @@ fn projects(world: &World) -> Vec<Gid> {
     projects
 }
 
-/// The streams that tell deletions.
+/// The streams that report deletions.
 const TELLING: [&str; 7] = ["projects", "sections", "tags", "tasks", "subtasks", "stories", "attachments"];
 
-/// How many of their records a run told as deleted.
+/// The number of their records that a run reported as deleted.
 fn all_deleted(run: &Run) -> Vec<(&'static str, usize)> {
     let counts = TELLING.map(|stream| (stream, deleted(run, stream).len()));
     counts.into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
-/// The keys that a destination holds which writes what is delivered and removes what is told as deleted.
+/// The keys in a destination that writes records and deletes those that are reported as deleted.
 #[derive(Default)]
 struct Replica(BTreeMap<&'static str, BTreeSet<String>>);
 
@@ -65,7 +65,7 @@ impl Replica {
             let stale: Vec<_> = self.0[stream].difference(&expected).collect();
             assert!(stale.is_empty(), "{when}: {stream} that are gone and not told: {stale:?}");
             let missing: Vec<_> = expected.difference(&self.0[stream]).collect();
-            // What nothing lists is found by the search of paid plans alone.
+            // Only the search of paid plans finds tasks that are in no listing.
             assert!(
                 account.plan == Plan::Free || missing.is_empty(),
                 "{when}: {stream} that are missing: {missing:?}"
@@ -85,7 +85,7 @@ fn delete_some_of_everything(account: &Account) {
         let (subtask, rest) =
             (world.subtasks_of_task(parent)[0], tasks.iter().filter(|task| **task != parent));
         let others: Vec<Gid> = rest.copied().collect();
-        // Two that go with all that they have, and one that is only elsewhere.
+        // Two that are deleted with everything below, and one that moves.
         let ([gone, gone_too, moved], quiet) = others.split_first_chunk().unwrap();
         let story = quiet.iter().find_map(|task| world.stories_of_task(*task).first().copied()).unwrap();
         let file = quiet.iter().find_map(|task| world.attachments(*task).first().copied()).unwrap();
@@ -106,7 +106,7 @@ fn delete_some_of_everything(account: &Account) {
     });
 }
 
-/// By events, by absence after a day without events, with a project, and with nothing that tells but the task's time.
+/// By events, by absence after a day without events, with a project, and by a parent's time of change.
 #[test]
 fn what_is_left_of_a_destination_is_the_account() {
     for plan in [Plan::Paid, Plan::Free] {
@@ -199,7 +199,7 @@ fn a_restored_row_wins_over_its_tombstone_in_both_kinds_of_destination() {
     }
 }
 
-/// Wherever a sync that tells deletions is cut off, the next one leaves none untold.
+/// Wherever a sync is interrupted, the next one reports all missing deletions.
 #[test]
 fn a_sync_that_is_cut_off_tells_the_rest_of_the_deletions_when_it_goes_on() {
     for hours in [1, 25] {
@@ -263,12 +263,12 @@ fn what_is_deleted_is_told_with_its_key_its_time_and_nothing_else() {
     let columns: Vec<&String> = told.as_object().unwrap().keys().collect();
     assert_eq!(columns, ["_ab_cdc_deleted_at", "_ab_cdc_updated_at", "gid", "modified_at"]);
     assert_eq!(told["_ab_cdc_deleted_at"], told["modified_at"], "{told}");
-    // Told once.
+    // Reported once.
     let (third, _) = account.sync(Some(&second.state()));
     assert_eq!(all_deleted(&third), []);
 }
 
-/// A project becomes visible, one is archived, one is out of sight for want of permission, one is deleted.
+/// A project becomes visible, one is archived, one is inaccessible, one is deleted.
 #[test]
 fn four_projects_each_get_what_is_right_for_them() {
     let account = account();
@@ -305,7 +305,7 @@ fn four_projects_each_get_what_is_right_for_them() {
     let hidden_tasks = set(&account.simulator.world(|world| world.tasks_of_project(hidden)));
     assert!(deleted(&second, "tasks").is_disjoint(&hidden_tasks));
     assert!(!of_gone.is_empty());
-    // The hidden one comes back whole when it may be seen again.
+    // The hidden project is read completely when it is accessible again.
     account.simulator.edit(|edit| edit.show_project(hidden)).unwrap();
     let (third, _) = account.sync(Some(&second.state()));
     let (tasks, _) = delivered_and_deleted(&third, "tasks");
@@ -315,7 +315,7 @@ fn four_projects_each_get_what_is_right_for_them() {
     assert_eq!(deleted(&third, "projects"), BTreeSet::new());
 }
 
-/// Whether a task is in another project too, which showed it all the time.
+/// Whether a task is also in another project, which remained visible.
 fn is_elsewhere(account: &Account, gid: &str) -> bool {
     account.simulator.world(|world| {
         let task: Gid = gid.parse().unwrap();
@@ -347,7 +347,7 @@ fn where_the_events_do_not_reach_back_nothing_is_made_up() {
         tops.collect::<Vec<_>>()
     });
     assert_eq!((delivered, gone), (BTreeSet::new(), BTreeSet::new()));
-    // From then on events are told again.
+    // From then on, events are reported again.
     account.simulator.edit(|edit| edit.delete_task(tops[0])).unwrap();
     let (third, _) = account.sync(Some(&second.state()));
     assert!(deleted(&third, "tasks").contains(&tops[0].to_string()));
@@ -371,12 +371,12 @@ fn a_listing_that_loses_most_of_its_records_at_once_tells_no_deletions() {
         "{:#?}",
         second.logs()
     );
-    // A reset is what the message advises.
+    // The message recommends a reset.
     let (third, _) = account.sync(None);
     assert_eq!(delivered_and_deleted(&third, "tags").0.len(), tags.len() - 30);
 }
 
-/// A state that is full forgets what hung on the oldest tasks, and says so.
+/// A full state drops the children of the oldest tasks, and the log says so.
 #[test]
 fn what_the_state_has_no_room_for_is_said() {
     let account = account();
@@ -407,7 +407,7 @@ fn what_the_state_has_no_room_for_is_said() {
     account.simulator.edit(|edit| edit.delete_task(task)).unwrap();
     let (third, _) = account.sync(Some(&states));
     assert!(!deleted(&third, "stories").is_empty());
-    // What was forgotten stays unknown, and each sync says so.
+    // Dropped children stay unknown, and each sync logs it.
     assert!(third.logs().iter().any(|line| line.contains("the state is full")), "{:#?}", third.logs());
 }
 
@@ -453,7 +453,7 @@ fn a_listing_that_fails_or_a_record_that_is_refused_tells_no_deletions() {
         assert_eq!(deleted(&second, "tags"), BTreeSet::new(), "{label}");
         account.simulator.faults().clear();
         let third = reader.read(&catalog, Some(&second.state())).expect_success();
-        // What may not be seen any more is not looked for again; what could not be asked for is.
+        // Inaccessible records are not checked again; those whose request failed are.
         let expected = if is_refused { BTreeSet::new() } else { set(&[tag]) };
         assert_eq!(deleted(&third, "tags"), expected, "{label}");
     }
@@ -487,7 +487,7 @@ fn deletions_are_not_told_where_no_one_wants_them() {
     for state in of_tasks {
         assert_eq!(state["stream"]["stream_state"].get("listed"), None, "nothing is kept for it: {state}");
     }
-    // By the columns: there would be nothing to tell it in.
+    // By the columns: the column for deletions is not selected.
     let mut catalog = catalog_of(&["tasks", "tags"], "incremental");
     for entry in catalog["streams"].as_array_mut().unwrap() {
         let properties = entry["stream"]["json_schema"]["properties"].as_object_mut().unwrap();

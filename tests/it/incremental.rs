@@ -1,4 +1,4 @@
-//! What the second sync of an account delivers and costs after some of it has changed.
+//! What a second sync emits and costs after some changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::harness::{Connector, Run, TOKEN, whole_catalog};
 use crate::in_process::InProcess;
 use crate::truth;
 
-/// The column by which a record is told as deleted.
+/// The column that marks a record as deleted.
 pub const DELETED_AT: &str = "_ab_cdc_deleted_at";
 
 /// An account and the connector that reads it.
@@ -54,7 +54,7 @@ impl Account {
     }
 }
 
-/// The keys of the records that a run delivered of a stream, and of those that it told as deleted.
+/// The keys of the records that a run emitted for a stream, and of those that it reported as deleted.
 pub fn delivered_and_deleted(run: &Run, stream: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (deleted, delivered): (Vec<&Value>, Vec<&Value>) =
         run.records(stream).into_iter().partition(|record| record[DELETED_AT].is_string());
@@ -64,13 +64,13 @@ pub fn delivered_and_deleted(run: &Run, stream: &str) -> (BTreeSet<String>, BTre
     (gids(delivered), gids(deleted))
 }
 
-/// What happened to an account between two syncs.
+/// The changes of an account between two syncs.
 #[derive(Default)]
 pub struct Happened {
     pub stories: BTreeSet<Gid>,
     pub attachments: BTreeSet<Gid>,
     pub deleted: BTreeSet<Gid>,
-    /// What was on the deleted tasks.
+    /// The children of the deleted tasks.
     pub deleted_stories: BTreeSet<Gid>,
     pub deleted_attachments: BTreeSet<Gid>,
     pub count: usize,
@@ -128,12 +128,11 @@ pub fn change_one_percent(simulator: &Simulator) -> Happened {
     happened
 }
 
-/// Holds a second sync against what happened: everything that changed is delivered, everything that is gone is told,
-/// and nothing else comes.
+/// Checks a second sync: it emits everything that changed, reports everything that was deleted, and nothing else.
 fn assert_told(account: &Account, before: &BTreeMap<Gid, String>, happened: &Happened, run: &Run) {
     let after = account.times();
     let changed = after.iter().filter(|(task, time)| before.get(*task) != Some(*time)).map(|(task, _)| *task);
-    // What no listing shows is found by search alone.
+    // Only the search finds tasks that are in no listing.
     let simulator = &account.simulator;
     let is_paid = account.plan != Plan::Free;
     let changed: BTreeSet<Gid> = simulator.world(|world| {
@@ -162,7 +161,7 @@ fn assert_told(account: &Account, before: &BTreeMap<Gid, String>, happened: &Hap
         let (came, gone) = delivered_and_deleted(run, stream);
         let lost: Vec<_> = text(new).difference(&came).cloned().collect();
         assert!(lost.is_empty(), "{stream} that are new and not delivered: {lost:?}");
-        // One that came and went since the first sync need not be told.
+        // One that was created and deleted since the first sync need not be reported.
         let untold: Vec<_> = text(&(deleted - new)).difference(&gone).cloned().collect();
         assert!(
             untold.is_empty() && !deleted.is_empty(),
@@ -194,7 +193,7 @@ struct TwoSyncs {
     changed: usize,
 }
 
-/// Makes them, prints what they cost, and holds what the second delivered against what happened.
+/// Runs them, prints their cost, and checks the second.
 fn two_syncs(plan: Plan) -> TwoSyncs {
     let account = Account::new(&Scale::medium(), plan);
     let (first, requests) = account.sync(None);
@@ -221,8 +220,8 @@ fn after_one_percent_of_changes_a_paid_plans_second_sync_of_a_medium_world_costs
     assert!(second * 100 <= first * 3, "{second} requests after {first}");
 }
 
-/// What a second sync costs at least where nothing but the listings themselves tells what changed: everything but the
-/// children of tasks, each parent's subtasks, and what hangs below the tasks that changed.
+/// The minimum cost of a second sync if only listings show changes: everything except the children of tasks, each
+/// parent's subtasks, and everything below the changed tasks.
 fn floor_without_search(simulator: &Simulator, changed: usize) -> usize {
     let floor = simulator.world(|world| RequestFloor::of_full_read(world, simulator.viewer(TOKEN).unwrap()));
     let of_tasks = ["/tasks/{gid}/stories", "/attachments?parent=task"];
@@ -269,7 +268,7 @@ pub fn all_keys(account: &Account, stream: &str) -> BTreeSet<String> {
     simulator.world(|world| truth::keys(world, simulator.viewer(TOKEN).unwrap()))[stream].clone()
 }
 
-/// Whichever stream is reset: it comes whole, and the others bring what changed and nothing else.
+/// Whichever stream is reset, it is read completely, and the others emit only what changed.
 #[test]
 fn a_stream_that_is_reset_is_read_whole_and_the_others_are_not() {
     for plan in [Plan::Paid, Plan::Free] {
@@ -323,7 +322,7 @@ fn state_of_another_connector_or_none_at_all_is_a_beginning() {
     }
 }
 
-/// A state of each form that there was, kept as it was printed, and when the account was that it tells of.
+/// A state of each earlier form as it was printed, and the time of its account.
 const STATES: [(&str, &str); 3] = [
     (include_str!("../data/state_version_1.json"), "2026-11-24T09:10:00.000Z"),
     (include_str!("../data/state_version_2.json"), "2026-11-24T14:10:00.000Z"),
@@ -375,7 +374,7 @@ fn a_state_of_another_form_has_another_version() {
     }
 }
 
-/// The permission to one project's tasks fails, and is there again at the next sync.
+/// Access to one project's tasks is lost, and restored at the next sync.
 #[test]
 fn a_slice_that_failed_or_was_denied_keeps_its_cursor() {
     for status in [403, 404, 500] {
@@ -408,7 +407,7 @@ fn a_slice_that_failed_or_was_denied_keeps_its_cursor() {
     }
 }
 
-/// However often it is refused: what could be read once is not taken for empty.
+/// However often it is refused, a listing that could be read once does not become empty.
 #[test]
 fn a_stream_that_is_refused_again_and_again_is_still_known_to_have_been_readable() {
     for mode in ["full_refresh", "incremental"] {
@@ -445,8 +444,8 @@ fn what_a_plan_never_included_is_passed_over_every_time() {
     }
 }
 
-/// Streams share the listing of tasks: it goes back as far as the one that is behind asks, and only that one emits
-/// what lies between.
+/// Streams share the listing of tasks: it starts at the oldest cursor, and only the stream with that cursor emits the
+/// older changes.
 #[test]
 fn a_stream_that_is_behind_the_others_catches_up_alone() {
     let present = Clock::system().now();
