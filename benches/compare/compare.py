@@ -3,7 +3,7 @@
 
 Each connector reads its own copy of the same simulated account, once in full and once after the same changes. Nothing in
 the comparison waits for a quota, so the times are those of the programs. `--write` puts the results into
-docs/BENCHMARKS.md and docs/pictures/compare.svg.
+docs/BENCHMARKS.md and docs/images/compare.svg.
 """
 
 from __future__ import annotations
@@ -326,10 +326,10 @@ def write(results: list[Result], scale: str) -> None:
     conditions = (f"Measured on {datetime.date.today()} with the simulator's `{scale}` account on {os.cpu_count()} cores "
                   f"({platform.machine()}, {platform.system()}), Python {platform.python_version()}, release build.")
     text = page.read_text()
-    generated = f"<!-- results -->\n![{TITLE}](pictures/compare.svg)\n\n{table(results)}\n\n{conditions}\n<!-- end of results -->"
+    generated = f"<!-- results -->\n![{TITLE}](images/compare.svg)\n\n{table(results)}\n\n{conditions}\n<!-- end of results -->"
     text = re.sub(r"<!-- results -->.*<!-- end of results -->", lambda _: generated, text, flags=re.DOTALL)
     page.write_text(text)
-    picture = ROOT / "docs" / "pictures" / "compare.svg"
+    picture = ROOT / "docs" / "images" / "compare.svg"
     picture.parent.mkdir(exist_ok=True)
     picture.write_text(chart(results))
 
