@@ -1,25 +1,20 @@
-//! The only writer of stdout: events in, protocol lines out, in their order. Knows nothing of where events
-//! come from.
+//! What a read reports, as protocol lines in the order of the events.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use airbyte_connector::{Failure, Output, Secret, unix_milliseconds};
 use airbyte_protocol::Message;
 use airbyte_protocol::message::{Estimate, EstimateKind, Level, RateLimited, StatusReason, StreamStatus};
-use airbyte_protocol::record::{self, Envelope};
+use airbyte_protocol::record::Envelope;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use crate::asana::{Secret, Secrets, Turn};
+use crate::asana::Turn;
 use crate::config::ConfigFile;
-use crate::error::Failure;
 use crate::moment::Moment;
 
-/// Something that a read has to tell, in the order in which it is told: a checkpoint comes after the records
-/// that it covers.
+/// Something that a read reports. A checkpoint comes after the records that it covers.
 #[derive(Debug)]
 pub enum Event {
     Started {
@@ -43,7 +38,7 @@ pub enum Event {
         stream: &'static str,
         until: Moment,
     },
-    /// What the stream is expected to come to.
+    /// The expected size of the stream.
     Estimate {
         stream: &'static str,
         records: u64,
@@ -66,95 +61,50 @@ pub struct Batch {
     pub text: Vec<u8>,
     /// Where each record ends in `text`.
     pub ends: Vec<usize>,
-    /// Of the page that the records are from. It is given back when they are written, and `text` with it.
+    /// Of the page that the records are from. It gets `text` back when they are written.
     pub turn: Option<Arc<Turn>>,
 }
 
 /// How many events may wait for stdout.
 pub const QUEUE: usize = 8;
 
-/// As much as is written at once; more saves nothing.
-const WRITE: usize = 64 * 1024;
-/// Room for that and for the line that goes beyond it.
-const ROOM: usize = 2 * WRITE;
-
 /// Writes events to `output` until there are no more.
 ///
 /// # Errors
 ///
-/// When it cannot be written, as when the reader has gone.
-pub fn run(
-    events: mpsc::Receiver<Event>,
-    secrets: &Secrets,
-    config: &ConfigFile,
-    output: impl Write,
-) -> io::Result<()> {
-    let buffer = Vec::with_capacity(ROOM);
-    Emitter { output, buffer, counts: Vec::new(), secrets, config }.drain(events)
+/// If the output cannot be written, as when its reader is gone.
+pub fn run(mut events: mpsc::Receiver<Event>, config: &ConfigFile, mut output: Output) -> io::Result<()> {
+    let mut emitter = Emitter { output: &mut output, counts: Vec::new(), config };
+    while let Some(event) = events.blocking_recv() {
+        emitter.emit(event, unix_milliseconds())?;
+        if events.is_empty() {
+            emitter.output.flush()?;
+        }
+    }
+    output.flush()
 }
 
-/// stdout without the buffer that the standard library puts before it, which would write every line by itself.
-///
-/// # Errors
-///
-/// When stdout is closed.
-pub fn stdout() -> io::Result<File> {
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
-}
-
-/// Writes one message, such as the answer to `spec`.
-///
-/// # Errors
-///
-/// When stdout cannot be written.
-pub fn one(message: Message, secrets: Option<&Secrets>) -> io::Result<()> {
-    let message = match secrets {
-        Some(secrets) => message.with_texts(|text| secrets.redact(text)),
-        None => message,
-    };
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(message.to_line().as_bytes())?;
-    stdout.flush()
-}
-
-struct Emitter<'a, Output> {
-    output: Output,
-    buffer: Vec<u8>,
-    /// Records since the stream's last STATE, and the stream's line head.
+struct Emitter<'a> {
+    output: &'a mut Output,
+    /// Each stream's records since its last STATE, and the beginning of its RECORD lines.
     counts: Vec<(&'static str, u64, Envelope)>,
-    secrets: &'a Secrets,
     config: &'a ConfigFile,
 }
 
-impl<Output: Write> Emitter<'_, Output> {
-    fn drain(mut self, mut events: mpsc::Receiver<Event>) -> io::Result<()> {
-        while let Some(event) = events.blocking_recv() {
-            self.take(event, now())?;
-            // What is buffered goes out when there is enough of it, and when nothing else is to be done.
-            if self.buffer.len() >= WRITE || events.is_empty() {
-                write(&mut self.output, &mut self.buffer)?;
-            }
-        }
-        write(&mut self.output, &mut self.buffer)?;
-        self.output.flush()
-    }
-
-    fn take(&mut self, event: Event, now: u64) -> io::Result<()> {
+impl Emitter<'_> {
+    fn emit(&mut self, event: Event, now: u64) -> io::Result<()> {
         match event {
             Event::Started { stream } => {
-                self.status(stream, StreamStatus::Started, Vec::new(), now);
-                self.status(stream, StreamStatus::Running, Vec::new(), now);
+                self.status(stream, StreamStatus::Started, Vec::new(), now)?;
+                self.status(stream, StreamStatus::Running, Vec::new(), now)?;
             }
             Event::Records(batch) => {
                 let (_, count, envelope) = stream_entry(&mut self.counts, batch.stream);
                 let mut start = 0;
                 for end in batch.ends {
-                    record::write_line(&mut self.buffer, envelope, &batch.text[start..end], now);
+                    self.output.push_record(envelope, &batch.text[start..end], now)?;
                     start = end;
                     *count += 1;
-                    if self.buffer.len() >= WRITE {
-                        write(&mut self.output, &mut self.buffer)?;
-                    }
                 }
                 if let Some(turn) = batch.turn {
                     turn.give_back(batch.text);
@@ -162,12 +112,12 @@ impl<Output: Write> Emitter<'_, Output> {
             }
             Event::Checkpoint { stream, state } => {
                 let (_, count, _) = stream_entry(&mut self.counts, stream);
-                let message = Message::stream_state(stream, state, std::mem::take(count));
-                // Gids and times only: there is nothing to redact.
-                message.write_line(&mut self.buffer);
+                self.output.push(Message::stream_state(stream, state, std::mem::take(count)))?;
             }
-            Event::Complete { stream } => self.status(stream, StreamStatus::Complete, Vec::new(), now),
-            Event::Incomplete { stream } => self.status(stream, StreamStatus::Incomplete, Vec::new(), now),
+            Event::Complete { stream } => self.status(stream, StreamStatus::Complete, Vec::new(), now)?,
+            Event::Incomplete { stream } => {
+                self.status(stream, StreamStatus::Incomplete, Vec::new(), now)?;
+            }
             Event::RateLimited { stream, until } => {
                 let rate_limited = RateLimited { quota_reset: until.unix_milliseconds() };
                 self.status(
@@ -175,7 +125,7 @@ impl<Output: Write> Emitter<'_, Output> {
                     StreamStatus::Running,
                     vec![StatusReason::RateLimited { rate_limited }],
                     now,
-                );
+                )?;
             }
             Event::Estimate { stream, records, bytes } => {
                 let estimate = Estimate {
@@ -184,35 +134,27 @@ impl<Output: Write> Emitter<'_, Output> {
                     row_estimate: records,
                     byte_estimate: bytes,
                 };
-                self.line(Message::estimate(estimate, now));
+                self.output.push(Message::estimate(estimate, now))?;
             }
-            Event::Failed(failure) => self.line(Message::error(failure.trace(), now)),
+            Event::Failed(failure) => self.output.push(Message::error(failure.to_trace(), now))?,
             Event::RefreshTokenReplaced(refresh_token) => {
                 let config = self.config.with_refresh_token(&refresh_token);
-                // The platform keeps what is in it, so this is the one message that has secrets.
-                Message::new_config(config, now).write_line(&mut self.buffer);
+                self.output.push(Message::new_config(config, now))?;
             }
-            Event::Log { level, text } => self.line(Message::log(level, text)),
+            Event::Log { level, text } => self.output.push(Message::log(level, text))?,
         }
         Ok(())
     }
 
-    fn status(&mut self, stream: &str, status: StreamStatus, reasons: Vec<StatusReason>, now: u64) {
-        self.line(Message::stream_status(stream, status, reasons, now));
+    fn status(
+        &mut self,
+        stream: &str,
+        status: StreamStatus,
+        reasons: Vec<StatusReason>,
+        now: u64,
+    ) -> io::Result<()> {
+        self.output.push(Message::stream_status(stream, status, reasons, now))
     }
-
-    /// Texts may quote what somebody else said, the token among it.
-    fn line(&mut self, message: Message) {
-        message.with_texts(|text| self.secrets.redact(text)).write_line(&mut self.buffer);
-    }
-}
-
-/// Writes what is buffered. The room that something large took is given back.
-fn write(output: &mut impl Write, buffer: &mut Vec<u8>) -> io::Result<()> {
-    output.write_all(buffer)?;
-    buffer.clear();
-    buffer.shrink_to(ROOM);
-    Ok(())
 }
 
 fn stream_entry<'a>(
@@ -226,18 +168,28 @@ fn stream_entry<'a>(
     &mut counts[index]
 }
 
-/// Milliseconds since 1970.
-pub fn now() -> u64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
     use serde_json::{Value, json};
 
     use super::*;
     use crate::config::Settings;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     /// The lines that these events become, at the time 7.
     fn lines(events: impl IntoIterator<Item = Event>) -> Vec<Value> {
@@ -246,15 +198,13 @@ mod tests {
 
     fn lines_with(token: &str, events: impl IntoIterator<Item = Event>) -> Vec<Value> {
         let settings = Settings::parse(&json!({"token": token}).to_string()).unwrap();
-        let mut emitter = Emitter {
-            output: io::sink(),
-            buffer: Vec::new(),
-            counts: Vec::new(),
-            secrets: &settings.secrets,
-            config: &settings.file,
-        };
-        events.into_iter().for_each(|event| emitter.take(event, 7).unwrap());
-        let text = String::from_utf8(emitter.buffer).unwrap();
+        let written = Written::default();
+        let mut output = Output::to(Box::new(written.clone()));
+        output.hide(&settings.secrets);
+        let mut emitter = Emitter { output: &mut output, counts: Vec::new(), config: &settings.file };
+        events.into_iter().for_each(|event| emitter.emit(event, 7).unwrap());
+        output.flush().unwrap();
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 

@@ -6,7 +6,6 @@ pub mod catalog;
 pub mod command;
 pub mod config;
 pub mod emit;
-pub mod error;
 pub mod gid;
 pub mod gid_marks;
 pub mod listed;

@@ -1,4 +1,4 @@
-//! Arguments in, exit code out. Knows nothing else.
+//! Arguments in, exit code out.
 
 use std::process::ExitCode;
 
@@ -6,5 +6,5 @@ use clap::Parser;
 use source_asana::command::{self, Arguments};
 
 fn main() -> ExitCode {
-    command::run(Arguments::parse()).into()
+    command::run(Arguments::parse())
 }

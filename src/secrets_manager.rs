@@ -10,9 +10,8 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use serde_json::Value;
 
-use crate::asana::{Secret, chain};
 use crate::config::SecretName;
-use crate::error::Failure;
+use airbyte_connector::{Failure, Secret, with_causes};
 
 /// Errors of the service that pass by themselves; the client has tried again a few times already.
 const TRANSIENT: &[&str] =
@@ -32,7 +31,7 @@ pub async fn token(name: &SecretName) -> Result<Secret, Failure> {
     }
     let settings = loader.load().await;
     if settings.region().is_none() {
-        return Err(Failure::config(format!(
+        return Err(Failure::configuration(format!(
             "{}: it is not said in which AWS region it is: name it in `credentials.region` or in AWS_REGION",
             place(name)
         )));
@@ -40,7 +39,11 @@ pub async fn token(name: &SecretName) -> Result<Secret, Failure> {
     let answer = Client::new(&settings).get_secret_value().secret_id(&name.secret_id).send().await;
     let answer = answer.map_err(|error| failure(name, &error))?;
     let text = answer.secret_string().ok_or_else(|| {
-        Failure::config(format!("{} is binary: store JSON with the key `{}`", place(name), name.json_key))
+        Failure::configuration(format!(
+            "{} is binary: store JSON with the key `{}`",
+            place(name),
+            name.json_key
+        ))
     })?;
     token_of(name, text)
 }
@@ -56,21 +59,21 @@ fn region(name: &SecretName) -> Option<String> {
 fn token_of(name: &SecretName, text: &str) -> Result<Secret, Failure> {
     let key = &name.json_key;
     let Ok(fields) = serde_json::from_str::<BTreeMap<String, Value>>(text) else {
-        return Err(Failure::config(format!(
+        return Err(Failure::configuration(format!(
             "{} is no JSON object: store the access token as {{\"{key}\": \"...\"}}",
             place(name)
         )));
     };
     match fields.get(key) {
         Some(Value::String(token)) if !token.trim().is_empty() => Ok(Secret::new(token)),
-        Some(_) => Err(Failure::config(format!(
+        Some(_) => Err(Failure::configuration(format!(
             "{}: what is under the key `{key}` is no text, or an empty one: store the access token there",
             place(name)
         ))),
         None => {
             let keys: Vec<String> = fields.keys().map(|key| format!("`{key}`")).collect();
             let keys = if keys.is_empty() { "no keys".to_owned() } else { keys.join(", ") };
-            Err(Failure::config(format!(
+            Err(Failure::configuration(format!(
                 "{} has no key `{key}`; it has {keys}. Store the access token under `{key}`, or name its key in \
                  `credentials.json_key`",
                 place(name)
@@ -89,7 +92,7 @@ where
 {
     let place = place(name);
     // Never what `Debug` shows of it, which has the answer's body, and with it the secret.
-    let said = || chain(error);
+    let said = || with_causes(error);
     let unreachable = || {
         Failure::transient(format!(
             "{place} cannot be had from AWS: {}. Try again later; if it stays, check the region, the network and the \
@@ -101,26 +104,28 @@ where
         return match error {
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => unreachable(),
             // No credentials, an unknown profile, a name that no region has.
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => Failure::config(format!(
-                "{place} cannot be had from AWS: {}. Give the machine AWS credentials (environment, profile, or the \
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                Failure::configuration(format!(
+                    "{place} cannot be had from AWS: {}. Give the machine AWS credentials (environment, profile, or the \
                  role of its container or instance), and check the region.",
-                said()
-            )),
+                    said()
+                ))
+            }
             _ => unreachable(),
         };
     };
     match code {
         "ResourceNotFoundException" => {
-            Failure::config(format!("{place} is not there: check its name or ARN, and the region"))
+            Failure::configuration(format!("{place} is not there: check its name or ARN, and the region"))
         }
-        "AccessDeniedException" => Failure::config(format!(
+        "AccessDeniedException" => Failure::configuration(format!(
             "{place} may not be read: give the AWS identity the right secretsmanager:GetSecretValue on it, and \
              kms:Decrypt where it has a key of its own"
         )),
         code if TRANSIENT.contains(&code) => Failure::transient(format!(
             "{place} cannot be had from AWS at present ({code}). Try again later."
         )),
-        code => Failure::config(format!("{place} cannot be had from AWS ({code}): {}", said())),
+        code => Failure::configuration(format!("{place} cannot be had from AWS ({code}): {}", said())),
     }
 }
 

@@ -31,14 +31,15 @@ fn pages() -> Vec<(PathBuf, String)> {
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The code of the connector and of the protocol, with the texts that go over several lines in one.
+/// The code of the connector and of the crates it stands on, without comments. Texts of several lines are one line.
 fn code() -> String {
     let mut code = String::new();
-    for folder in ["src", "crates/airbyte-protocol/src"] {
+    for folder in ["src", "crates/airbyte-connector/src", "crates/airbyte-protocol/src"] {
         for path in files(&root().join(folder), "rs") {
             let text = fs::read_to_string(path).unwrap();
             let mut continues = false;
-            for line in text.split("#[cfg(test)]").next().unwrap().lines() {
+            let lines = text.split("#[cfg(test)]").next().unwrap().lines();
+            for line in lines.filter(|line| !line.trim_start().starts_with("//")) {
                 code.push_str(if continues { line.trim_start() } else { line });
                 continues = line.ends_with('\\');
                 if continues {
@@ -84,7 +85,7 @@ fn failure_texts(code: &str) -> Vec<String> {
         let end = text.char_indices().find(|(at, c)| *c == '"' && !text[..*at].ends_with('\\'))?.0;
         Some(text[..end].to_owned())
     };
-    let makers = ["Failure::config(", "Failure::transient(", "Failure::bug("];
+    let makers = ["Failure::configuration(", "Failure::transient(", "Failure::system("];
     let mut found: Vec<String> =
         makers.iter().flat_map(|maker| code.split(maker).skip(1).filter_map(literal)).collect();
     let advice = code.split("pub fn advice").nth(1).unwrap().split("fn reason").next().unwrap();

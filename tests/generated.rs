@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
+use airbyte_connector::{FailureKind, Secrets};
 use serde_json::{Value, json};
-use source_asana::asana::{Asked, Class, Consequence, Fault, Kind, Place, Retry, Secrets, consequence};
+use source_asana::asana::{Asked, Consequence, Fault, Kind, Place, Retry, consequence};
 use source_asana::schema;
 use source_asana::stream::{Cursor, Deletions, Listing, Plan, Stream};
 use source_asana::streams::ALL;
@@ -150,10 +151,10 @@ fn the_page_of_faults_is_what_the_fault_table_decides() {
             Retry::WithBackoff => "with growing pauses",
             Retry::After(_) => "after the pause that it names",
         };
-        let class = match fault.class() {
-            Class::PersonMustAct => "config_error",
-            Class::Transient => "transient_error",
-            Class::Bug => "system_error",
+        let class = match fault.failure_kind() {
+            FailureKind::Configuration => "config_error",
+            FailureKind::Transient => "transient_error",
+            FailureKind::System => "system_error",
         };
         let [root, slice, detail] =
             [Place::Root, Place::Slice, Place::Detail].map(|place| match consequence(fault, place) {

@@ -2,17 +2,17 @@
 
 #![no_main]
 
+use airbyte_connector::FailureKind;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use source_asana::config::Settings;
-use source_asana::error::Class;
 
 /// Shorter texts may stand in a message by chance.
 const TELLING: usize = 12;
 
 fuzz_target!(|text: &str| {
     let Err(failure) = Settings::parse(text) else { return };
-    assert_eq!(failure.class, Class::Config, "{failure}");
+    assert_eq!(failure.kind, FailureKind::Configuration, "{failure}");
     assert!(!failure.message.trim().is_empty());
     let secret = serde_json::from_str::<Value>(text).ok();
     let secret = secret.as_ref().and_then(|config| config.get("token")).and_then(Value::as_str);

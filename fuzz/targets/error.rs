@@ -2,8 +2,9 @@
 
 #![no_main]
 
+use airbyte_connector::{Secret, Secrets};
 use libfuzzer_sys::fuzz_target;
-use source_asana::asana::{Asked, Fault, Place, Secret, Secrets, consequence};
+use source_asana::asana::{Asked, Fault, Place, consequence};
 
 const TOKEN: &str = "2/1204/567:0123456789abcdef0123456789abcdef";
 
@@ -26,6 +27,6 @@ fuzz_target!(|input: (u16, Option<&str>, &[u8])| {
             consequence(&fault, place);
         }
         fault.retry();
-        fault.class();
+        fault.failure_kind();
     }
 });

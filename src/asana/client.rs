@@ -8,19 +8,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use airbyte_connector::{Secret, Secrets, ServerText, unix_milliseconds, with_causes};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
 
-use super::connection::{Broken, Timeouts, chain, error_of, fault_of, http_client, page_of};
+use super::connection::{Broken, Timeouts, error_of, fault_of, http_client, page_of};
 use super::fault::{Asked, BEGINNING, Fault, Kind, Retry};
 use super::limiter::{Congestion, Limiter, Limits, Permit, Quota};
-use super::oauth::Exchange;
+use super::notice::Notice;
+use super::oauth::{Exchange, Renewal};
 use super::retry::{Patience, Wait, with_patience};
 use super::server_clock::ServerClock;
-use super::text::ServerText;
-use super::token::{Renewal, Secret, Secrets, TokenSource};
+use super::token::TokenSource;
 use super::turn::{Turn, Turns};
 use crate::moment::Moment;
 
@@ -78,23 +79,6 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Where signs of life go. A receiver that is gone is no fault.
     pub notices: UnboundedSender<Notice>,
-}
-
-/// A sign of life: something that takes time or that a person should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// No request starts before that time, and that is waited for.
-    RateLimited { wait: Duration, until: SystemTime },
-    /// A request failed and is made again.
-    Retrying { endpoint: String, attempt: u32, wait: Duration, why: String },
-    /// Asana announces a change of its API, in its own words; each announcement is told once.
-    ChangeAnnounced { text: String },
-    /// Asana gave another refresh token, and the one in the config may be good no more.
-    RefreshTokenReplaced { refresh_token: Secret },
-    /// Pages kept failing and are asked for with fewer records.
-    SmallerPages { endpoint: String, limit: u32 },
-    /// An offset expired; the listing begins again, and what was read of it is not given out again.
-    ListingRestarted { endpoint: String },
 }
 
 /// What the requests to one endpoint came to.
@@ -235,8 +219,9 @@ impl Client {
                     .to_owned(),
             );
         }
-        let http = http_client(settings.timeouts, BODIES_AT_ONCE)
-            .map_err(|error| settings.secrets.redact(&format!("cannot set up HTTPS: {}", chain(&error))))?;
+        let http = http_client(settings.timeouts, BODIES_AT_ONCE).map_err(|error| {
+            settings.secrets.redact(&format!("cannot set up HTTPS: {}", with_causes(&error)))
+        })?;
         Ok(Self {
             shared: Arc::new(Shared {
                 http,
@@ -338,7 +323,10 @@ impl Client {
         }
         outcome.map_err(|fault| match fault.kind {
             Kind::SlowDown { retry_after: Some(wait) } if !got_through || wait > patience.rejected_for => {
-                fault.beyond_patience(patience.rejected_for, present())
+                fault.beyond_patience(
+                    patience.rejected_for,
+                    Moment::from_unix_milliseconds(unix_milliseconds()),
+                )
             }
             _ => fault,
         })
@@ -459,13 +447,6 @@ impl Shared {
     }
 }
 
-/// Names and values as HTML forms send them.
-pub(super) fn form(fields: &[(&str, &str)]) -> String {
-    let pairs =
-        fields.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
-    pairs.collect::<Vec<_>>().join("&")
-}
-
 fn authorization(token: &Secret, asked: &Asked) -> Result<HeaderValue, Fault> {
     let unusable = |what: &'static str| Fault::new(Kind::GiveToken, None, what, asked);
     if token.is_empty() {
@@ -475,11 +456,6 @@ fn authorization(token: &Secret, asked: &Asked) -> Result<HeaderValue, Fault> {
         .map_err(|_| unusable("the token has a character that no token has, such as a line break"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn present() -> Moment {
-    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Moment::from_unix_milliseconds(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The host that a redirect names; the rest of the address may hold whatever the request held.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use airbyte_connector::{Redacted, Secrets, ServerText, with_causes};
+
 use super::fault::{Asked, Fault, Kind};
 use super::limiter::MOST_IN_FLIGHT;
-use super::text::{Redacted, ServerText};
-use super::token::Secrets;
 use super::turn::LARGE_BODY;
 
 /// A page of a hundred full records has half a megabyte; a hundred tasks with the longest notes that Asana takes have
@@ -146,7 +146,7 @@ async fn body_of(
 /// The fault of a request that got no answer, or not all of it.
 pub(super) fn fault_of(error: reqwest::Error, asked: &Asked, secrets: &Secrets) -> Fault {
     let error = error.without_url();
-    let message = chain(&error);
+    let message = with_causes(&error);
     let kind = if is_untrusted(&error) {
         Kind::TrustServer
     } else if message.contains(TUNNEL_REFUSED) {
@@ -165,19 +165,4 @@ fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
     // What an I/O error holds is not its source: that is the source of what it holds.
     let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     held.is_some_and(|held| is_untrusted(held)) || error.source().is_some_and(is_untrusted)
-}
-
-/// An error with all its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = error.source();
-    }
-    text
 }

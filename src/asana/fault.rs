@@ -7,14 +7,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use airbyte_connector::{Failure, FailureKind, Redacted, Secrets, ServerText};
 use serde::Deserialize;
 
-use super::oauth::TOKEN_PATH;
 use super::object::Object;
-use super::text::{Redacted, ServerText};
-use super::token::Secrets;
 use crate::moment::Moment;
 
+/// The path of Asana's token endpoint, the only one that gets POST requests. It is on the API's host, but not below the
+/// API's path (Asana's page on OAuth).
+pub(super) const TOKEN_PATH: &str = "/-/oauth_token";
 /// How much of a message is kept, in characters: enough for any of Asana's, and an end for pages of HTML.
 const LONGEST_MESSAGE: usize = 500;
 /// How much is shown of a body that is not Asana's, in characters.
@@ -78,17 +79,6 @@ pub enum Kind {
     TrustServer,
     /// 407: the proxy wants credentials.
     SatisfyProxy,
-}
-
-/// Who can do something about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// A person has to change a setting, a right or a plan.
-    PersonMustAct,
-    /// It may well pass by itself.
-    Transient,
-    /// The connector made a request that it should not make.
-    Bug,
 }
 
 /// Where in a sync a request was made.
@@ -233,7 +223,8 @@ impl Fault {
         }
     }
 
-    pub fn class(&self) -> Class {
+    /// Who can fix it.
+    pub fn failure_kind(&self) -> FailureKind {
         match self.kind {
             Kind::GiveToken
             | Kind::SignInAgain
@@ -245,7 +236,7 @@ impl Fault {
             | Kind::CorrectRequest
             | Kind::AskFromElsewhere
             | Kind::TrustServer
-            | Kind::SatisfyProxy => Class::PersonMustAct,
+            | Kind::SatisfyProxy => FailureKind::Configuration,
             Kind::RestartListing
             | Kind::StartAgain { .. }
             | Kind::SlowDown { .. }
@@ -253,8 +244,8 @@ impl Fault {
             | Kind::TryAgain
             | Kind::TryStorageAgain
             | Kind::Reconnect
-            | Kind::DistrustAnswer => Class::Transient,
-            Kind::AskDifferently => Class::Bug,
+            | Kind::DistrustAnswer => FailureKind::Transient,
+            Kind::AskDifferently => FailureKind::System,
         }
     }
 
@@ -381,6 +372,12 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+impl From<&Fault> for Failure {
+    fn from(fault: &Fault) -> Self {
+        Self::new(fault.failure_kind(), fault.to_string())
+    }
+}
 
 impl Reason {
     /// Whether something that was listed cannot be had: one may be private or gone, most cannot.

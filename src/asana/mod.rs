@@ -2,10 +2,10 @@
 
 mod client;
 mod connection;
-mod encoded;
 mod events;
 mod fault;
 mod limiter;
+mod notice;
 mod oauth;
 mod object;
 mod page;
@@ -13,23 +13,21 @@ mod retry;
 mod search;
 mod server_clock;
 mod surrogate;
-mod text;
 mod token;
 mod turn;
 
-pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Notice, Request, Settings};
+pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Request, Settings};
 pub use connection::Timeouts;
-pub(crate) use connection::chain;
 pub use events::{Gap, Happening, Happenings, happenings};
-pub use fault::{Asked, Class, Consequence, Fault, Kind, Place, Reason, Retry, consequence};
+pub use fault::{Asked, Consequence, Fault, Kind, Place, Reason, Retry, consequence};
 pub use limiter::{
     Congestion, FREE_PER_MINUTE, Limiter, Limits, MOST_IN_FLIGHT, PAID_PER_MINUTE, Pace, Permit, Quota,
     Rejection, SEARCHES_PER_MINUTE, Ticket,
 };
-pub use oauth::{Authorization, OAuth};
+pub use notice::Notice;
+pub use oauth::{Authorization, OAuth, Renewal};
 pub use page::{Page, Pages, get_one};
 pub use retry::Patience;
 pub use search::{SEARCH_FIELDS, Search};
-pub use text::{Redacted, ServerText};
-pub use token::{Renewal, Secret, Secrets, TokenSource};
+pub use token::TokenSource;
 pub use turn::Turn;

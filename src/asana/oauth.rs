@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use airbyte_connector::{Redacted, Secret, Secrets, ServerText};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
@@ -9,15 +11,10 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use super::client::{Notice, form};
 use super::connection::{Broken, error_of, fault_of};
-use super::fault::{Asked, Fault, Kind};
-use super::text::{Redacted, ServerText};
-use super::token::{Renewal, Secret, Secrets};
+use super::fault::{Asked, Fault, Kind, TOKEN_PATH};
+use super::notice::Notice;
 
-/// The path of Asana's token endpoint, which is on the API's host but not below the API's path (Asana's page on
-/// OAuth).
-pub(super) const TOKEN_PATH: &str = "/-/oauth_token";
 /// A token that is about to expire is renewed before a request is spent on it.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
 /// No access token is trusted for longer: whatever an answer says, it is a time that the clock can add.
@@ -56,6 +53,15 @@ pub(super) struct Exchange<'a> {
     pub base_url: &'a str,
     pub secrets: &'a Secrets,
     pub notices: &'a UnboundedSender<Notice>,
+}
+
+/// What a client gets for a token that Asana refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// There is another token now.
+    Renewed,
+    /// This kind of token cannot be renewed.
+    NotPossible,
 }
 
 #[derive(Deserialize)]
@@ -160,4 +166,11 @@ fn refusal(status: u16, body: &[u8], asked: &Asked, secrets: &Secrets) -> Fault 
         }
         Err(_) => Fault::new(Kind::DistrustAnswer, Some(status), "expected OAuth's word on why", asked),
     }
+}
+
+/// Names and values as HTML forms send them.
+fn form(fields: &[(&str, &str)]) -> String {
+    let pairs =
+        fields.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+    pairs.collect::<Vec<_>>().join("&")
 }

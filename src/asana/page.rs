@@ -11,8 +11,9 @@ use memchr::memchr2;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::client::{Body, Client, Garbage, Notice, Request, Tries};
+use super::client::{Body, Client, Garbage, Request, Tries};
 use super::fault::{Fault, Kind};
+use super::notice::Notice;
 use super::object::Object;
 use super::surrogate::without_halves;
 use super::turn::Turn;
@@ -388,7 +389,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::asana::Secrets;
+    use airbyte_connector::Secrets;
 
     fn page(text: &str) -> Result<Page, Garbage> {
         Page::parse(text.into(), Some(100))

@@ -1,16 +1,15 @@
-//! `check`: whom the token belongs to and which workspaces it sees, in one request. Knows no stream.
+//! `check`: whom the token belongs to and which workspaces it sees, in one request.
 
 use std::path::Path;
 
+use airbyte_connector::verbs::{self, Ending, Interruption, Session};
+use airbyte_connector::{Failure, unix_milliseconds};
 use airbyte_protocol::Message;
-use airbyte_protocol::message::{CheckStatus, ConnectionStatus};
 use serde::Deserialize;
 
-use super::{Ending, Trouble, block_on, connect, settings, tell};
+use super::{block_on, connect, settings};
 use crate::asana::{self, Notice, Patience, Request, Timeouts};
 use crate::config::Settings;
-use crate::emit;
-use crate::error::{Class, Failure};
 
 /// Asana's answer about the token's user, as far as it is asked for.
 #[derive(Deserialize)]
@@ -26,25 +25,17 @@ struct Workspace {
     name: Option<String>,
 }
 
-pub(super) fn run(config: &Path) -> Result<Ending, Trouble> {
-    // A config that cannot work is an answer, not an accident: FAILED, and exit code 0.
-    let (result, secrets) = match settings(config) {
-        Err(failure) => (Err(failure), None),
-        Ok(settings) => (ask(&settings)?, Some(settings.secrets)),
+pub(super) fn run(config: &Path, session: &mut Session) -> Result<Ending, Interruption> {
+    let answer = match settings(config, session) {
+        Ok(settings) => ask(&settings, session)?,
+        Err(failure) => Err(failure),
     };
-    let connection_status = match result {
-        Ok(message) => ConnectionStatus { status: CheckStatus::Succeeded, message: Some(message) },
-        Err(failure) if failure.class == Class::Config => {
-            ConnectionStatus { status: CheckStatus::Failed, message: Some(failure.message) }
-        }
-        Err(failure) => return Err(Trouble::Expected(failure)),
-    };
-    emit::one(Message::ConnectionStatus { connection_status }, secrets.as_ref())?;
+    session.output.message(verbs::connection_status(answer.map(Some))?)?;
     Ok(Ending::Done)
 }
 
-/// Asana's word on the token's user. What else it said that the platform has to keep is told at once.
-fn ask(settings: &Settings) -> Result<Result<String, Failure>, Trouble> {
+/// Asana's answer about the token's user. A refresh token that Asana replaced meanwhile is reported at once.
+fn ask(settings: &Settings, session: &mut Session) -> Result<Result<String, Failure>, Interruption> {
     let (client, mut notices) = match connect(settings, Patience::brief(), Timeouts::brief()) {
         Ok(connected) => connected,
         Err(failure) => return Ok(Err(failure)),
@@ -53,10 +44,11 @@ fn ask(settings: &Settings) -> Result<Result<String, Failure>, Trouble> {
     let answer = block_on(asana::get_one(&client, &request))?;
     while let Ok(notice) = notices.try_recv() {
         if let Notice::RefreshTokenReplaced { refresh_token } = notice {
-            tell(Message::new_config(settings.file.with_refresh_token(&refresh_token), emit::now()))?;
+            let config = settings.file.with_refresh_token(&refresh_token);
+            session.output.message(Message::new_config(config, unix_milliseconds()))?;
         }
     }
-    Ok(answer.map_err(|fault| Failure::of(&fault)).and_then(|answer| {
+    Ok(answer.map_err(|fault| Failure::from(&fault)).and_then(|answer| {
         let me: Me = serde_json::from_str(&answer).map_err(|_| {
             Failure::transient("Asana's answer about the token's user is not what it documents")
         })?;
@@ -77,12 +69,12 @@ fn verdict(me: &Me, wanted: &[String]) -> Result<String, Failure> {
         (None, None) => "a user without a name".to_owned(),
     };
     if me.workspaces.is_empty() {
-        return Err(Failure::config(format!(
+        return Err(Failure::configuration(format!(
             "The token belongs to {user}, who sees no workspace: add that user to one in Asana."
         )));
     }
     match wanted.iter().find(|wanted| me.workspaces.iter().all(|workspace| workspace.gid != **wanted)) {
-        Some(missing) => Err(Failure::config(format!(
+        Some(missing) => Err(Failure::configuration(format!(
             "The token belongs to {user}, who does not see workspace {missing} of the config's `workspaces`. \
              Workspaces seen: {seen}."
         ))),

@@ -1,7 +1,6 @@
 //! What the program needs of the config (`Settings`), with every default decided. Knows no stream and no network.
 
 mod form;
-mod mismatch;
 mod specification;
 
 pub use specification::specification;
@@ -9,14 +8,15 @@ pub use specification::specification;
 use std::fmt;
 use std::time::Duration;
 
+use airbyte_connector::config::{self, form_schema};
+use airbyte_connector::{Failure, Secret, Secrets};
 use serde_json::{Value, json};
 
-use crate::asana::{Authorization, Limits, Secret, Secrets};
-use crate::error::Failure;
+use crate::asana::{Authorization, Limits};
+
 use crate::gid_marks::MOST_IN_MEMORY;
 use crate::moment::Moment;
 use form::{Config, Credentials, DEFAULT_REQUESTS_PER_MINUTE, RateLimit};
-use mismatch::check_against_spec;
 
 /// What the program needs, with every default decided.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl ConfigFile {
     /// The whole config with another refresh token, as the platform is to keep it.
     pub fn with_refresh_token(&self, refresh_token: &Secret) -> Value {
         let mut config = self.0.clone();
-        config["credentials"]["refresh_token"] = json!(refresh_token.for_the_platform());
+        config["credentials"]["refresh_token"] = json!(refresh_token.expose());
         config
     }
 }
@@ -94,27 +94,17 @@ pub enum ArchivedProjects {
 }
 
 impl Settings {
-    /// Reads a config file's text; every mismatch with the spec is told by the field's path and what was
-    /// expected there, never with a value, which might be a secret.
+    /// Reads the text of a config file.
+    ///
+    /// # Errors
+    ///
+    /// If the config does not fit the spec. The message names each field and what is expected there, and no value, which
+    /// may be a secret.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        if text.trim().is_empty() {
-            return Err(Failure::config("the config is empty: it has to be a JSON object with a `token`"));
-        }
-        let mut value: Value = serde_json::from_str(text).map_err(|error| {
-            Failure::config(format!(
-                "the config is not JSON: it breaks off or goes wrong at line {}, column {}",
-                error.line(),
-                error.column()
-            ))
-        })?;
+        let mut value = config::parse(text)?;
         let file = ConfigFile(value.clone());
-        drop_empty(&mut value);
-        make_whole(&mut value);
         name_credentials(&mut value);
-        check_against_spec(&value)?;
-        let config: Config = serde_json::from_value(value)
-            .map_err(|_| Failure::bug("the config fits the spec but not the program"))?;
-        Self::from_config(config, file)
+        Self::from_config(config::fit(value, &form_schema::<Config>())?, file)
     }
 
     fn from_config(config: Config, file: ConfigFile) -> Result<Self, Failure> {
@@ -124,7 +114,7 @@ impl Settings {
         let start = match config.start_date.as_deref() {
             None => None,
             Some(text) => Some(Moment::parse(text).filter(|start| *start >= epoch).ok_or_else(|| {
-                Failure::config(
+                Failure::configuration(
                     "config field `start_date`: expected a time from 1970 on and before 9999, on a day that exists, as \
                      2024-01-01T00:00:00Z",
                 )
@@ -159,7 +149,7 @@ fn sign_in(
     let pasted = |text: &str, what: &str, place: &str| {
         let secret = Secret::new(text);
         match secret.is_empty() {
-            true => Err(Failure::config(format!("the {what} is empty: paste it into `{place}`"))),
+            true => Err(Failure::configuration(format!("the {what} is empty: paste it into `{place}`"))),
             false => Ok(secret),
         }
     };
@@ -185,13 +175,13 @@ fn sign_in(
         (None, Some(Credentials::SecretsManager { secret_id, region, json_key })) => {
             if secret_id.trim().is_empty() {
                 let message = "the secret's name is empty: paste it into `credentials.secret_id`";
-                return Err(Failure::config(message));
+                return Err(Failure::configuration(message));
             }
             let region = region.filter(|region| !region.is_empty());
             Ok(SignIn::SecretsManager(SecretName { secret_id, region, json_key }))
         }
         (None, None) => {
-            Err(Failure::config("the config has no `token`: give an Asana personal access token"))
+            Err(Failure::configuration("the config has no `token`: give an Asana personal access token"))
         }
     }
 }
@@ -204,29 +194,6 @@ fn limits(rate_limit: Option<RateLimit>) -> Limits {
         Some(RateLimit::Share { plan, percent }) => {
             Limits::fixed((plan.requests_per_minute() * percent / 100).max(1))
         }
-    }
-}
-
-/// Forms send null or an empty text for a field that was left empty.
-fn drop_empty(config: &mut Value) {
-    if let Value::Object(fields) = config {
-        fields.retain(|_, value| !value.is_null() && value != "");
-    }
-}
-
-/// To JSON Schema 75.0 is a whole number, and some languages write one so.
-fn make_whole(value: &mut Value) {
-    match value {
-        Value::Number(number) => {
-            // Larger ones are beyond every maximum anyway.
-            let whole = number.as_f64().filter(|_| number.is_f64()).filter(|float| float.fract() == 0.0);
-            if let Some(float) = whole.filter(|float| float.abs() < f64::from(u32::MAX)) {
-                *value = json!(float as i64);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(make_whole),
-        Value::Object(fields) => fields.values_mut().for_each(make_whole),
-        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 
@@ -245,6 +212,8 @@ fn name_credentials(config: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use airbyte_connector::FailureKind;
+
     use super::*;
 
     fn limits_of(rate_limit: Value) -> Limits {
@@ -279,7 +248,7 @@ mod tests {
             let config =
                 json!({"token": "x", "rate_limit": {"mode": "fixed", "requests_per_minute": number}});
             let failure = Settings::parse(&config.to_string()).unwrap_err();
-            assert_eq!(failure.class, crate::error::Class::Config, "{number}: {failure}");
+            assert_eq!(failure.kind, FailureKind::Configuration, "{number}: {failure}");
         }
     }
 }

@@ -1,18 +1,17 @@
-//! What `spec` prints: the form's schema in the dialect of Airbyte's platform, and what its "Sign in" button needs.
-//! Knows no config.
+//! What `spec` prints: the form's schema, and what the "Sign in" button of Airbyte's platform needs.
 
+use airbyte_connector::config::form_schema;
 use airbyte_protocol::message::ConnectorSpecification;
 use serde_json::{Value, json};
 
 use super::form::Config;
-use crate::schema;
 
 /// What `spec` prints.
 pub fn specification() -> ConnectorSpecification {
     ConnectorSpecification {
         documentation_url: None,
         changelog_url: None,
-        connection_specification: connection_specification(),
+        connection_specification: form_schema::<Config>(),
         supports_incremental: Some(true),
         supported_destination_sync_modes: None,
         protocol_version: Some("0.2.0".to_owned()),
@@ -61,55 +60,4 @@ fn advanced_auth() -> Value {
             },
         },
     })
-}
-
-/// The spec's `connectionSpecification`.
-pub(super) fn connection_specification() -> Value {
-    let mut schema = schema::inlined::<Config>();
-    tidy(&mut schema);
-    if let Some(root) = schema.as_object_mut() {
-        root.insert("type".into(), json!("object"));
-        root.insert("additionalProperties".into(), json!(true));
-    }
-    schema
-}
-
-/// Airbyte's form reads a single type for each field, options of a choice by a `const`, no numeric formats, and
-/// one-line descriptions.
-fn tidy(schema: &mut Value) {
-    let Value::Object(keywords) = schema else {
-        if let Value::Array(items) = schema {
-            items.iter_mut().for_each(tidy);
-        }
-        return;
-    };
-    collapse_nullable(keywords);
-    if let Some(Value::Array(types)) = keywords.get("type") {
-        let single = types.iter().find(|name| *name != "null").cloned();
-        keywords.extend(single.map(|single| ("type".to_owned(), single)));
-    }
-    if keywords.get("format").is_some_and(|format| format != "date-time") {
-        keywords.remove("format");
-    }
-    if keywords.get("default") == Some(&Value::Null) {
-        keywords.remove("default");
-    }
-    if let Some(Value::String(description)) = keywords.get_mut("description") {
-        *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
-    }
-    keywords.values_mut().for_each(tidy);
-}
-
-/// `anyOf: [X, null]` is how an optional object comes; the form wants X.
-fn collapse_nullable(keywords: &mut serde_json::Map<String, Value>) {
-    let Some(Value::Array(options)) = keywords.get("anyOf") else { return };
-    let Some(Value::Object(inner)) =
-        options.iter().find(|option| option.get("type") != Some(&json!("null"))).cloned()
-    else {
-        return;
-    };
-    keywords.remove("anyOf");
-    for (keyword, value) in inner {
-        keywords.entry(keyword).or_insert(value);
-    }
 }

@@ -3,9 +3,9 @@
 use std::io;
 
 use crate::asana::{Fault, Reason};
-use crate::error::{Class, Failure};
 use crate::gid::Gid;
 use crate::sync::report::grouped;
+use airbyte_connector::{Failure, FailureKind};
 
 /// Why a listing, a stream or the sync failed.
 #[derive(Debug)]
@@ -33,18 +33,18 @@ pub enum Cause<'a> {
 pub struct Stop(pub Failure);
 
 impl Cause<'_> {
-    fn class(&self) -> Class {
+    fn kind(&self) -> FailureKind {
         match self {
-            Self::Request { fault, .. } | Self::RefusedNow { fault } => Failure::of(fault).class,
-            Self::GivenUp | Self::MalformedRow { .. } | Self::Spill(_) => Class::Transient,
-            Self::BrokenSchema { .. } => Class::Bug,
+            Self::Request { fault, .. } | Self::RefusedNow { fault } => fault.failure_kind(),
+            Self::GivenUp | Self::MalformedRow { .. } | Self::Spill(_) => FailureKind::Transient,
+            Self::BrokenSchema { .. } => FailureKind::System,
             // A deleted parent is in no listing of the next sync.
             Self::NoneReadable { reasons, .. }
                 if reasons.iter().all(|reason| *reason == Reason::NotFound) =>
             {
-                Class::Transient
+                FailureKind::Transient
             }
-            Self::NoneReadable { .. } | Self::MissingWorkspace { .. } => Class::Config,
+            Self::NoneReadable { .. } | Self::MissingWorkspace { .. } => FailureKind::Configuration,
         }
     }
 
@@ -86,6 +86,6 @@ impl Cause<'_> {
 
     /// The failure, without the streams that it concerns.
     pub fn failure(&self) -> Failure {
-        Failure { class: self.class(), message: self.text(), stream: None }
+        Failure::new(self.kind(), self.text())
     }
 }

@@ -38,18 +38,18 @@ mod type_check;
 pub use summary::Outcome;
 
 use std::cell::RefCell;
-use std::io::{self, Write};
+use std::io;
 use std::pin::pin;
 use std::thread;
 use std::time::Duration;
 
+use airbyte_connector::{Failure, unix_milliseconds};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::MissedTickBehavior;
 
 use crate::asana::{Client, Notice};
 use crate::config::{Settings, TellDeletions};
 use crate::emit;
-use crate::error::Failure;
 use crate::gid::Gid;
 use crate::moment::Moment;
 use crate::plan::{ListingId, Plan};
@@ -92,12 +92,12 @@ pub async fn sync(
     notices: UnboundedReceiver<Notice>,
     states: Vec<StreamState>,
     stop: impl Future<Output = Failure>,
-    output: impl Write + Send + 'static,
+    output: airbyte_connector::Output,
 ) -> (Outcome, thread::Result<io::Result<()>>) {
     let (sender, receiver) = mpsc::channel(emit::QUEUE);
-    let (secrets, config) = (settings.secrets.clone(), settings.file.clone());
-    let writer = thread::spawn(move || emit::run(receiver, &secrets, &config, output));
-    let clock = || Moment::from_unix_milliseconds(emit::now());
+    let config = settings.file.clone();
+    let writer = thread::spawn(move || emit::run(receiver, &config, output));
+    let clock = || Moment::from_unix_milliseconds(unix_milliseconds());
     let graph = Graph::new(plan, settings);
     let sync = new(plan, settings, &graph, client, states, Output::new(sender), clock);
     let outcome = run(&sync, notices, stop).await;

@@ -7,7 +7,9 @@
 
 use airbyte_protocol::message::Level;
 
-use crate::asana::{self, Class, Consequence, Fault, Place, Reason};
+use airbyte_connector::FailureKind;
+
+use crate::asana::{self, Consequence, Fault, Place, Reason};
 use crate::plan::{Level as StreamLevel, ListingId, PlannedListing};
 use crate::stream::{self, Paging};
 use crate::stream_set::StreamId;
@@ -169,7 +171,7 @@ pub fn fail(sync: &Sync<'_>, slice: &Slice, stream: StreamId, cause: &Cause<'_>)
 
 /// Counts a listing that could not be read for a reason that may pass, and says so when the stream is given up for it.
 fn count_outage(sync: &Sync<'_>, stream: StreamId, fault: &Fault) {
-    if fault.class() != Class::Transient {
+    if fault.failure_kind() != FailureKind::Transient {
         return;
     }
     let failing = {

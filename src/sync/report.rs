@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::asana::Reason;
-use crate::error::Failure;
+use airbyte_connector::Failure;
 
 /// One stream's account of a sync.
 #[derive(Debug, Default)]

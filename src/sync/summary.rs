@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use airbyte_protocol::message::Level;
+use airbyte_protocol::message::{Level, StreamDescriptor};
 
 use crate::emit::Event;
-use crate::error::Failure;
 use crate::stream_set::StreamId;
 use crate::sync::context::Sync;
+use airbyte_connector::Failure;
 
 /// How a sync ended.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub async fn finish(sync: &Sync<'_>, stopped: Option<Failure>) -> Outcome {
     let plan = sync.plan();
     let mut failures = causes(sync);
     failures.extend(stopped);
-    failures.sort_by_key(|failure| failure.class);
+    failures.sort_by_key(|failure| failure.kind);
     // Some runners stop reading at the first ERROR trace, so everything else comes before it.
     sync.progress().finish(&sync.output);
     for (id, planned) in plan.selected() {
@@ -57,7 +57,7 @@ fn causes(sync: &Sync<'_>) -> Vec<Failure> {
         let message = format!("{}: {}", streams.join(", "), failure.message);
         let named = Failure { message, ..failure };
         match streams[..] {
-            [only] => named.of_stream(only),
+            [only] => named.of_stream(StreamDescriptor::named(only)),
             _ => named,
         }
     };

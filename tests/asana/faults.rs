@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
+use airbyte_connector::{FailureKind, Secret, Secrets};
 use source_asana::asana::Consequence::{FailSlice, FailStream, FailSync, SkipSlice, SkipStream};
-use source_asana::asana::{
-    Asked, Class, Consequence, Fault, Kind, Place, Retry, Secret, Secrets, consequence,
-};
+use source_asana::asana::{Asked, Consequence, Fault, Kind, Place, Retry, consequence};
 use source_asana::moment::Moment;
 
 const PLACES: [Place; 3] = [Place::Root, Place::Slice, Place::Detail];
@@ -41,7 +40,7 @@ fn each_row_of_the_table() {
     let skips_slice = ["fail stream", "skip slice", "skip slice"];
     let fails_sync = ["fail sync"; 3];
     let backoff = Retry::WithBackoff;
-    let (person, transient) = (Class::PersonMustAct, Class::Transient);
+    let (person, transient) = (FailureKind::Configuration, FailureKind::Transient);
     let slow = Kind::SlowDown { retry_after: Some(Duration::from_secs(7)) };
     let start_again = Kind::StartAgain { sync: Some("fresh".to_owned()) };
     let page = "<html><body>Access denied by policy</body></html>";
@@ -78,7 +77,7 @@ fn each_row_of_the_table() {
             ),
             Kind::AskDifferently,
             Retry::Never,
-            Class::Bug,
+            FailureKind::System,
             fails_slice,
         ),
         (
@@ -114,7 +113,7 @@ fn each_row_of_the_table() {
         ),
         (said(409, "Conflict"), Kind::TryAgain, backoff, transient, fails_slice),
         (said(413, "Too large"), Kind::AskForLess, Retry::Never, person, fails_slice),
-        (said(414, "URI too long"), Kind::AskDifferently, Retry::Never, Class::Bug, fails_slice),
+        (said(414, "URI too long"), Kind::AskDifferently, Retry::Never, FailureKind::System, fails_slice),
         (
             said(424, "storage"),
             Kind::TryStorageAgain,
@@ -134,7 +133,7 @@ fn each_row_of_the_table() {
         ),
         (said(422, "Unprocessable"), Kind::CorrectRequest, Retry::Never, person, fails_slice),
         (said(423, "Locked"), Kind::TryAgain, backoff, transient, fails_slice),
-        (said(434, "deprecated"), Kind::AskDifferently, Retry::Never, Class::Bug, fails_slice),
+        (said(434, "deprecated"), Kind::AskDifferently, Retry::Never, FailureKind::System, fails_slice),
         (said(451, "Embargoed"), Kind::AskFromElsewhere, Retry::Never, person, fails_sync),
         (
             fault(500, r#"{"errors":[{"message":"Server Error","phrase":"6 sad squid"}]}"#, None),
@@ -166,7 +165,7 @@ fn each_row_of_the_table() {
     for (fault, kind, retry, class, expected) in rows {
         assert_eq!(fault.kind, kind, "{fault}");
         assert_eq!(fault.retry(), retry, "{fault}");
-        assert_eq!(fault.class(), class, "{fault}");
+        assert_eq!(fault.failure_kind(), class, "{fault}");
         assert_eq!(consequences(&fault), expected, "{fault}");
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use airbyte_connector::{Secret, Secrets};
 use serde_json::json;
 use source_asana::asana::{
-    Client, Fault, Kind, Limits, Notice, Patience, Request, Secret, Secrets, Settings, Timeouts, TokenSource,
-    get_one,
+    Client, Fault, Kind, Limits, Notice, Patience, Request, Settings, Timeouts, TokenSource, get_one,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;

@@ -7,6 +7,5 @@ mod http;
 mod listings;
 mod pace;
 mod profiles;
-mod secrets;
 mod server;
 mod surroundings;

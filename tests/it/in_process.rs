@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use airbyte_connector::{Output, Secret};
 use airbyte_protocol::catalog::ConfiguredCatalog;
 use airbyte_protocol::state as state_file;
 use serde_json::{Value, json};
-use source_asana::asana::{self, Client, MOST_IN_FLIGHT, Patience, Secret, Timeouts, TokenSource};
+use source_asana::asana::{self, Client, MOST_IN_FLIGHT, Patience, Timeouts, TokenSource};
 use source_asana::config::Settings;
 use source_asana::plan::Plan;
 use source_asana::state::StreamState;
@@ -116,6 +117,8 @@ impl InProcess {
                 timeouts: self.timeouts,
                 notices,
             });
+            let mut output = Output::to(Box::new(output));
+            output.hide(&settings.secrets);
             sync::sync(&plan, &settings, client.unwrap(), receiver, states, pending(), output).await
         });
         written.expect("the writer does not panic").unwrap();

@@ -16,7 +16,7 @@ pub fn read(path: &Path, what: &str) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|error| {
         if path.as_os_str().as_encoded_bytes().trim_ascii_start().starts_with(b"{") {
             return Failure::configuration(format!(
-                "`--{what}` must be the path of a file, not the file's content"
+                "`--{what}` must be the path of a file, not the content of the file"
             ));
         }
         Failure::configuration(format!("the {what} file {} cannot be read: {error}", path.display()))
@@ -42,7 +42,8 @@ pub fn read_catalog(path: &Path) -> Result<ConfiguredCatalog> {
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let inner = error.inner();
         Failure::configuration(format!(
-            "the catalog file {} is not a configured catalog: at `{}`, line {}: {inner}",
+            "the catalog file {} is not a configured catalog: at `{}`, line {}: {inner}. Make one \
+             from what `discover` prints",
             path.display(),
             error.path(),
             inner.line(),

@@ -80,10 +80,12 @@ mod failure;
 pub mod files;
 mod output;
 mod secrets;
+mod server_text;
 pub mod signals;
 pub mod verbs;
 
 pub use clock::unix_milliseconds;
 pub use failure::{Failure, FailureKind, Result, with_causes};
 pub use output::Output;
-pub use secrets::{ForeignText, Secret, Secrets};
+pub use secrets::{Secret, Secrets};
+pub use server_text::{Redacted, ServerText};

@@ -1,5 +1,4 @@
-//! Secrets: a type that cannot be printed, text from outside that cannot be printed before it is redacted, and the
-//! redaction.
+//! Secrets: a type that cannot be printed, and the redaction of texts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,8 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 /// What stands in the place of a secret.
 const REDACTED: &str = "[redacted]";
-/// A run of letters and digits of this length does not occur by chance, so it is redacted on its own too. No escape changes
-/// letters and digits: this covers every escape that [`escapes`] does not know.
+/// A run of letters and digits of this length does not occur by chance.
 const TELLING_WORD: usize = 16;
 /// Shorter pieces of base64 occur by chance.
 const TELLING_BASE64: usize = 12;
@@ -22,6 +20,10 @@ const TELLING_BASE64: usize = 12;
 const SHORT: usize = 8;
 /// A text that was cut in the middle of a secret ends in its beginning. A shorter beginning reveals nothing.
 const TELLING_BEGINNING: usize = 4;
+/// A secret with fewer letters and digits is found as it is, but not where it is escaped.
+const FEWEST_LETTERS: usize = 4;
+/// Bytes that one character takes in any escape of URLs, forms, JSON or HTML, once or twice: `&#x00000022;`.
+const LONGEST_ESCAPE: usize = 12;
 
 /// A secret text. It cannot be printed:
 ///
@@ -62,86 +64,102 @@ impl Secret {
     }
 
     /// `text` without the secret, however it is escaped, and without its base64.
-    fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut clean = Cow::Borrowed(text);
-        replace(&mut clean, |rest, before| self.match_escaped(rest, before));
-        let longest = self.0.split(|c: char| !c.is_ascii_alphanumeric()).max_by_key(|word| word.len());
+    pub fn redact(&self, text: &str) -> String {
+        let longest = words(&self.0).max_by_key(|word| word.len());
         let word = longest.filter(|word| word.len() >= TELLING_WORD).map(str::to_owned);
-        for form in word.into_iter().chain(base64_forms(&self.0)) {
-            replace(&mut clean, |rest, _| rest.starts_with(&form).then_some(form.len()));
+        let forms: Vec<String> = word.into_iter().chain(base64_forms(&self.0)).collect();
+        let mut clean = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let before = text[..text.len() - rest.len()].chars().next_back();
+            let form =
+                || forms.iter().map(|form| same(form, rest)).max().filter(|length| *length >= TELLING_BASE64);
+            let length = self.plain(rest, before).or_else(|| self.escaped(rest)).or_else(form);
+            match length {
+                Some(_) => clean.push_str(REDACTED),
+                None => clean.push(c),
+            }
+            rest = &rest[length.unwrap_or(c.len_utf8())..];
         }
         clean
     }
 
-    /// The length of the secret at the beginning of `rest`, escaped or not. `before` is the character before it.
-    fn match_escaped(&self, rest: &str, before: Option<char>) -> Option<usize> {
-        let is_short = self.0.chars().count() < SHORT;
+    /// The length of the secret at the beginning of `rest`. `before` is the character before it.
+    fn plain(&self, rest: &str, before: Option<char>) -> Option<usize> {
+        let length = Some(same(&self.0, rest)).filter(|length| *length == self.0.len() && *length > 0)?;
         let joins = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        if is_short && joins(before) {
+        let is_word = !joins(before) && !joins(rest[length..].chars().next());
+        (!self.is_short() || is_word).then_some(length)
+    }
+
+    /// The length of the secret at the beginning of `rest`, or of a beginning of it that is too long to occur by chance.
+    ///
+    /// No escape changes letters and digits. So the words of the secret are searched in their order, with as much between
+    /// them as an escape can take.
+    fn escaped(&self, rest: &str) -> Option<usize> {
+        if self.is_short() {
             return None;
         }
-        // One text can be read in several ways: `%25` is a percent sign, and is what a secret with `%25` in it looks like.
-        let mut lengths = vec![0];
-        for (matched, expected) in self.0.chars().enumerate() {
-            let cut = lengths.iter().copied().find(|length| rest.len() == *length);
-            if let Some(length) = cut.filter(|_| matched >= TELLING_BEGINNING && !is_short) {
-                return Some(length);
+        // `plain` finds special characters before the first word.
+        let secret = self.0.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+        let (mut position, mut ends, mut longest) = (0, vec![0], (0, 0));
+        for word in words(secret) {
+            let start = position + secret[position..].find(word)?;
+            let special = &secret[position..start];
+            if !special.is_empty() {
+                let literal = ends.iter().map(|end| (same(special, &rest[*end..]), *end));
+                let literal = literal.map(|(length, end)| (position + length, end + length));
+                longest = literal.max().unwrap_or(longest);
+                ends = after_escapes(special, rest, &ends);
             }
-            let mut next: Vec<usize> = Vec::new();
-            for length in lengths {
-                next.extend(escapes(&rest[length..], expected).map(|consumed| length + consumed));
+            let begun = ends.iter().map(|end| (same(word, &rest[*end..]), *end));
+            let begun: Vec<(usize, usize)> = begun.filter(|(length, _)| *length > 0).collect();
+            let partly = begun.iter().map(|(length, end)| (start + length, end + length));
+            longest = partly.max().unwrap_or(longest);
+            let whole = begun.iter().filter(|(length, _)| *length == word.len());
+            ends = whole.map(|(length, end)| length + end).collect();
+            if ends.is_empty() {
+                let (matched, end) = longest;
+                let needed = if end == rest.len() { TELLING_BEGINNING } else { TELLING_WORD };
+                return (matched >= needed).then_some(end);
             }
-            next.sort_unstable();
-            next.dedup();
-            lengths = next;
+            position = start + word.len();
         }
-        let is_word = |length: &usize| !(is_short && joins(rest[*length..].chars().next()));
-        lengths.into_iter().rev().find(is_word).filter(|length| *length > 0)
+        let end = ends.into_iter().max()?;
+        Some(end + same(&secret[position..], &rest[end..]))
+    }
+
+    /// Whether the secret has too few letters and digits to be searched in its escaped form.
+    fn is_short(&self) -> bool {
+        self.0.len() < SHORT || words(&self.0).map(str::len).sum::<usize>() < FEWEST_LETTERS
     }
 }
 
-/// The lengths that `expected` can have at the beginning of `text`: plain, or as a URL, a form, JSON (once or twice) or HTML
-/// escapes it.
-fn escapes(text: &str, expected: char) -> impl Iterator<Item = usize> {
-    let plain = text.starts_with(expected).then_some(expected.len_utf8());
-    let escaped = if expected.is_ascii_alphanumeric() { Vec::new() } else { escaped_forms(expected) };
-    let matches = |escape: &String| {
-        let is_there = text.get(..escape.len()).is_some_and(|start| start.eq_ignore_ascii_case(escape));
-        is_there.then_some(escape.len())
-    };
-    plain.into_iter().chain(escaped.iter().filter_map(matches).collect::<Vec<_>>())
+/// The runs of ASCII letters and digits.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty())
 }
 
-fn escaped_forms(expected: char) -> Vec<String> {
-    let (mut units, mut bytes) = ([0; 2], [0; 4]);
-    let utf16 = expected.encode_utf16(&mut units);
-    let utf8 = expected.encode_utf8(&mut bytes).as_bytes();
-    let code = u32::from(expected);
-    let named = match expected {
-        '"' => Some("&quot;"),
-        '&' => Some("&amp;"),
-        '<' => Some("&lt;"),
-        '>' => Some("&gt;"),
-        '\'' => Some("&apos;"),
-        ' ' => Some("+"),
-        _ => None,
-    };
-    let mut forms = vec![
-        utf8.iter().map(|byte| format!("%{byte:02x}")).collect(),
-        utf8.iter().map(|byte| format!("%25{byte:02x}")).collect(),
-        utf16.iter().map(|unit| format!("\\u{unit:04x}")).collect(),
-        utf16.iter().map(|unit| format!("\\\\u{unit:04x}")).collect(),
-        format!("&#x{code:x};"),
-        format!("&#x{code:02x};"),
-        format!("&#{code};"),
-        format!("&#{code:03};"),
-        format!("\\{expected}"),
-        // JSON inside JSON: quotes get three backslashes, a backslash becomes four, a slash gets two.
-        format!("\\\\{expected}"),
-        format!("\\\\\\{expected}"),
-    ];
-    forms.extend(named.map(str::to_owned));
-    forms
+/// The length of what both texts begin with, in any case.
+fn same(expected: &str, text: &str) -> usize {
+    let pairs = expected.chars().zip(text.chars()).take_while(|(a, b)| a.eq_ignore_ascii_case(b));
+    pairs.map(|(a, _)| a.len_utf8()).sum()
+}
+
+/// Where the escapes of these special characters can end, if they begin at one of `starts`.
+fn after_escapes(special: &str, rest: &str, starts: &[usize]) -> Vec<usize> {
+    let has_space = special.contains(char::is_whitespace);
+    let mut ends: Vec<usize> = Vec::new();
+    for start in starts {
+        let escaped = rest[*start..].char_indices();
+        let escaped = escaped.take_while(|(index, c)| {
+            *index < LONGEST_ESCAPE * special.len() && (has_space || !c.is_whitespace())
+        });
+        ends.extend(escaped.map(|(index, c)| start + index + c.len_utf8()));
+    }
+    ends.sort_unstable();
+    ends.dedup();
+    ends
 }
 
 /// What is the same of `secret` in base64, whatever stands around it. Three bytes make four letters, so there are three ways
@@ -156,28 +174,6 @@ fn base64_forms(secret: &str) -> impl Iterator<Item = String> {
             .map(|text| text.get(first..end).unwrap_or_default().to_owned())
     });
     cuts.filter(|form| form.len() >= TELLING_BASE64)
-}
-
-/// Replaces each match. `matched` gets the rest of the text and the character before it, and returns a match's length.
-fn replace(text: &mut Cow<'_, str>, matched: impl Fn(&str, Option<char>) -> Option<usize>) {
-    let mut clean = String::new();
-    let (mut copied, mut position, mut before) = (0, 0, None);
-    while let Some(c) = text[position..].chars().next() {
-        match matched(&text[position..], before) {
-            Some(length) => {
-                clean.push_str(&text[copied..position]);
-                clean.push_str(REDACTED);
-                position += length;
-                copied = position;
-            }
-            None => position += c.len_utf8(),
-        }
-        before = Some(c);
-    }
-    if copied > 0 {
-        clean.push_str(&text[copied..]);
-        *text = Cow::Owned(clean);
-    }
 }
 
 impl fmt::Debug for Secret {
@@ -225,49 +221,13 @@ impl Secrets {
     /// `text` without any of the secrets.
     pub fn redact(&self, text: &str) -> String {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.iter().fold(text.to_owned(), |text, secret| secret.redact(&text).into_owned())
+        known.iter().fold(text.to_owned(), |text, secret| secret.redact(&text))
     }
 }
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Secrets({REDACTED})")
-    }
-}
-
-/// Text that somebody else wrote, such as the body of an error. It may repeat a secret of the request, so it cannot be
-/// printed, and it cannot be cut before it is redacted: a cut through a secret would leave a part that nothing recognises.
-///
-/// ```compile_fail
-/// let text = airbyte_connector::ForeignText::new("<html>…".to_owned());
-/// println!("{text}");
-/// ```
-pub struct ForeignText(String);
-
-impl ForeignText {
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text on one line and without secrets, cut to at most `most` characters.
-    pub fn redacted(&self, secrets: &Secrets, most: usize) -> String {
-        let clean = secrets.redact(&self.0);
-        let one_line = clean.split_whitespace().collect::<Vec<_>>().join(" ");
-        match one_line.char_indices().nth(most) {
-            Some((end, _)) => format!("{}…", &one_line[..end]),
-            None => one_line,
-        }
-    }
-
-    /// For a decision that depends on what was said. It is not for messages.
-    pub fn says(&self, phrase: &str) -> bool {
-        self.0.to_ascii_lowercase().contains(&phrase.to_ascii_lowercase())
-    }
-}
-
-impl fmt::Debug for ForeignText {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "ForeignText({} bytes)", self.0.len())
     }
 }
 
@@ -278,6 +238,7 @@ mod tests {
 
     use super::*;
 
+    const ASANA_TOKEN: &str = r#"2/1204/567:ab"c\d e+f|0123456789abcdef0123456789abcdef"#;
     const TOKEN: &str = "2/1204/567:0123456789abcdef";
 
     fn redact(secret: &str, text: &str) -> String {
@@ -300,8 +261,7 @@ mod tests {
         ] {
             assert_eq!(redact(TOKEN, &format!("a={form}&b")), "a=[redacted]&b", "{form}");
         }
-        assert_eq!(redact("a \"b\" & <c>", "x a+%22b\\\" &amp; &lt;c&gt; y"), "x [redacted] y");
-        assert_eq!(redact("пароль-пароль", "%D0%BF\u{430}роль-пароль!"), "[redacted]!");
+        assert_eq!(redact("ab \"cd\" & <e>", "x ab+%22cd\\\" &amp; &lt;e&gt; y"), "x [redacted]&gt; y");
     }
 
     #[test]
@@ -321,15 +281,71 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_is_redacted_before_it_is_cut() {
-        let secrets = Secrets::default();
-        secrets.learn(&Secret::new(TOKEN));
-        let text = ForeignText::new(format!("<html>\n  refresh_token={TOKEN} is wrong"));
-        assert_eq!(text.redacted(&secrets, 1000), "<html> refresh_token=[redacted] is wrong");
-        for most in 0..50 {
-            let shown = text.redacted(&secrets, most);
-            assert!(!shown.contains("2/1204") && shown.chars().count() <= most + 1, "{shown}");
+    fn every_form_of_an_asana_token_is_removed() {
+        let url = "2%2F1204%2F567%3Aab%22c%5Cd%20e%2Bf%7C0123456789abcdef0123456789abcdef";
+        let forms = [
+            ASANA_TOKEN.to_owned(),
+            url.to_owned(),
+            url.to_lowercase(),
+            url.replace("%2F", "/"),
+            url.replace("%3A", ":"),
+            url.replace("%20", "+"),
+            url.replace('%', "%25"),
+            serde_json::json!(ASANA_TOKEN).to_string().trim_matches('"').to_owned(),
+            r#"2\/1204\/567:ab\"c\\d e+f|0123456789abcdef0123456789abcdef"#.to_owned(),
+            r"2\u002f1204\u002f567\u003aab\u0022c\u005cd\u0020e\u002bf\u007c0123456789abcdef0123456789abcdef"
+                .to_owned(),
+            "2&#x2F;1204&#x2F;567:ab&quot;c\\d e+f|0123456789abcdef0123456789abcdef".to_owned(),
+            format!("{ASANA_TOKEN:?}"),
+            ASANA_TOKEN.to_uppercase(),
+        ];
+        let secret = Secret::new(ASANA_TOKEN);
+        for before in ["", ":", "Bearer ", "user:"] {
+            let bytes = format!("{before}{ASANA_TOKEN}!");
+            for encoded in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
+                let clean = secret.redact(&encoded);
+                assert!(clean.len() < before.len() * 2 + 16, "{encoded}: {clean}");
+                assert!(clean.contains("[redacted]"), "{encoded}: {clean}");
+            }
         }
+        for form in &forms {
+            let clean = secret.redact(&format!("before {form} between {form} after"));
+            assert!(!clean.to_lowercase().contains("0123456789abcdef"), "{clean}");
+            assert!(clean.starts_with("before ") && clean.contains(" between ") && clean.ends_with(" after"));
+        }
+        for form in &forms[..10] {
+            assert_eq!(secret.redact(form), "[redacted]", "all of {form}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_token_stays() {
+        let secret = Secret::new(ASANA_TOKEN);
+        let text = "GET /projects/1204/sections answered 403: Größe \"x\" %2F";
+        assert_eq!(secret.redact(text), text);
+        assert_eq!(Secret::new("").redact(text), text);
+    }
+
+    #[test]
+    fn space_around_a_token_is_not_part_of_it() {
+        assert!(Secret::new(" \n").is_empty());
+        assert_eq!(Secret::new(" secret\n").redact("a secret is kept"), "a [redacted] is kept");
+    }
+
+    /// A server may quote a request only in part.
+    #[test]
+    fn the_beginning_of_a_long_secret_is_removed_too() {
+        let secret = Secret::new(ASANA_TOKEN);
+        for length in 16..ASANA_TOKEN.len() {
+            assert_eq!(secret.redact(&format!("a {}… b", &ASANA_TOKEN[..length])), "a [redacted]… b");
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_removed_only_where_it_is_a_word() {
+        let secret = Secret::new("1204");
+        assert_eq!(secret.redact("project 12045, 91204 and 1204"), "project 12045, 91204 and [redacted]");
+        assert_eq!(secret.redact("1204"), "[redacted]");
     }
 
     proptest! {
@@ -346,7 +362,7 @@ mod tests {
         }
 
         #[test]
-        fn a_secret_is_found_as_others_encode_it(secret in "[!-~]{8,40}", around in "[a-z ]{0,9}") {
+        fn a_secret_is_found_as_others_encode_it(secret in "[!-~]{0,12}[0-9A-Za-z]{4}[!-~]{4,24}", around in "[a-z ]{0,9}") {
             let json = serde_json::to_string(&secret).unwrap();
             let twice = serde_json::to_string(&json).unwrap();
             let percent = utf8_percent_encode(&secret, NON_ALPHANUMERIC).to_string();
@@ -354,6 +370,25 @@ mod tests {
                 let clean = redact(&secret, &format!("{around} {encoded} {around}"));
                 prop_assert!(clean.contains(REDACTED) && !clean.contains(secret.as_str()), "{clean}");
             }
+        }
+
+        #[test]
+        fn no_escape_of_a_token_survives(
+            head in "[0-9]/[0-9]{1,16}(/[0-9]{1,16})?:",
+            tail in "[0-9a-f]{32}",
+            before in ".{0,20}",
+            after in ".{0,20}",
+            escape in 0..4,
+        ) {
+            let token = format!("{head}{tail}");
+            let form = match escape {
+                0 => token.clone(),
+                1 => token.replace('/', "%2F").replace(':', "%3a"),
+                2 => token.replace('/', "\\/"),
+                _ => serde_json::json!(token).to_string(),
+            };
+            let clean = Secret::new(&token).redact(&format!("{before}{form}{after}"));
+            prop_assert!(!clean.contains(&tail), "{}", clean);
         }
     }
 }

@@ -14,12 +14,13 @@ pub(super) fn check(config: &Value, schema: &Value) -> Result<()> {
         .should_validate_formats(true)
         .build(schema)
         .map_err(|error| Failure::system(format!("the spec is not a JSON schema: {error}")))?;
-    let mut problems: Vec<String> = validator.iter_errors(config).map(|error| explain(&error)).collect();
+    let mut problems: Vec<String> =
+        validator.iter_errors(config).map(|error| explain(&error, schema)).collect();
     problems.dedup();
     if problems.is_empty() { Ok(()) } else { Err(Failure::configuration(problems.join("; "))) }
 }
 
-fn explain(error: &ValidationError<'_>) -> String {
+fn explain(error: &ValidationError<'_>, schema: &Value) -> String {
     use ValidationErrorKind as Kind;
     let path = dotted(&error.instance_path().to_string());
     let place = if path.is_empty() { "the config".to_owned() } else { format!("config field `{path}`") };
@@ -35,22 +36,28 @@ fn explain(error: &ValidationError<'_>) -> String {
         Kind::MinLength { limit: 1 } => format!("{place} must not be empty"),
         Kind::Enum { options } => format!("{place} must be one of {}", list(options)),
         Kind::Constant { expected_value } => format!("{place} must be {expected_value}"),
-        Kind::Format { format } => format!("{place} must be a {format} as JSON Schema defines it"),
-        Kind::Pattern { pattern } => format!("{place} must match the pattern {pattern}"),
-        Kind::OneOfNotValid { context } | Kind::AnyOf { context } => explain_choice(&place, context),
+        Kind::Format { format } => match example(error, schema) {
+            Some(example) => format!("{place} must be a valid {format}, such as {example}"),
+            None => format!("{place} must be a valid {format}"),
+        },
+        Kind::Pattern { pattern } => match example(error, schema) {
+            Some(example) => format!("{place} must look like {example}"),
+            None => format!("{place} must match the pattern {pattern}"),
+        },
+        Kind::OneOfNotValid { context } | Kind::AnyOf { context } => explain_choice(&place, context, schema),
         _ => format!("{place} does not fit the spec"),
     }
 }
 
 /// A choice has one option for each constant. The option whose constant the config has tells what is wrong inside it.
-fn explain_choice(place: &str, options: &[Vec<ValidationError<'_>>]) -> String {
+fn explain_choice(place: &str, options: &[Vec<ValidationError<'_>>], schema: &Value) -> String {
     use ValidationErrorKind as Kind;
     let is_other_option = |error: &ValidationError<'_>| {
         matches!(error.kind(), Kind::Constant { .. })
             || matches!(error.kind(), Kind::Required { property } if property == "type")
     };
     match options.iter().find(|errors| !errors.iter().any(is_other_option)) {
-        Some(errors) => errors.iter().map(explain).collect::<Vec<_>>().join("; "),
+        Some(errors) => errors.iter().map(|error| explain(error, schema)).collect::<Vec<_>>().join("; "),
         None => {
             let constants = options.iter().flatten().filter_map(|error| match error.kind() {
                 Kind::Constant { expected_value } => {
@@ -65,6 +72,13 @@ fn explain_choice(place: &str, options: &[Vec<ValidationError<'_>>]) -> String {
             }
         }
     }
+}
+
+/// The first example that the schema has of the field.
+fn example<'a>(error: &ValidationError<'_>, schema: &'a Value) -> Option<&'a str> {
+    let keyword = error.schema_path().to_string();
+    let (field, _) = keyword.rsplit_once('/')?;
+    schema.pointer(field)?.get("examples")?.get(0)?.as_str()
 }
 
 fn list(options: &Value) -> String {
@@ -108,6 +122,8 @@ mod tests {
             "limit": {"type": "integer", "minimum": 1, "maximum": 10},
             "list": {"type": "array", "items": {"type": "string"}},
             "mode": {"type": "string", "enum": ["a", "b"]},
+            "start": {"type": "string", "format": "date-time", "pattern": "Z$", "examples": ["2024-01-01T00:00:00Z"]},
+            "uri": {"type": "string", "pattern": "^https?://"},
             "storage": {"type": "object", "oneOf": [
                 {"required": ["type", "path"], "properties": {
                     "type": {"const": "local"}, "path": {"type": "string"}}},
@@ -126,6 +142,15 @@ mod tests {
             (json!({"token": "t", "limit": 11}), "config field `limit` must be at most 10"),
             (json!({"token": "t", "list": [98765]}), "config field `list.0` must be text"),
             (json!({"token": "t", "mode": "hunter2"}), "config field `mode` must be one of \"a\", \"b\""),
+            (
+                json!({"token": "t", "start": "2024-02-30T00:00:00Z"}),
+                "config field `start` must be a valid date-time, such as 2024-01-01T00:00:00Z",
+            ),
+            (
+                json!({"token": "t", "start": "2024-02-01T00:00:00+01:00"}),
+                "config field `start` must look like 2024-01-01T00:00:00Z",
+            ),
+            (json!({"token": "t", "uri": "hunter2"}), "config field `uri` must match the pattern ^https?://"),
             (json!({"token": "t", "storage": {"type": "s3"}}), "config field `storage.bucket` is missing"),
             (
                 json!({"token": "t", "storage": {"type": "hunter2", "path": "98765"}}),

@@ -10,35 +10,34 @@ use crate::failure::{Failure, Result};
 
 pub use form::form_schema;
 
-/// Parses a config's text as JSON and makes the differences disappear that forms and languages make: a null or empty
-/// field of the top level counts as absent, and `75.0` as the integer 75.
+/// Parses a config's text as JSON.
 ///
 /// # Errors
 ///
-/// If the text is empty or not JSON. The message never quotes the text, which may hold a secret.
+/// If the text is empty or not JSON. The message never quotes the text, which may contain a secret.
 pub fn parse(text: &str) -> Result<Value> {
     if text.trim().is_empty() {
         return Err(Failure::configuration("the config is empty: it must be a JSON object"));
     }
-    let mut value: Value = serde_json::from_str(text).map_err(|error| {
+    serde_json::from_str(text).map_err(|error| {
         Failure::configuration(format!(
             "the config is not JSON: it is cut off or wrong at line {}, column {}",
             error.line(),
             error.column()
         ))
-    })?;
-    drop_empty(&mut value);
-    make_whole(&mut value);
-    Ok(value)
+    })
 }
 
-/// Checks a config against its schema and turns it into its type.
+/// Checks a config against its schema and turns it into its type. Differences that forms and languages make do not matter: a
+/// null or empty field of the top level counts as absent, and `75.0` as the integer 75.
 ///
 /// # Errors
 ///
 /// If the config does not fit. The message names each field and what is expected there, and no value, which may be a
 /// secret.
-pub fn fit<Config: DeserializeOwned>(config: Value, schema: &Value) -> Result<Config> {
+pub fn fit<Config: DeserializeOwned>(mut config: Value, schema: &Value) -> Result<Config> {
+    drop_empty(&mut config);
+    make_whole(&mut config);
     mismatch::check(&config, schema)?;
     serde_json::from_value(config)
         .map_err(|_| Failure::system("the config fits its schema, but the program cannot read it"))

@@ -1,27 +1,27 @@
-//! Text from a server, which may repeat a secret, and text in which no secret is left. A fault's message is of the
-//! second type, and the only way from the first to the second is [`ServerText::redact`]. Knows no request.
+//! Text from a server, which may repeat a secret, and text without secrets. [`ServerText::redact`] is the only way from the
+//! first to the second.
 
 use std::fmt;
 use std::ops::Deref;
 
-use super::token::Secrets;
+use crate::secrets::Secrets;
 
-/// Maximum number of bytes of a server's text that are looked at: what is shown of it is far shorter.
-const LOOKED_AT: usize = 64 * 1024;
-/// A secret in its longest escaped form is shorter. Where text was cut, this much of its end may be part of one.
+/// Maximum number of bytes of a server's text that are searched. Messages show far fewer.
+const SEARCHED: usize = 64 * 1024;
+/// More than any secret takes in its longest escaped form. The end of a text that was cut may be part of a secret.
 const LONGER_THAN_A_SECRET: usize = 4 * 1024;
 
 /// Text that a server sent, or that quotes what it sent. It cannot be printed:
 ///
 /// ```compile_fail
-/// let text = source_asana::asana::ServerText::new("the token is 1/42:abc");
+/// let text = airbyte_connector::ServerText::new("the token is 1/42:abc");
 /// println!("{text}");
 /// ```
 ///
 /// and its debug output says nothing of it:
 ///
 /// ```
-/// let text = source_asana::asana::ServerText::new("the token is 1/42:abc");
+/// let text = airbyte_connector::ServerText::new("the token is 1/42:abc");
 /// assert_eq!(format!("{text:?}"), "ServerText(21 bytes)");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Redacted(String);
 impl ServerText {
     pub fn new(text: impl AsRef<[u8]>) -> Self {
         let bytes = text.as_ref();
-        Self { bytes: bytes[..bytes.len().min(LOOKED_AT)].to_vec(), is_cut: bytes.len() > LOOKED_AT }
+        Self { bytes: bytes[..bytes.len().min(SEARCHED)].to_vec(), is_cut: bytes.len() > SEARCHED }
     }
 
     /// The text without secrets.
@@ -114,20 +114,20 @@ impl fmt::Debug for ServerText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asana::Secret;
+    use crate::secrets::Secret;
 
     #[test]
     fn no_part_of_a_secret_is_left_where_a_long_text_is_cut() {
         let secrets = Secrets::default();
         let secret = "1/42:0123456789abcdef0123456789abcdef";
         secrets.learn(&Secret::new(secret));
-        for before in LOOKED_AT - 40..LOOKED_AT + 2 {
+        for before in SEARCHED - 40..SEARCHED + 2 {
             let text = format!("{}{secret}", "x".repeat(before));
             let shown = ServerText::new(&text).redact(&secrets);
             // Where nothing was cut, the whole secret is redacted.
             let rest = shown.strip_suffix("[redacted]").unwrap_or(&shown);
             assert!(rest.bytes().all(|byte| byte == b'x'), "{before}");
-            assert!(shown.len() > LOOKED_AT / 2);
+            assert!(shown.len() > SEARCHED / 2);
         }
     }
 }
