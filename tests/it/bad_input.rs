@@ -59,7 +59,7 @@ fn files_that_are_missing_or_broken_are_named() {
 fn a_text_in_place_of_a_path_is_not_repeated() {
     let connector = Connector::new("http://127.0.0.1:9");
     let run = connector.run(&["read", "--config", &json!({"token": TOKEN}).to_string(), "--catalog", "x"]);
-    assert_refused(&run, &["`--config` has to be the path of a file"]);
+    assert_refused(&run, &["`--config` must be the path of a file"]);
 }
 
 /// Some editors start a file with a byte order mark.

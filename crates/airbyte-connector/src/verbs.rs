@@ -74,6 +74,9 @@ pub enum Ending {
     Failed,
 }
 
+/// What a verb returns early with is an [`Interruption`].
+pub type Result<T> = std::result::Result<T, Interruption>;
+
 /// Why a verb ended early.
 #[derive(Debug)]
 pub enum Interruption {
@@ -116,7 +119,7 @@ const TERMINATED: u8 = 143;
 
 /// Runs a verb to its exit code: 0 for [`Ending::Done`], 1 for a failure, 143 if the reader of stdout is gone. After a
 /// signal it does not return.
-pub fn run(verb: impl FnOnce(&mut Session) -> Result<Ending, Interruption>) -> ExitCode {
+pub fn run(verb: impl FnOnce(&mut Session) -> Result<Ending>) -> ExitCode {
     let mut session = Session { output: Output::stdout(), signals: Signals::watch().ok() };
     let result =
         verb(&mut session).and_then(|ending| session.output.flush().map(|()| ending).map_err(Into::into));
@@ -146,7 +149,9 @@ pub fn run(verb: impl FnOnce(&mut Session) -> Result<Ending, Interruption>) -> E
 /// # Errors
 ///
 /// With the failure, unless it is of the kind `Configuration`.
-pub fn connection_status(result: Result<Option<String>, Failure>) -> Result<Message, Failure> {
+pub fn connection_status(
+    result: std::result::Result<Option<String>, Failure>,
+) -> std::result::Result<Message, Failure> {
     let connection_status = match result {
         Ok(message) => ConnectionStatus { status: CheckStatus::Succeeded, message },
         Err(failure) if failure.kind == FailureKind::Configuration => {

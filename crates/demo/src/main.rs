@@ -18,7 +18,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 use pipe::Sync;
-use shell::{program, root, say};
+use shell::{program, root, say, text};
 use tables::{Changes, Warehouse};
 
 /// Read a whole account with the real programs and show what came out: a simulated one, or, with `ASANA_TOKEN` in the
@@ -236,8 +236,4 @@ fn print_requests(simulator: &Simulator) {
             "{sent} requests, `check` included; the floor that the account implies is {floor} ({above:+.1} %)"
         ));
     }
-}
-
-pub fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }

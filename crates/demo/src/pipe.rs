@@ -10,8 +10,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::shell::say;
-use crate::text;
+use crate::shell::{say, text};
 
 /// What came of one stream.
 #[derive(Default)]

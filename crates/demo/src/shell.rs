@@ -1,7 +1,9 @@
-//! Running other programs, and printing for the person at the terminal. Knows neither connector nor destination.
+//! Runs other programs, reads text from their messages, and prints for the person at the terminal.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 /// The repository's folder, from which every command runs.
 pub fn root() -> PathBuf {
@@ -16,4 +18,9 @@ pub fn program(name: &str) -> PathBuf {
 /// Prints a line for a person. A terminal that is gone is no failure.
 pub fn say(text: &str) {
     drop(writeln!(std::io::stdout(), "{text}"));
+}
+
+/// The text of a message's field; empty if the field is absent or no text.
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }

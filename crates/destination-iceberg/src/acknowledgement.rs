@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::failure::Result;
 use crate::spill::{Segment, Spill};
+use airbyte_connector::verbs;
 
 /// How far a stream's records are committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +105,8 @@ impl Acknowledgements {
     pub fn ready(
         &mut self,
         progress: &[Progress],
-        mut pass_on: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+        mut pass_on: impl FnMut(&[u8]) -> verbs::Result<()>,
+    ) -> verbs::Result<()> {
         for (waiting, progress) in self.streams.iter_mut().zip(progress) {
             while let Some(first) = waiting.pop_front_if(|first| progress.covers(first.records)) {
                 pass_on(&self.lines.take(first.line)?)?;

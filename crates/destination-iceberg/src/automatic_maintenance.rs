@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use airbyte_connector::unix_milliseconds;
 use iceberg::spec::TableMetadata;
 
 use crate::catalog::{Catalog, Table};
@@ -10,7 +11,6 @@ use crate::compact::{Compaction, Policy, compact};
 use crate::config::Config;
 use crate::expiry::expire_old;
 use crate::failure::Result;
-use crate::output::now_in_milliseconds;
 
 /// The summary's key for the time that a sync spent on the table before the commit, in milliseconds. Of a sync of several
 /// streams, each gets an equal share.
@@ -65,7 +65,7 @@ impl AutomaticMaintenance {
                 Compaction::Overtaken => table = catalog.reload(&table.ident).await?,
             }
         }
-        let oldest = now_in_milliseconds() as i64 - self.retention;
+        let oldest = unix_milliseconds() as i64 - self.retention;
         let (table, expired) = expire_old(catalog, &table, oldest).await?;
         done.expired = expired;
         Ok((table, done))

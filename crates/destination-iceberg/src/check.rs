@@ -10,7 +10,7 @@ use iceberg::TableIdent;
 use crate::batch::{BatchBuilder, RowIds};
 use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, of_iceberg};
 use crate::plan::{StreamPlan, plan};
 use crate::snapshot::LiveFiles;
 use crate::storage::{list, local_path, scheme};
@@ -62,7 +62,7 @@ async fn drop_probe(catalog: &Catalog, ident: &TableIdent) -> Result<()> {
     // Credentials of a catalog may not reach as far as listing, which writing never needs.
     let Ok(files) = list(table.metadata.location(), &table.storage).await else { return Ok(()) };
     for file in files {
-        table.file_io.delete(&file.location).await?;
+        table.file_io.delete(&file.location).await.map_err(of_iceberg)?;
     }
     remove_empty_folders(table.metadata.location())
         .map_err(|error| Failure::transient(format!("the folder of the check cannot be removed: {error}")))

@@ -10,16 +10,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use airbyte_connector::unix_milliseconds;
 use airbyte_protocol::message::StreamDescriptor;
 use iceberg::spec::{MAIN_BRANCH, Schema, SchemaRef, TableMetadata};
 use iceberg::{TableRequirement, TableUpdate};
 
-use crate::catalog::{Catalog, CommitFault, Table};
+use crate::catalog::{Catalog, CommitFault, Table, manifests_of};
 use crate::column::Column;
 use crate::config::IdentifierCase;
-use crate::failure::{Failure, Result};
-use crate::output::now_in_milliseconds;
-use crate::snapshot::{FileChange, manifests_of, prepare};
+use crate::failure::{Failure, Result, of_iceberg};
+use crate::snapshot::{FileChange, prepare};
 use crate::table_memory::memory;
 use crate::table_schema::{Conflicts, evolved};
 
@@ -82,7 +82,7 @@ pub async fn publish_with_schema(
             updates.extend(new_schema_updates(&table.metadata, schema)?);
             view = with_schema(&table, schema)?;
         }
-        updates.extend(prepare(&view, &files, now_in_milliseconds() as i64).await?);
+        updates.extend(prepare(&view, &files, unix_milliseconds() as i64).await?);
         if !properties.is_empty() {
             updates.push(TableUpdate::SetProperties { updates: properties });
         }
@@ -132,7 +132,7 @@ async fn has_files_of(table: &Table, base: i64, added: &HashSet<String>) -> Resu
             if manifest.added_snapshot_id != snapshot.snapshot_id() {
                 continue;
             }
-            let manifest = manifest.load_manifest(&table.file_io).await?;
+            let manifest = manifest.load_manifest(&table.file_io).await.map_err(of_iceberg)?;
             if manifest.entries().iter().any(|entry| added.contains(entry.data_file().file_path())) {
                 return Ok(true);
             }
@@ -169,7 +169,7 @@ fn new_schema_updates(metadata: &TableMetadata, schema: &Schema) -> Result<Vec<T
         return Ok(vec![TableUpdate::SetCurrentSchema { schema_id: known.schema_id() }]);
     }
     let highest = metadata.schemas_iter().map(|known| known.schema_id()).max().unwrap_or_default();
-    let schema = schema.clone().into_builder().with_schema_id(highest + 1).build()?;
+    let schema = schema.clone().into_builder().with_schema_id(highest + 1).build().map_err(of_iceberg)?;
     Ok(vec![TableUpdate::AddSchema { schema }, TableUpdate::SetCurrentSchema { schema_id: LAST_ADDED }])
 }
 
@@ -177,9 +177,9 @@ fn new_schema_updates(metadata: &TableMetadata, schema: &Schema) -> Result<Vec<T
 pub fn with_schema(table: &Table, schema: &Schema) -> Result<Table> {
     let mut builder = (*table.metadata).clone().into_builder(None);
     for update in new_schema_updates(&table.metadata, schema)? {
-        builder = update.apply(builder)?;
+        builder = update.apply(builder).map_err(of_iceberg)?;
     }
-    Ok(Table { metadata: Arc::new(builder.build()?.metadata), ..table.clone() })
+    Ok(Table { metadata: Arc::new(builder.build().map_err(of_iceberg)?.metadata), ..table.clone() })
 }
 
 /// What a table needs before a stream's rows can be written.

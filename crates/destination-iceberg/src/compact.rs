@@ -14,7 +14,7 @@ use iceberg::spec::{DataContentType, DataFile, Operation};
 use crate::catalog::{Catalog, Table};
 use crate::commit::{Work, publish};
 use crate::data_file::{DataFileWriter, has_trusted_bounds};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, of_iceberg};
 use crate::position_deletes::{each_deleted, may_delete_from};
 use crate::snapshot::{FileChange, LiveFiles, Removed};
 
@@ -103,7 +103,7 @@ pub async fn compact(
         Ok(table) => Ok(Compaction::Done { table: Box::new(table), files_before, files_after }),
         Err(_) if is_overtaken => {
             let paths: Vec<String> = added.iter().map(|file| file.file_path().to_owned()).collect();
-            table.file_io.delete_stream(futures::stream::iter(paths)).await?;
+            table.file_io.delete_stream(futures::stream::iter(paths)).await.map_err(of_iceberg)?;
             Ok(Compaction::Overtaken)
         }
         Err(failure) => Err(failure),
@@ -205,7 +205,7 @@ async fn rewrite(
     target_bytes: usize,
 ) -> Result<Vec<DataFile>> {
     let schema = table.metadata.current_schema().clone();
-    let arrow = Arc::new(schema_to_arrow_schema(&schema)?);
+    let arrow = Arc::new(schema_to_arrow_schema(&schema).map_err(of_iceberg)?);
     let field_ids: Vec<i32> = schema.as_struct().fields().iter().map(|field| field.id).collect();
     let deletes: Vec<FileScanTaskDeleteFile> = deletes
         .iter()
@@ -239,9 +239,9 @@ async fn rewrite(
         .with_data_file_concurrency_limit(1)
         .with_batch_size(BATCH_ROWS)
         .build();
-    let mut batches = reader.read(futures::stream::iter(tasks).boxed())?.stream();
+    let mut batches = reader.read(futures::stream::iter(tasks).boxed()).map_err(of_iceberg)?.stream();
     let mut writer = DataFileWriter::new(table, target_bytes);
-    while let Some(batch) = batches.try_next().await? {
+    while let Some(batch) = batches.try_next().await.map_err(of_iceberg)? {
         let batch = RecordBatch::try_new(arrow.clone(), batch.columns().to_vec()).map_err(|error| {
             Failure::system(format!("rows that were read do not fit their table: {error}"))
         })?;

@@ -3,12 +3,10 @@
 //!
 //! Long because it is the whole form in one place: a field, its description and its default stand together.
 
+use airbyte_connector::config::{self, form_schema};
+use airbyte_connector::{Result, Secret};
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::Deserialize;
-use serde_json::Value;
-
-use crate::failure::{Failure, Result};
 
 /// Destination Iceberg
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -158,7 +156,7 @@ pub enum Authentication {
     /// A token that does not expire while a sync runs.
     #[schemars(title = "Bearer token")]
     Bearer {
-        #[schemars(title = "Token", extend("airbyte_secret" = true))]
+        #[schemars(title = "Token")]
         token: Secret,
     },
     /// OAuth client credentials, exchanged for tokens that are renewed before they expire.
@@ -168,7 +166,7 @@ pub enum Authentication {
         #[schemars(title = "Client ID")]
         client_id: Option<String>,
         /// Snowflake: a programmatic access token, with no client ID.
-        #[schemars(title = "Client secret", extend("airbyte_secret" = true))]
+        #[schemars(title = "Client secret")]
         client_secret: Secret,
         /// Snowflake: `session:role:NAME`. Polaris: `PRINCIPAL_ROLE:ALL`.
         #[serde(default)]
@@ -198,7 +196,7 @@ pub struct KeyPairConfig {
     pub user: String,
     /// The PEM text of the private key, encrypted or not. Instead of a file.
     #[serde(default)]
-    #[schemars(title = "Private key", extend("airbyte_secret" = true, "multiline" = true, "order" = 3))]
+    #[schemars(title = "Private key", extend("multiline" = true, "order" = 3))]
     pub private_key: Option<Secret>,
     /// The path of a PEM file with the private key.
     #[serde(default)]
@@ -206,7 +204,7 @@ pub struct KeyPairConfig {
     pub private_key_file: Option<String>,
     /// Needed if the private key is encrypted.
     #[serde(default)]
-    #[schemars(title = "Passphrase", extend("airbyte_secret" = true, "order" = 5))]
+    #[schemars(title = "Passphrase", extend("order" = 5))]
     pub passphrase: Option<Secret>,
     /// `session:role:NAME`
     #[serde(default)]
@@ -258,7 +256,7 @@ pub enum WorkloadIdentityProvider {
 pub struct ExtraHeader {
     #[schemars(title = "Name", length(min = 1), extend("order" = 0))]
     pub name: String,
-    #[schemars(title = "Value", extend("airbyte_secret" = true, "order" = 1))]
+    #[schemars(title = "Value", extend("order" = 1))]
     pub value: Secret,
 }
 
@@ -287,7 +285,7 @@ pub enum StorageConfig {
 pub struct GcsConfig {
     /// The JSON key of a service account. Absent: the environment's credentials, such as the machine's own.
     #[serde(default)]
-    #[schemars(title = "Service account key", extend("airbyte_secret" = true, "order" = 1))]
+    #[schemars(title = "Service account key", extend("order" = 1))]
     pub service_account_key: Option<Secret>,
     /// For private endpoints.
     #[serde(default)]
@@ -300,10 +298,10 @@ pub struct GcsConfig {
 pub struct AzureConfig {
     /// Absent, and no SAS token either: the environment's credentials, such as a managed identity.
     #[serde(default)]
-    #[schemars(title = "Account key", extend("airbyte_secret" = true, "order" = 1))]
+    #[schemars(title = "Account key", extend("order" = 1))]
     pub account_key: Option<Secret>,
     #[serde(default)]
-    #[schemars(title = "SAS token", extend("airbyte_secret" = true, "order" = 2))]
+    #[schemars(title = "SAS token", extend("order" = 2))]
     pub sas_token: Option<Secret>,
     /// The Blob endpoint, if it is not `https://ACCOUNT.blob.core.windows.net`.
     #[serde(default)]
@@ -325,7 +323,7 @@ pub struct S3Config {
     #[schemars(title = "Access key ID")]
     pub access_key_id: Option<String>,
     #[serde(default)]
-    #[schemars(title = "Secret access key", extend("airbyte_secret" = true))]
+    #[schemars(title = "Secret access key")]
     pub secret_access_key: Option<Secret>,
     /// Whether the bucket stands in the address's host or in its path.
     #[serde(default)]
@@ -361,24 +359,6 @@ pub enum Nested {
     Typed,
 }
 
-/// A value that cannot be printed. What it protects is had by `expose`, on purpose.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Secret(…)")
-    }
-}
-
 fn default_namespace() -> String {
     "airbyte".to_owned()
 }
@@ -399,43 +379,22 @@ fn default_snapshot_retention() -> u32 {
     72
 }
 
-/// The JSON schema of `Config`, draft 07 and without references, as Airbyte's forms want it.
-pub fn schema() -> Value {
-    let settings = SchemaSettings::draft07().with(|settings| {
-        settings.inline_subschemas = true;
-    });
-    settings.into_generator().into_root_schema_for::<Config>().to_value()
-}
-
 impl Config {
-    /// Reads a config, naming every place where it does not fit the schema and no value that stands there.
+    /// Reads the text of a config file.
+    ///
+    /// # Errors
+    ///
+    /// If the config does not fit its schema. The message names each field and what is expected there, and no value, which
+    /// may be a secret.
     pub fn parse(text: &str) -> Result<Self> {
-        let value: Value = serde_json::from_str(text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            Failure::configuration(format!("the config is not JSON (line {line}, column {column})"))
-        })?;
-        let validator = jsonschema::draft7::new(&schema())
-            .map_err(|error| Failure::system(format!("the spec is no JSON schema: {error}")))?;
-        let faults: Vec<String> = validator
-            .iter_errors(&value)
-            .map(|error| {
-                let place = error.instance_path().to_string();
-                let place = if place.is_empty() { "config".to_owned() } else { place };
-                format!("{place}: {}", error.masked_with("the value"))
-            })
-            .collect();
-        if !faults.is_empty() {
-            return Err(Failure::configuration(format!("the config does not fit: {}", faults.join("; "))));
-        }
-        serde_json::from_value(value)
-            .map_err(|_| Failure::system("the config fits its schema and yet cannot be read"))
+        config::fit(config::parse(text)?, &form_schema::<Self>())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn minimal() -> Value {
         json!({"catalog": {"type": "embedded", "warehouse": "/w"}})
@@ -458,8 +417,13 @@ mod tests {
             {"type": "bearer", "token": 98765}});
         config["commit_interval_seconds"] = json!("hunter2");
         let failure = Config::parse(&config.to_string()).unwrap_err();
-        assert!(failure.message.contains("/commit_interval_seconds"), "{}", failure.message);
-        assert!(failure.message.contains("/catalog"), "{}", failure.message);
+        assert!(
+            failure.message.contains("field `commit_interval_seconds` must be a whole"),
+            "{}",
+            failure.message
+        );
+        let place = "field `catalog.authentication.token` must be text";
+        assert!(failure.message.contains(place), "{}", failure.message);
         for secret in ["hunter2", "98765"] {
             assert!(!failure.message.contains(secret), "{}", failure.message);
         }
@@ -477,7 +441,7 @@ mod tests {
 
     #[test]
     fn the_schema_marks_every_secret_and_refers_to_nothing() {
-        let text = schema().to_string();
+        let text = form_schema::<Config>().to_string();
         assert!(!text.contains("$ref"), "{text}");
         assert_eq!(text.matches("airbyte_secret").count(), 9, "{text}");
     }

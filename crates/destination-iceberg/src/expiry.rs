@@ -10,10 +10,10 @@ use futures::{StreamExt, TryStreamExt};
 use iceberg::TableUpdate;
 use iceberg::spec::{MAIN_BRANCH, ManifestFile, ManifestStatus, SnapshotRef, TableMetadata};
 
-use crate::catalog::{Catalog, CommitFault, Table};
+use crate::catalog::{Catalog, CommitFault, Table, manifests_of};
 use crate::commit::publish_updates;
-use crate::failure::{Failure, Result};
-use crate::snapshot::{METADATA_BYTES, manifests_of};
+use crate::failure::{Failure, Result, of_iceberg};
+use crate::snapshot::METADATA_BYTES;
 
 /// A table keeps at most this many snapshots: each is in every metadata file.
 const MOST_SNAPSHOTS: usize = 100;
@@ -45,7 +45,7 @@ pub async fn expire_old(catalog: &Catalog, table: &Table, oldest: i64) -> Result
         Err(CommitFault::Refused(failure)) => return Err(failure),
     };
     let files = files_only_of(table, &history[kept - 1], expired).await?;
-    after.file_io.delete_stream(futures::stream::iter(files)).await?;
+    after.file_io.delete_stream(futures::stream::iter(files)).await.map_err(of_iceberg)?;
     Ok((after, expired.len()))
 }
 
@@ -117,7 +117,8 @@ async fn files_only_of(table: &Table, oldest: &SnapshotRef, expired: &[SnapshotR
         }
     }
     let ids: HashSet<i64> = snapshots.iter().map(|snapshot| snapshot.snapshot_id()).collect();
-    let loaded: Vec<_> = futures::stream::iter(removals).buffered(READS_AT_ONCE).try_collect().await?;
+    let loaded: Vec<_> =
+        futures::stream::iter(removals).buffered(READS_AT_ONCE).try_collect().await.map_err(of_iceberg)?;
     for entry in loaded.iter().flat_map(|manifest| manifest.entries()) {
         let by_one_of_them = entry.snapshot_id().is_some_and(|id| ids.contains(&id));
         if entry.status() == ManifestStatus::Deleted && by_one_of_them {

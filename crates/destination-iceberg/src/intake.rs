@@ -224,7 +224,7 @@ impl<'a> Intake<'a> {
         };
         if self.complete[stream] {
             let failure = Failure::system("a record came after its stream was complete");
-            return Err(failure.of_stream(&self.names[stream]).into());
+            return Err(failure.of_stream(self.names[stream].clone()).into());
         }
         self.records[stream] += 1;
         match &mut self.builders[stream] {

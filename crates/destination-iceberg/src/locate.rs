@@ -27,7 +27,7 @@ pub async fn locate_all(catalog: &Catalog, plans: &[StreamPlan]) -> Result<Vec<L
     let mut given: HashSet<String> = HashSet::new();
     for plan in plans {
         let (own, free) =
-            search.look_for(plan, &given).await.map_err(|failure| failure.of_stream(&plan.stream))?;
+            search.look_for(plan, &given).await.map_err(|failure| failure.of_stream(plan.stream.clone()))?;
         given.extend(own.iter().map(|table| key(&table.ident)));
         found.push(own);
         unowned.push(free);

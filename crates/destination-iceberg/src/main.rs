@@ -16,6 +16,7 @@ mod expiry;
 mod failure;
 mod generations;
 mod intake;
+mod json_schema;
 mod key;
 mod locate;
 mod maintain;
@@ -23,7 +24,6 @@ mod moment;
 mod naming;
 mod number;
 mod orphans;
-mod output;
 mod parquet_columns;
 mod parquet_file;
 mod plan;
@@ -48,5 +48,5 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    command::run(command::Arguments::parse(), &mut output::Output::stdout())
+    command::run(command::Arguments::parse())
 }

@@ -3,19 +3,19 @@
 
 use std::collections::{HashMap, HashSet};
 
+use airbyte_connector::verbs::Interruption;
+use airbyte_connector::{Output, unix_milliseconds};
 use airbyte_protocol::message::Level;
 use clap::Args;
 use iceberg::spec::TableMetadata;
 use iceberg::{TableIdent, TableUpdate};
 
-use crate::catalog::{Catalog, CommitFault, Table};
+use crate::catalog::{Catalog, CommitFault, Table, manifests_of};
 use crate::commit::publish_updates;
 use crate::compact::{Compaction, Policy, compact};
 use crate::config::Config;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, of_iceberg};
 use crate::naming::identifier;
-use crate::output::{Output, now_in_milliseconds};
-use crate::snapshot::manifests_of;
 use crate::storage::list;
 
 /// How often work that another writer's commit undid is done again.
@@ -43,13 +43,15 @@ pub struct Maintenance {
 }
 
 /// Maintains every table of the namespace. A table that fails does not keep the others from their turn.
-pub async fn maintain(config: &Config, maintenance: &Maintenance, output: &mut Output) -> Result<()> {
+pub async fn maintain(
+    config: &Config,
+    maintenance: &Maintenance,
+    output: &mut Output,
+) -> std::result::Result<(), Interruption> {
     let catalog = Catalog::open(config).await?;
     if let Some(maintainer) = catalog.maintainer() {
-        return output.log(
-            Level::Info,
-            format!("{maintainer} maintains the tables of this catalog; nothing was done"),
-        );
+        let text = format!("{maintainer} maintains the tables of this catalog; nothing was done");
+        return Ok(output.log(Level::Info, text)?);
     }
     let namespace = maintenance.namespace.clone().unwrap_or_else(|| config.namespace.clone());
     let namespace = identifier(&namespace, config.identifier_case);
@@ -69,7 +71,7 @@ pub async fn maintain(config: &Config, maintenance: &Maintenance, output: &mut O
             }
         }
     }
-    first_failure.map_or(Ok(()), Err)
+    first_failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 async fn maintain_table(
@@ -93,7 +95,7 @@ async fn maintain_table(
             Compaction::Overtaken => table = catalog.reload(ident).await?,
         }
     }
-    let now = now_in_milliseconds() as i64;
+    let now = unix_milliseconds() as i64;
     let oldest = now - i64::from(maintenance.expire_after_hours) * MILLISECONDS_AN_HOUR;
     let (table, expired) = expire(catalog, table, oldest, maintenance.keep_snapshots as usize).await?;
     let newest = now - i64::from(maintenance.remove_orphans_after_hours) * MILLISECONDS_AN_HOUR;
@@ -173,7 +175,7 @@ async fn remove_orphans(
     let mut removed = 0;
     for file in files {
         if file.modified_at < newest && !referenced.contains(&comparable(&file.location)) {
-            table.file_io.delete(&file.location).await?;
+            table.file_io.delete(&file.location).await.map_err(of_iceberg)?;
             removed += 1;
         }
     }
@@ -195,7 +197,7 @@ async fn referenced(table: &Table) -> Result<HashSet<String>> {
                 continue;
             }
             files.insert(comparable(&manifest.manifest_path));
-            let loaded = manifest.load_manifest(&table.file_io).await?;
+            let loaded = manifest.load_manifest(&table.file_io).await.map_err(of_iceberg)?;
             // An entry that says that a file was deleted does not need it.
             let live = loaded.entries().iter().filter(|entry| entry.is_alive());
             files.extend(live.map(|entry| comparable(entry.file_path())));

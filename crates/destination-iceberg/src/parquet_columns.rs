@@ -11,7 +11,7 @@ use iceberg::spec::{DataFile, DataFileFormat};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, of_iceberg};
 
 /// Rows read at a time.
 const BATCH_ROWS: usize = 8192;
@@ -31,10 +31,11 @@ pub async fn read_columns(
         let path = file.file_path();
         return Err(Failure::configuration(format!("{path} is no Parquet file; upserts need Parquet")));
     }
-    let mut reader = file_io.new_input(file.file_path())?.reader().await?;
+    let mut reader =
+        file_io.new_input(file.file_path()).map_err(of_iceberg)?.reader().await.map_err(of_iceberg)?;
     let size = file.file_size_in_bytes();
     if size <= WHOLE_FILE_BYTES {
-        reader = Box::new(WholeFile(reader.read(0..size).await?));
+        reader = Box::new(WholeFile(reader.read(0..size).await.map_err(of_iceberg)?));
     }
     let reader = ArrowFileReader::new(FileMetadata { size: file.file_size_in_bytes() }, reader);
     let builder =

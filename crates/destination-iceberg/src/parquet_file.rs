@@ -15,7 +15,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use crate::bounds::{TEXT_BOUND_BYTES, column_facts};
-use crate::failure::{Failure, Result, with_causes};
+use crate::failure::{Failure, Result, of_iceberg, with_causes};
 
 /// What a file is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +43,10 @@ impl ParquetFile {
         schema: SchemaRef,
         properties: WriterProperties,
     ) -> Result<Self> {
-        let arrow = Arc::new(schema_to_arrow_schema(&schema)?);
+        let arrow = Arc::new(schema_to_arrow_schema(&schema).map_err(of_iceberg)?);
         let writer = ArrowWriter::try_new(Vec::new(), arrow, Some(properties))
             .map_err(|error| unwritable(&location, &error))?;
-        let sink = file_io.new_output(&location)?.writer().await?;
+        let sink = file_io.new_output(&location).map_err(of_iceberg)?.writer().await.map_err(of_iceberg)?;
         Ok(Self { location, schema, writer, sink, nan_counts: HashMap::new() })
     }
 
@@ -76,7 +76,7 @@ impl ParquetFile {
     pub async fn close(mut self, content: Content, partition_spec_id: i32) -> Result<DataFile> {
         let footer = self.writer.finish().map_err(|error| unwritable(&self.location, &error))?;
         self.drain().await?;
-        self.sink.close().await?;
+        self.sink.close().await.map_err(of_iceberg)?;
         let limit = match content {
             Content::Rows => Some(TEXT_BOUND_BYTES),
             Content::Deletes { .. } => None,
@@ -108,7 +108,7 @@ impl ParquetFile {
 
     async fn drain(&mut self) -> Result<()> {
         let bytes = std::mem::take(self.writer.inner_mut());
-        Ok(self.sink.write(bytes.into()).await?)
+        Ok(self.sink.write(bytes.into()).await.map_err(of_iceberg)?)
     }
 }
 

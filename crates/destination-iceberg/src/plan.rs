@@ -7,10 +7,11 @@ use airbyte_protocol::message::StreamDescriptor;
 use iceberg::{NamespaceIdent, TableIdent};
 use serde_json::{Map, Value};
 
-use crate::column::{Column, ColumnType, columns};
+use crate::column::{Column, ColumnType};
 use crate::config::{Config, Nested};
 use crate::failure::{Failure, Result};
 use crate::generations::{Ids, Refresh};
+use crate::json_schema::columns;
 use crate::naming::identifier;
 use crate::table_memory::ColumnNames;
 

@@ -18,7 +18,7 @@ use iceberg::spec::{
 
 use crate::catalog::Table;
 use crate::data_file::{has_trusted_bounds, parquet_properties};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, of_iceberg};
 use crate::parquet_columns::{read_columns, unreadable};
 use crate::parquet_file::{Content, ParquetFile};
 
@@ -88,7 +88,7 @@ pub async fn write_deletes(table: &Table, mut rows: Vec<(Arc<str>, u64)>) -> Res
     let location = format!("{}/deletes-{}.parquet", table.data_folder(), uuid::Uuid::now_v7());
     let properties = parquet_properties()?.into_builder().set_statistics_truncate_length(None).build();
     let mut file = ParquetFile::create(&table.file_io, location, schema.clone(), properties).await?;
-    let arrow = Arc::new(schema_to_arrow_schema(&schema)?);
+    let arrow = Arc::new(schema_to_arrow_schema(&schema).map_err(of_iceberg)?);
     for chunk in rows.chunks(BATCH_ROWS) {
         let paths = StringArray::from_iter_values(chunk.iter().map(|(path, _)| path));
         let positions = Int64Array::from_iter_values(chunk.iter().map(|(_, position)| *position as i64));
@@ -110,5 +110,6 @@ fn delete_schema() -> Result<Schema> {
             field(DELETED_FILE_ID, "file_path", PrimitiveType::String),
             field(DELETED_POSITION_ID, "pos", PrimitiveType::Long),
         ])
-        .build()?)
+        .build()
+        .map_err(of_iceberg)?)
 }

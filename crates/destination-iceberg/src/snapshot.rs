@@ -1,5 +1,4 @@
-//! Snapshots: which files a table consists of, and what one change makes of them. Knows no catalog; commits
-//! nothing.
+//! Snapshots: which files a table consists of, and what one change makes of them. Commits nothing.
 //!
 //! The `iceberg` crate's transactions can append and nothing else, so manifests and the manifest list are written
 //! here with its public writers. Facts are those of the Iceberg table specification, version 2: a manifest that is
@@ -7,18 +6,18 @@
 //! inherit the snapshot's.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use iceberg::TableUpdate;
 use iceberg::spec::{
     DataContentType, DataFile, MAIN_BRANCH, ManifestContentType, ManifestEntryRef, ManifestFile,
-    ManifestList, ManifestListWriter, ManifestWriter, ManifestWriterBuilder, Operation, Snapshot,
-    SnapshotReference, SnapshotRetention, Summary,
+    ManifestListWriter, ManifestWriter, ManifestWriterBuilder, Operation, Snapshot, SnapshotReference,
+    SnapshotRetention, Summary,
 };
 
-use crate::catalog::Table;
-use crate::failure::{Failure, Result};
+use crate::catalog::{Manifest, Table};
+use crate::failure::{Failure, Result, of_iceberg};
 
 /// Manifests below this size are joined by each commit, so a table has few of them, and a commit rewrites little.
 const SMALL_MANIFEST_BYTES: i64 = 256 << 10;
@@ -106,53 +105,6 @@ impl LiveFiles {
     }
 }
 
-/// The manifests of a table's current snapshot, read at most once each. Copies of a table share them.
-#[derive(Debug, Clone, Default)]
-pub struct SnapshotCache(Arc<Mutex<Option<CachedManifests>>>);
-
-/// A snapshot's id and its manifests.
-type CachedManifests = (i64, Arc<Vec<Manifest>>);
-
-/// A manifest, whose content is read when it is needed.
-#[derive(Debug)]
-pub struct Manifest {
-    pub file: ManifestFile,
-    content: tokio::sync::OnceCell<Arc<iceberg::spec::Manifest>>,
-}
-
-impl Manifest {
-    async fn content(&self, table: &Table) -> Result<Arc<iceberg::spec::Manifest>> {
-        let read = async || Ok::<_, Failure>(Arc::new(self.file.load_manifest(&table.file_io).await?));
-        self.content.get_or_try_init(read).await.cloned()
-    }
-}
-
-impl SnapshotCache {
-    /// The manifests of the table's current snapshot; none before the first commit.
-    pub async fn manifests(&self, table: &Table) -> Result<Arc<Vec<Manifest>>> {
-        let Some(snapshot) = table.metadata.current_snapshot() else { return Ok(Arc::default()) };
-        if let Some((id, manifests)) = &*self.lock()
-            && *id == snapshot.snapshot_id()
-        {
-            return Ok(manifests.clone());
-        }
-        let files = manifests_of(table, snapshot).await?;
-        let manifests = files.into_iter().map(|file| Manifest { file, content: Default::default() });
-        let manifests = Arc::new(manifests.collect::<Vec<_>>());
-        *self.lock() = Some((snapshot.snapshot_id(), manifests.clone()));
-        Ok(manifests)
-    }
-
-    /// Frees the memory.
-    pub fn clear(&self) {
-        *self.lock() = None;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<CachedManifests>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The contents of the manifests, in their order.
 async fn contents(
     table: &Table,
@@ -160,12 +112,6 @@ async fn contents(
 ) -> Result<Vec<Arc<iceberg::spec::Manifest>>> {
     let reads: Vec<_> = manifests.map(|manifest| manifest.content(table)).collect();
     futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await
-}
-
-pub async fn manifests_of(table: &Table, snapshot: &Snapshot) -> Result<Vec<ManifestFile>> {
-    let content = table.file_io.new_input(snapshot.manifest_list())?.read().await?;
-    let list = ManifestList::parse_with_version(&content, table.metadata.format_version())?;
-    Ok(list.consume_entries().into_iter().collect())
 }
 
 /// Writes the manifests and the manifest list of the snapshot that follows the table's current one, and says how a
@@ -272,11 +218,13 @@ impl<'a> Producer<'a> {
                 self.added.count(file);
                 // Below zero: the sequence number of the snapshot that adds it.
                 const INHERITED: i64 = -1;
-                self.open(writer, *content)?.add_file(file.clone(), INHERITED)?;
+                self.open(writer, *content)?.add_file(file.clone(), INHERITED).map_err(of_iceberg)?;
             }
         }
         let writes = writers.into_iter().filter_map(|(_, writer)| writer);
-        let written = futures::future::try_join_all(writes.map(ManifestWriter::write_manifest_file)).await?;
+        let written = futures::future::try_join_all(writes.map(ManifestWriter::write_manifest_file))
+            .await
+            .map_err(of_iceberg)?;
         self.written_bytes = written.iter().map(|manifest| manifest.manifest_length.max(0) as u64).sum();
         self.manifests.extend(written);
         Ok(())
@@ -293,10 +241,12 @@ impl<'a> Producer<'a> {
             let (file, sequence) = (entry.data_file().clone(), sequence_of(entry)?);
             let writer = self.open(writer, content)?;
             if removed.has(entry) {
-                writer.add_delete_file(file, sequence, entry.file_sequence_number)?;
+                writer.add_delete_file(file, sequence, entry.file_sequence_number).map_err(of_iceberg)?;
                 self.removed.count(entry.data_file());
             } else {
-                writer.add_existing_file(file, adder_of(entry)?, sequence, entry.file_sequence_number)?;
+                writer
+                    .add_existing_file(file, adder_of(entry)?, sequence, entry.file_sequence_number)
+                    .map_err(of_iceberg)?;
             }
         }
         Ok(())
@@ -316,7 +266,7 @@ impl<'a> Producer<'a> {
     fn manifest_writer(&mut self, content: ManifestContentType) -> Result<ManifestWriter> {
         let name = format!("{}-m{}.avro", self.unique, self.written);
         self.written += 1;
-        let output = self.table.file_io.new_output(metadata_file(self.table, &name))?;
+        let output = self.table.file_io.new_output(metadata_file(self.table, &name)).map_err(of_iceberg)?;
         let metadata = &self.table.metadata;
         let builder = ManifestWriterBuilder::new(
             output,
@@ -337,10 +287,17 @@ impl<'a> Producer<'a> {
         let name = format!("snap-{}-{}.avro", self.snapshot_id, self.unique);
         let list_location = metadata_file(self.table, &name);
         let summary = self.summary(change);
-        let output = self.table.file_io.new_output(&list_location)?.writer().await?;
+        let output = self
+            .table
+            .file_io
+            .new_output(&list_location)
+            .map_err(of_iceberg)?
+            .writer()
+            .await
+            .map_err(of_iceberg)?;
         let mut list = ManifestListWriter::v2(output, self.snapshot_id, parent, sequence);
-        list.add_manifests(self.manifests.into_iter())?;
-        list.close().await?;
+        list.add_manifests(self.manifests.into_iter()).map_err(of_iceberg)?;
+        list.close().await.map_err(of_iceberg)?;
         Ok(Snapshot::builder()
             .with_snapshot_id(self.snapshot_id)
             .with_parent_snapshot_id(parent)

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use airbyte_connector::unix_milliseconds;
 use iceberg::spec::{DataFile, Operation, Schema};
 
 use crate::acknowledgement::Progress;
@@ -13,10 +14,9 @@ use crate::batch::{Batch, Shape};
 use crate::catalog::{Catalog, Table};
 use crate::commit::{Work, publish, publish_with_schema};
 use crate::data_file::DataFileWriter;
-use crate::failure::Result;
+use crate::failure::{Result, of_iceberg};
 use crate::generations::{Extent, GENERATION, changed_properties};
 use crate::key::Key;
-use crate::output::now_in_milliseconds;
 use crate::plan::StreamPlan;
 use crate::position_deletes::write_deletes;
 use crate::positions::{IdentityFields, Search, find};
@@ -307,7 +307,7 @@ impl StreamWriter {
             let file_io = &self.table.file_io;
             let deletes = upserts.deletes(file_io, fields, &written, &self.unpublished).await?;
             for path in &deletes.removed {
-                self.table.file_io.delete(path).await?;
+                self.table.file_io.delete(path).await.map_err(of_iceberg)?;
             }
             self.unpublished.remove(&deletes.removed);
             self.unpublished.deletes.extend(write_deletes(&self.table, deletes.rows).await?);
@@ -318,7 +318,7 @@ impl StreamWriter {
 
     async fn renew_credentials(&mut self, catalog: &Catalog) -> Result<()> {
         let margin = CREDENTIALS_MARGIN.as_millis() as i64;
-        let ends_soon = |end: i64| now_in_milliseconds() as i64 + margin >= end;
+        let ends_soon = |end: i64| unix_milliseconds() as i64 + margin >= end;
         if self.table.credentials_end_at.is_some_and(ends_soon) {
             // An open file's upload still signs with the old ones.
             self.files.close().await?;

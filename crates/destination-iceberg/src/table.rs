@@ -10,7 +10,7 @@ use crate::batch::{Identity, Shape};
 use crate::catalog::{Catalog, Table};
 use crate::commit::{Needs, evolve, with_schema};
 use crate::config::IdentifierCase;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, of_iceberg};
 use crate::generations::{Extent, TableGenerations};
 use crate::locate::{Located, locate_all};
 use crate::plan::{Rows, StreamPlan};
@@ -48,7 +48,9 @@ pub async fn prepare_all(
         plan.table = ident;
         let stream = plan.stream.clone();
         let plan = match &table {
-            Some(table) => check(table, plan, case).await.map_err(|failure| failure.of_stream(&stream))?,
+            Some(table) => {
+                check(table, plan, case).await.map_err(|failure| failure.of_stream(stream.clone()))?
+            }
             None => plan,
         };
         adapted.push((plan, table));
@@ -56,7 +58,7 @@ pub async fn prepare_all(
     let mut ready = Vec::with_capacity(adapted.len());
     for (plan, table) in adapted {
         let made = prepare_one(catalog, &plan, table, case).await;
-        let made = made.map_err(|failure| failure.of_stream(&plan.stream))?;
+        let made = made.map_err(|failure| failure.of_stream(plan.stream.clone()))?;
         ready.push((plan, made));
     }
     Ok(ready)
@@ -166,7 +168,7 @@ async fn prepare_one(
         }
     };
     let shape = Shape {
-        arrow: Arc::new(schema_to_arrow_schema(schema)?),
+        arrow: Arc::new(schema_to_arrow_schema(schema).map_err(of_iceberg)?),
         fillings: fillings(schema, &plan.columns, case),
         columns: plan.columns.clone(),
         identity,

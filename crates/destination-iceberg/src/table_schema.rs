@@ -10,7 +10,7 @@ use iceberg::spec::{ListType, NestedField, NestedFieldRef, PrimitiveType, Schema
 
 use crate::column::{Column, ColumnType};
 use crate::config::IdentifierCase;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, of_iceberg};
 use crate::naming::{Names, identifier, path};
 
 /// A column that the destination fills itself. Names and meanings are Airbyte's.
@@ -112,7 +112,7 @@ pub fn new_schema(columns: &[Column], case: IdentifierCase) -> Result<Schema> {
     let mut fields: Vec<NestedFieldRef> = Vec::with_capacity(columns.len() + AirbyteColumn::ALL.len());
     fields.extend(AirbyteColumn::ALL.iter().map(|column| column.to_field(case, &mut last_id)));
     fields.extend(columns.iter().map(|column| column.to_field(&mut last_id)));
-    Ok(Schema::builder().with_fields(fields).build()?)
+    Ok(Schema::builder().with_fields(fields).build().map_err(of_iceberg)?)
 }
 
 /// The case in which a table has Airbyte's columns: the one that it was made with, else the config's.
@@ -209,7 +209,11 @@ pub fn evolved(
     let identifiers = schema.identifier_field_ids().filter(|id| {
         required.contains(id) || !schema.as_struct().fields().iter().any(|field| field.id == *id)
     });
-    let schema = Schema::builder().with_fields(fields).with_identifier_field_ids(identifiers).build()?;
+    let schema = Schema::builder()
+        .with_fields(fields)
+        .with_identifier_field_ids(identifiers)
+        .build()
+        .map_err(of_iceberg)?;
     Ok(Some(Evolved { schema, replaces_columns: evolution.replaced }))
 }
 

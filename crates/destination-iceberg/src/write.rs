@@ -6,6 +6,8 @@ use std::io::BufRead;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use airbyte_connector::Output;
+use airbyte_connector::verbs::Result;
 use airbyte_protocol::message::{Level, StreamStatus};
 
 use crate::acknowledgement::Acknowledgements;
@@ -13,11 +15,10 @@ use crate::automatic_maintenance::{AutomaticMaintenance, Maintained};
 use crate::batch::{Batch, BatchBuilder, RowIds};
 use crate::catalog::{Catalog, Table};
 use crate::config::Config;
-use crate::failure::{Failure, Result};
+use crate::failure::{self, Failure};
 use crate::intake::{Batches, Event, Scope, read};
 use crate::key::Key;
 use crate::orphans::{ForeignKey, foreign_keys};
-use crate::output::Output;
 use crate::plan::StreamPlan;
 use crate::raw_rows::RawRows;
 use crate::snowflake::refresh_statement;
@@ -77,7 +78,7 @@ pub async fn write(
             Err(_elapsed) => writer.commit_due(Instant::now()).await?,
             Ok(Some(Event::End(outcome))) => return writer.finish(outcome).await,
             Ok(Some(event)) => writer.take(event).await?,
-            Ok(None) => return Err(Failure::system("the thread that reads stdin died")),
+            Ok(None) => return Err(Failure::system("the thread that reads stdin died").into()),
         }
     }
 }
@@ -129,8 +130,8 @@ impl Writer<'_> {
                 self.commit(stream).await
             }
             Event::Status { .. } => Ok(()),
-            Event::Warning(text) => self.output.log(Level::Warn, text),
-            Event::End(outcome) => outcome,
+            Event::Warning(text) => Ok(self.output.log(Level::Warn, text)?),
+            Event::End(outcome) => Ok(outcome?),
         }
     }
 
@@ -211,7 +212,7 @@ impl Writer<'_> {
     }
 
     fn of_stream(&self, stream: usize, failure: Failure) -> Failure {
-        failure.of_stream(&self.streams[stream].plan.stream)
+        failure.of_stream(self.streams[stream].plan.stream.clone())
     }
 
     async fn write_raw_rows_before_its_end(&mut self, stream: usize) -> Result<()> {
@@ -238,7 +239,7 @@ impl Writer<'_> {
 
     async fn write_batch(&mut self, stream: usize, batch: Batch) -> Result<()> {
         let written = self.streams[stream].write(&self.catalog, batch).await;
-        written.map_err(|failure| failure.of_stream(&self.streams[stream].plan.stream))?;
+        written.map_err(|failure| self.of_stream(stream, failure))?;
         self.bound_memory().await
     }
 
@@ -261,9 +262,9 @@ impl Writer<'_> {
     }
 
     /// Tells of a commit, and passes on the STATEs that waited for it.
-    fn settle(&mut self, stream: usize, done: Result<Option<Committed>>) -> Result<()> {
+    fn settle(&mut self, stream: usize, done: failure::Result<Option<Committed>>) -> Result<()> {
+        let done = done.map_err(|failure| self.of_stream(stream, failure))?;
         let stream = &self.streams[stream];
-        let done = done.map_err(|failure| failure.of_stream(&stream.plan.stream))?;
         let Some(Committed { records, metadata_location }) = done else { return Ok(()) };
         let ident = &stream.table().ident;
         let text = format!("{records} records committed to table {ident}: {metadata_location}");
@@ -273,7 +274,7 @@ impl Writer<'_> {
 
     fn acknowledge(&mut self) -> Result<()> {
         let progress: Vec<_> = self.streams.iter().map(StreamWriter::progress).collect();
-        self.waiting.ready(&progress, |line| self.output.line(line))
+        self.waiting.ready(&progress, |line| Ok(self.output.line(line)?))
     }
 
     /// Maintains the tables that have new snapshots. Everything is committed and acknowledged by then, so a failure is a
@@ -281,9 +282,8 @@ impl Writer<'_> {
     async fn maintain(&mut self) -> Result<()> {
         let Some(maintenance) = self.maintenance else { return Ok(()) };
         if let Some(maintainer) = self.catalog.maintainer() {
-            return self
-                .output
-                .log(Level::Info, format!("{maintainer} maintains the tables of this catalog"));
+            let text = format!("{maintainer} maintains the tables of this catalog");
+            return Ok(self.output.log(Level::Info, text)?);
         }
         for stream in self.streams.iter_mut().filter(|stream| stream.has_committed()) {
             let ident = stream.table().ident.clone();
@@ -311,7 +311,7 @@ impl Writer<'_> {
     }
 
     /// The input is over: commits what there is, and fails if the source did not complete every stream.
-    async fn finish(mut self, outcome: Result<()>) -> Result<()> {
+    async fn finish(mut self, outcome: failure::Result<()>) -> Result<()> {
         for index in 0..self.streams.len() {
             self.commit(index).await?;
             let unknown = self.raw_rows.unknown_fields(index);
@@ -337,7 +337,8 @@ impl Writer<'_> {
             "the source did not complete every stream: {}. Their refreshes were not published; what they append or \
              upsert was committed",
             missing.join(", ")
-        )))
+        ))
+        .into())
     }
 }
 

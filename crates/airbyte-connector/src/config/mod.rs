@@ -29,7 +29,7 @@ pub fn parse(text: &str) -> Result<Value> {
 }
 
 /// Checks a config against its schema and turns it into its type. Differences that forms and languages make do not matter: a
-/// null or empty field of the top level counts as absent, and `75.0` as the integer 75.
+/// null field and an empty text of the top level count as absent, and `75.0` as the integer 75.
 ///
 /// # Errors
 ///
@@ -46,7 +46,19 @@ pub fn fit<Config: DeserializeOwned>(mut config: Value, schema: &Value) -> Resul
 /// Forms send null or an empty text for a field that was left empty.
 fn drop_empty(config: &mut Value) {
     if let Value::Object(fields) = config {
-        fields.retain(|_, value| !value.is_null() && value != "");
+        fields.retain(|_, value| value != "");
+    }
+    drop_null(config);
+}
+
+fn drop_null(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(drop_null),
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_null);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -14,11 +14,10 @@ use iceberg::spec::{FormatVersion, Schema, TableMetadata, TableMetadataBuilder};
 use iceberg::{MetadataLocation, NamespaceIdent, TableCreation, TableIdent, TableUpdate};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{CommitFault, Table};
+use super::table::{CommitFault, SnapshotCache, Table};
 use crate::config::EmbeddedConfig;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, of_iceberg};
 use crate::naming::folder;
-use crate::snapshot::SnapshotCache;
 use crate::storage::{StorageProperties, file_io, local_path, scheme, sync_file, sync_folders};
 
 /// The catalog's name within the file, which every reader has to give as well.
@@ -100,7 +99,7 @@ impl EmbeddedCatalog {
             self.connection().query_row(sql, names, |row| row.get(0)).optional().map_err(of_sqlite)?;
         let Some(metadata_location) = found else { return Ok(None) };
         let file_io = file_io(&metadata_location, &self.storage)?;
-        let metadata = TableMetadata::read_from(&file_io, &metadata_location).await?;
+        let metadata = TableMetadata::read_from(&file_io, &metadata_location).await.map_err(of_iceberg)?;
         Ok(Some(self.table(ident, metadata, metadata_location)?))
     }
 
@@ -126,9 +125,16 @@ impl EmbeddedCatalog {
             .properties(properties)
             .format_version(FormatVersion::V2)
             .build();
-        let metadata = TableMetadataBuilder::from_table_creation(creation)?.build()?.metadata;
+        let metadata = TableMetadataBuilder::from_table_creation(creation)
+            .map_err(of_iceberg)?
+            .build()
+            .map_err(of_iceberg)?
+            .metadata;
         let metadata_location = MetadataLocation::new_with_metadata(&location, &metadata);
-        metadata.write_to(&file_io(&location, &self.storage)?, &metadata_location).await?;
+        metadata
+            .write_to(&file_io(&location, &self.storage)?, &metadata_location)
+            .await
+            .map_err(of_iceberg)?;
         let metadata_location = metadata_location.to_string();
         let namespace_folder = format!("{}/{}", self.warehouse, folder(&namespace_of(ident)));
         sync_file(&metadata_location)?;
@@ -178,13 +184,14 @@ impl EmbeddedCatalog {
         let current = Some(table.metadata_location.clone());
         let mut builder = (*table.metadata).clone().into_builder(current);
         for update in updates {
-            builder = update.apply(builder)?;
+            builder = update.apply(builder).map_err(of_iceberg)?;
         }
-        let metadata = builder.build()?.metadata;
-        let location = MetadataLocation::from_str(&table.metadata_location)?
+        let metadata = builder.build().map_err(of_iceberg)?.metadata;
+        let location = MetadataLocation::from_str(&table.metadata_location)
+            .map_err(of_iceberg)?
             .with_next_version()
             .with_new_metadata(&metadata);
-        metadata.write_to(&table.file_io, &location).await?;
+        metadata.write_to(&table.file_io, &location).await.map_err(of_iceberg)?;
         let location = location.to_string();
         sync_file(&location)?;
         Ok((metadata, location))

@@ -1,4 +1,4 @@
-//! Where tables are listed and committed to: a SQLite file, or a REST server. Knows no stream and no snapshot.
+//! Where tables are listed and committed to: a SQLite file, or a REST server.
 //!
 //! The `iceberg` crate's own catalogs are not used: what they can commit is limited to appends and schema
 //! changes, they cannot tell a refused commit from one whose answer was lost, and the REST one does not renew
@@ -7,71 +7,23 @@
 mod aws;
 mod embedded;
 mod horizon;
-mod redaction;
 mod redirects;
 mod rest;
 mod sign_in;
+mod table;
 
 use std::collections::HashMap;
 
-use iceberg::io::FileIO;
-use iceberg::spec::{Schema, TableMetadataRef};
+use iceberg::spec::Schema;
 use iceberg::{TableIdent, TableRequirement, TableUpdate};
 
 use crate::config::{CatalogConfig, Config};
 use crate::failure::{Failure, Result};
-use crate::snapshot::SnapshotCache;
-use crate::storage::{StorageProperties, properties, sync_folders};
+use crate::storage::properties;
 
 pub use embedded::EmbeddedCatalog;
 pub use rest::RestCatalog;
-
-/// A table as its catalog last reported it, with access to its files.
-#[derive(Debug, Clone)]
-pub struct Table {
-    pub ident: TableIdent,
-    pub metadata: TableMetadataRef,
-    pub metadata_location: String,
-    pub file_io: FileIO,
-    pub storage: StorageProperties,
-    /// When vended credentials end, in milliseconds since 1970.
-    pub credentials_end_at: Option<i64>,
-    /// What is known of the current snapshot's manifests.
-    pub loaded: SnapshotCache,
-}
-
-impl Table {
-    /// Where its data files lie: its own property, or its location's `data`.
-    pub fn data_folder(&self) -> String {
-        match self.metadata.properties().get("write.data.path") {
-            Some(folder) => folder.trim_end_matches('/').to_owned(),
-            None => format!("{}/data", self.metadata.location().trim_end_matches('/')),
-        }
-    }
-
-    /// Makes its new files survive a power failure. Their contents were synced when they were closed.
-    fn sync_folders(&self) -> Result<()> {
-        let location = self.metadata.location().trim_end_matches('/');
-        sync_folders(&[&self.data_folder(), &format!("{location}/metadata"), location])
-    }
-}
-
-/// Why a commit did not come back with a new table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CommitFault {
-    /// The table is no longer what the commit was made for; nothing was committed.
-    Overtaken,
-    /// Nobody knows whether it was committed.
-    Unclear(String),
-    /// Nothing was committed, and trying the same again is of no use.
-    Refused(Failure),
-}
-
-impl From<Failure> for CommitFault {
-    fn from(failure: Failure) -> Self {
-        Self::Refused(failure)
-    }
-}
+pub use table::{CommitFault, Manifest, Table, manifests_of};
 
 pub enum Catalog {
     Embedded(EmbeddedCatalog),

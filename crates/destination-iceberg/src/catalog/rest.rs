@@ -10,16 +10,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use airbyte_connector::{Redacted, Secret, Secrets, ServerText};
 use iceberg::spec::{Schema, TableMetadata};
 use iceberg::{NamespaceIdent, TableIdent, TableRequirement, TableUpdate};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::redaction::{Secrets, ServerText};
+use super::horizon;
 use super::redirects::{elsewhere, redirects_within_one_server};
 use super::sign_in::SignIn;
-use super::{CommitFault, Table, horizon};
+use super::table::{CommitFault, Table};
 use crate::config::{RestConfig, StorageCredentials};
 use crate::failure::{Failure, Result, with_causes};
 use crate::storage::{StorageProperties, credentials_end_at, file_io};
@@ -28,6 +29,8 @@ use crate::storage::{StorageProperties, credentials_end_at, file_io};
 const ATTEMPTS: u32 = 6;
 /// The pause after the first failed attempt; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Maximum number of characters of a server's message that are shown.
+const LONGEST_MESSAGE: usize = 500;
 /// Metadata of a wide table with many snapshots takes seconds to write on the server's side.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 /// How levels of a namespace are joined in an address.
@@ -42,7 +45,7 @@ pub struct RestCatalog {
     storage: StorageProperties,
     purge_on_drop: bool,
     /// What no message may repeat.
-    secrets: Arc<Secrets>,
+    secrets: Secrets,
 }
 
 /// Where a catalog is and how it is spoken to.
@@ -61,7 +64,7 @@ pub struct Connection {
 enum Answer {
     Success(Response),
     /// The status, with what the server said of it.
-    Status(StatusCode, ServerText),
+    Status(StatusCode, Redacted),
     /// No answer came.
     Lost(String),
 }
@@ -128,7 +131,7 @@ impl RestCatalog {
         };
         for (name, value) in &catalog.storage {
             if ["secret", "token", "account-key", "credentials"].iter().any(|word| name.contains(word)) {
-                catalog.secrets.add(value);
+                catalog.secrets.learn(&Secret::new(value));
             }
         }
         let mut address = address(&catalog.base, &["v1", "config"])?;
@@ -338,12 +341,15 @@ impl RestCatalog {
 
     /// The answer with what to do about it, where that is known.
     fn explained(&self, method: &Method, address: &Url, status: StatusCode, said: &str) -> Answer {
-        let text = self.secrets.redact(said);
+        let text = ServerText::new(said).redact(&self.secrets).shortened(LONGEST_MESSAGE);
         if !horizon::is_horizon(&self.base) {
             return Answer::Status(status, text);
         }
         match horizon::explain(method, address, status, said) {
-            (status, Some(hint)) => Answer::Status(status, text.followed_by(hint)),
+            (status, Some(hint)) => {
+                let said = text.trim_end_matches('.');
+                Answer::Status(status, Redacted::own(format!("{said}. {hint}")))
+            }
             (status, None) => Answer::Status(status, text),
         }
     }

@@ -13,7 +13,8 @@ pub const SCHEMES: [&str; 4] = ["abfss", "abfs", "wasbs", "wasb"];
 pub const TOKEN_END: &str = "adls.sas-token-expires-at-ms";
 
 pub fn properties(config: &AzureConfig) -> StorageProperties {
-    let secret = |secret: &Option<crate::config::Secret>| secret.as_ref().map(|it| it.expose().to_owned());
+    let secret =
+        |secret: &Option<airbyte_connector::Secret>| secret.as_ref().map(|it| it.expose().to_owned());
     let optional = [
         ("adls.account-key", secret(&config.account_key)),
         ("adls.sas-token", secret(&config.sas_token)),

@@ -6,15 +6,13 @@ mod oauth;
 mod sigv4;
 mod workload_identity;
 
-use std::sync::Arc;
-
+use airbyte_connector::Secrets;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Request, Url};
 
 use crate::config::{Authentication, ExtraHeader, RestConfig};
 use crate::failure::{Failure, Result};
 
-use super::redaction::Secrets;
 use bearer::authorize;
 use key_pair::KeyPair;
 use oauth::{Credential, TokenExchange};
@@ -26,7 +24,7 @@ pub use sigv4::SigV4;
 pub struct SignIn {
     way: Way,
     headers: HeaderMap,
-    secrets: Arc<Secrets>,
+    secrets: Secrets,
 }
 
 enum Way {
@@ -39,7 +37,7 @@ enum Way {
 impl SignIn {
     /// `token_address` is the catalog's own token endpoint. Keys are read here, so that a wrong one fails early.
     pub fn new(config: &RestConfig, token_address: Url) -> Result<Self> {
-        let secrets = &Arc::new(Secrets::default());
+        let secrets = &Secrets::default();
         let mut headers = extra_headers(&config.headers, secrets)?;
         let address = |uri: &Option<String>| match uri {
             Some(uri) => Url::parse(uri)
@@ -55,7 +53,7 @@ impl SignIn {
         let way = match &config.authentication {
             Authentication::None => Way::Nothing,
             Authentication::Bearer { token } => {
-                secrets.add(token.expose());
+                secrets.learn(token);
                 Way::Bearer(bearer::header(token.expose())?)
             }
             Authentication::Oauth { client_id, client_secret, scope, token_uri } => {
@@ -78,11 +76,11 @@ impl SignIn {
     }
 
     pub fn sigv4(signer: SigV4) -> Self {
-        Self { way: Way::SigV4(Box::new(signer)), headers: HeaderMap::new(), secrets: Arc::default() }
+        Self { way: Way::SigV4(Box::new(signer)), headers: HeaderMap::new(), secrets: Secrets::default() }
     }
 
     /// What was sent so far and must not be printed.
-    pub fn secrets(&self) -> Arc<Secrets> {
+    pub fn secrets(&self) -> Secrets {
         self.secrets.clone()
     }
 
@@ -124,12 +122,11 @@ fn extra_headers(configured: &[ExtraHeader], secrets: &Secrets) -> Result<Header
         let refuse = |what: &str| Failure::configuration(format!("the extra header {name:?} {what}"));
         let header =
             HeaderName::from_bytes(name.as_bytes()).map_err(|_| refuse("has a name that HTTP forbids"))?;
-        let value_text = value.expose();
-        let mut value = HeaderValue::from_str(value_text)
+        let mut sent = HeaderValue::from_str(value.expose())
             .map_err(|_| refuse("has a value with characters that HTTP forbids"))?;
-        value.set_sensitive(true);
-        secrets.add(value_text);
-        headers.insert(header, value);
+        sent.set_sensitive(true);
+        secrets.learn(value);
+        headers.insert(header, sent);
     }
     Ok(headers)
 }

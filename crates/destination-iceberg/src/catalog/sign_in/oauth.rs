@@ -1,9 +1,9 @@
 //! Exchanging a credential for access tokens (RFC 6749, client credentials), and renewing them in time. Knows no
 //! catalog but its token endpoint.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use airbyte_connector::{Secret, Secrets};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
@@ -12,9 +12,7 @@ use tokio::time::Instant;
 
 use super::key_pair::{JWT_LIFE, KeyPair};
 use super::workload_identity::WorkloadIdentity;
-use crate::catalog::redaction::Secrets;
 use crate::catalog::redirects::elsewhere;
-use crate::config::Secret;
 use crate::failure::{Failure, Result, with_causes};
 
 /// How often the token endpoint is asked before it counts as down.
@@ -97,7 +95,7 @@ pub struct TokenExchange {
     scope: Option<String>,
     address: Url,
     headers: HeaderMap,
-    secrets: Arc<Secrets>,
+    secrets: Secrets,
     held: Mutex<Option<Held>>,
 }
 
@@ -114,7 +112,7 @@ impl TokenExchange {
         scope: Option<String>,
         address: Url,
         headers: HeaderMap,
-        secrets: Arc<Secrets>,
+        secrets: Secrets,
     ) -> Self {
         Self { credential, scope, address, headers, secrets, held: Mutex::new(None) }
     }
@@ -145,7 +143,7 @@ impl TokenExchange {
         for _ in 0..ATTEMPTS {
             // A JWT is signed anew for every attempt: the one before may be over.
             let sent = self.credential.secret()?;
-            self.secrets.add(&sent);
+            self.secrets.learn(&Secret::new(&sent));
             let mut form = vec![("grant_type", "client_credentials"), ("client_secret", &sent)];
             form.extend(self.credential.client_id().map(|id| ("client_id", id)));
             form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
@@ -180,7 +178,7 @@ impl TokenExchange {
         let granted: Granted = response.json().await.map_err(|_| {
             Failure::transient("the answer of the catalog's token address has no access token")
         })?;
-        self.secrets.add(&granted.access_token);
+        self.secrets.learn(&Secret::new(&granted.access_token));
         let granted_life = granted.expires_in.map_or(DEFAULT_TOKEN_LIFE, Duration::from_secs);
         let life = self.credential.longest_life().map_or(granted_life, |longest| granted_life.min(longest));
         let margin = TOKEN_MARGIN.min(life / 10);
@@ -287,7 +285,7 @@ mod tests {
                 scope,
                 address,
                 HeaderMap::new(),
-                Arc::default(),
+                Secrets::default(),
             );
             let client = Client::builder().pool_max_idle_per_host(0).build().unwrap();
             assert_eq!(exchange.token(&client).await.unwrap(), "token-1");

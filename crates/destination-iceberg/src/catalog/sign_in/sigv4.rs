@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use airbyte_connector::{Secret, Secrets};
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
@@ -15,7 +16,6 @@ use reqwest::Request;
 use reqwest::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
 use tokio::sync::Mutex;
 
-use crate::catalog::redaction::Secrets;
 use crate::config::{RoleConfig, S3Config, StorageConfig};
 use crate::failure::{Failure, Result, with_causes};
 
@@ -89,8 +89,8 @@ impl SigV4 {
                 with_causes(&error)
             ))
         })?;
-        secrets.add(fetched.secret_access_key());
-        secrets.add(fetched.session_token().unwrap_or_default());
+        secrets.learn(&Secret::new(fetched.secret_access_key()));
+        secrets.learn(&Secret::new(fetched.session_token().unwrap_or_default()));
         *held = Some(fetched.clone());
         Ok(fetched)
     }
