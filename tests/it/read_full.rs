@@ -159,6 +159,37 @@ fn parents_that_no_one_selected_are_read_with_the_fewest_fields_and_not_emitted(
     assert!(simulator.requests().iter().all(|request| request.endpoint != "/tasks"));
 }
 
+/// Asserts that everything but the listings per task came first, and returns the share of requests that this took.
+fn share_before_the_listings_per_task(run: &Run, simulator: &Simulator) -> f64 {
+    let requests = simulator.requests();
+    let is_per_task = |request: &RequestRecord| request.endpoint.starts_with("/tasks/{gid}/");
+    let first = requests.iter().position(is_per_task).unwrap();
+    // Attachments are listed for projects too.
+    let late = |request: &&RequestRecord| !is_per_task(request) && request.endpoint != "/attachments";
+    let late = requests[first..].iter().find(late);
+    assert!(late.is_none(), "{late:?} after the first request per task");
+    let first_story = |message: &&Value| message["record"]["stream"] != "stories";
+    let complete: BTreeSet<_> = (run.messages.iter().take_while(first_story))
+        .map(|message| &message["trace"]["stream_status"])
+        .filter(|status| status["status"] == "COMPLETE")
+        .map(|status| status["stream_descriptor"]["name"].as_str().unwrap().to_owned())
+        .collect();
+    for stream in discovered() {
+        let name = stream["name"].as_str().unwrap();
+        let is_complete = complete.contains(name);
+        assert_eq!(is_complete, !["subtasks", "stories", "attachments"].contains(&name), "{name}");
+    }
+    first as f64 / requests.len() as f64
+}
+
+#[test]
+fn what_does_not_grow_with_the_tasks_is_complete_before_the_first_request_per_task() {
+    let simulator = simulator(&Scale::small());
+    let run =
+        Connector::new(&simulator.base_url()).read(&whole_catalog("full_refresh"), None).expect_success();
+    share_before_the_listings_per_task(&run, &simulator);
+}
+
 /// The figure is printed by the demo too.
 #[test]
 fn a_medium_world_is_read_whole_at_no_more_than_two_percent_over_the_floor() {
@@ -171,4 +202,6 @@ fn a_medium_world_is_read_whole_at_no_more_than_two_percent_over_the_floor() {
     let sent = simulator.requests().len();
     assert!(sent >= floor, "{sent} requests are fewer than the floor of {floor}: the floor is wrong");
     assert!(sent as f64 <= 1.02 * floor as f64, "{sent} requests, the floor is {floor}");
+    let share = share_before_the_listings_per_task(&run, &simulator);
+    assert!(share <= 0.05, "{:.1} % of the requests before `tasks` is complete", share * 100.0);
 }
