@@ -108,7 +108,7 @@ impl ParquetFile {
 
     async fn drain(&mut self) -> Result<()> {
         let bytes = std::mem::take(self.writer.inner_mut());
-        Ok(self.sink.write(bytes.into()).await.map_err(of_iceberg)?)
+        self.sink.write(bytes.into()).await.map_err(of_iceberg)
     }
 }
 

@@ -105,11 +105,11 @@ pub async fn write_deletes(table: &Table, mut rows: Vec<(Arc<str>, u64)>) -> Res
 
 fn delete_schema() -> Result<Schema> {
     let field = |id, name: &str, kind| NestedField::required(id, name, Type::Primitive(kind)).into();
-    Ok(Schema::builder()
+    Schema::builder()
         .with_fields([
             field(DELETED_FILE_ID, "file_path", PrimitiveType::String),
             field(DELETED_POSITION_ID, "pos", PrimitiveType::Long),
         ])
         .build()
-        .map_err(of_iceberg)?)
+        .map_err(of_iceberg)
 }

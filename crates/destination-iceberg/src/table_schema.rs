@@ -112,7 +112,7 @@ pub fn new_schema(columns: &[Column], case: IdentifierCase) -> Result<Schema> {
     let mut fields: Vec<NestedFieldRef> = Vec::with_capacity(columns.len() + AirbyteColumn::ALL.len());
     fields.extend(AirbyteColumn::ALL.iter().map(|column| column.to_field(case, &mut last_id)));
     fields.extend(columns.iter().map(|column| column.to_field(&mut last_id)));
-    Ok(Schema::builder().with_fields(fields).build().map_err(of_iceberg)?)
+    Schema::builder().with_fields(fields).build().map_err(of_iceberg)
 }
 
 /// The case in which a table has Airbyte's columns: the one that it was made with, else the config's.
