@@ -1,4 +1,4 @@
-//! The access token from AWS Secrets Manager, by the machine's AWS credentials.
+//! Reads the access token from AWS Secrets Manager, with the machine's AWS credentials.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::config::SecretName;
 use airbyte_connector::{Failure, Secret, with_causes};
 
-/// Errors of the service that pass by themselves; the client has tried again a few times already.
+/// Temporary errors of the service. The SDK has already retried them a few times.
 const TRANSIENT: &[&str] =
     &["InternalServiceError", "InternalFailure", "ServiceUnavailable", "ThrottlingException"];
 
@@ -21,9 +21,9 @@ const TRANSIENT: &[&str] =
 ///
 /// # Errors
 ///
-/// A failure that says what is missing: credentials, a right, a region, the secret, or the key in it.
+/// A failure that names what is missing: credentials, a permission, a region, the secret, or the key in it.
 pub async fn token(name: &SecretName) -> Result<Secret, Failure> {
-    // The one TLS provider of the program; the SDK's own would bring a second.
+    // The same TLS provider as in the rest of the program. The SDK's default would add a second one.
     let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https);
     if let Some(region) = region(name) {
@@ -32,7 +32,7 @@ pub async fn token(name: &SecretName) -> Result<Secret, Failure> {
     let settings = loader.load().await;
     if settings.region().is_none() {
         return Err(Failure::configuration(format!(
-            "{}: it is not said in which AWS region it is: name it in `credentials.region` or in AWS_REGION",
+            "{}: its AWS region is unknown: set `credentials.region` or AWS_REGION",
             place(name)
         )));
     }
@@ -60,14 +60,14 @@ fn token_of(name: &SecretName, text: &str) -> Result<Secret, Failure> {
     let key = &name.json_key;
     let Ok(fields) = serde_json::from_str::<BTreeMap<String, Value>>(text) else {
         return Err(Failure::configuration(format!(
-            "{} is no JSON object: store the access token as {{\"{key}\": \"...\"}}",
+            "{} is not a JSON object: store the access token as {{\"{key}\": \"...\"}}",
             place(name)
         )));
     };
     match fields.get(key) {
         Some(Value::String(token)) if !token.trim().is_empty() => Ok(Secret::new(token)),
         Some(_) => Err(Failure::configuration(format!(
-            "{}: what is under the key `{key}` is no text, or an empty one: store the access token there",
+            "{}: the value of the key `{key}` is not a text, or is empty: store the access token there",
             place(name)
         ))),
         None => {
@@ -91,23 +91,23 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let place = place(name);
-    // Never what `Debug` shows of it, which has the answer's body, and with it the secret.
+    // Never use `Debug` here: it prints the answer's body, and with it the secret.
     let said = || with_causes(error);
     let unreachable = || {
         Failure::transient(format!(
-            "{place} cannot be had from AWS: {}. Try again later; if it stays, check the region, the network and the \
-             proxy.",
+            "{place} cannot be read from AWS: {}. Try again later; if it persists, check the region, the network and \
+             the proxy.",
             said()
         ))
     };
     let Some(code) = error.as_service_error().and_then(|error| error.code()) else {
         return match error {
             SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => unreachable(),
-            // No credentials, an unknown profile, a name that no region has.
+            // No credentials, an unknown profile, or an invalid region.
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
                 Failure::configuration(format!(
-                    "{place} cannot be had from AWS: {}. Give the machine AWS credentials (environment, profile, or the \
-                 role of its container or instance), and check the region.",
+                    "{place} cannot be read from AWS: {}. Provide AWS credentials (environment, profile, or the role of \
+                 the container or instance), and check the region.",
                     said()
                 ))
             }
@@ -116,16 +116,16 @@ where
     };
     match code {
         "ResourceNotFoundException" => {
-            Failure::configuration(format!("{place} is not there: check its name or ARN, and the region"))
+            Failure::configuration(format!("{place} does not exist: check its name or ARN, and the region"))
         }
         "AccessDeniedException" => Failure::configuration(format!(
-            "{place} may not be read: give the AWS identity the right secretsmanager:GetSecretValue on it, and \
-             kms:Decrypt where it has a key of its own"
+            "{place} cannot be read with these AWS credentials: allow secretsmanager:GetSecretValue on it, and kms:Decrypt \
+             if your own key encrypts it"
         )),
         code if TRANSIENT.contains(&code) => Failure::transient(format!(
-            "{place} cannot be had from AWS at present ({code}). Try again later."
+            "{place} cannot be read from AWS at the moment ({code}). Try again later."
         )),
-        code => Failure::configuration(format!("{place} cannot be had from AWS ({code}): {}", said())),
+        code => Failure::configuration(format!("{place} cannot be read from AWS ({code}): {}", said())),
     }
 }
 
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn what_the_secret_lacks_is_said_and_no_value_of_it() {
+    fn messages_name_what_is_missing_and_print_no_value() {
         let name = name("asana", None);
         assert_eq!(token_of(&name, r#"{"token":" 1/42:abc\n"}"#).unwrap(), Secret::new("1/42:abc"));
         let said = |text| token_of(&name, text).unwrap_err().message;
-        assert!(said("1/42:abc").contains("no JSON object"));
-        assert!(said(r#"["1/42:abc"]"#).contains("no JSON object"));
-        assert!(said(r#"{"token":7}"#).contains("no text"));
+        assert!(said("1/42:abc").contains("not a JSON object"));
+        assert!(said(r#"["1/42:abc"]"#).contains("not a JSON object"));
+        assert!(said(r#"{"token":7}"#).contains("not a text"));
         let lacking = said(r#"{"asana":"1/42:abc"}"#);
         assert!(lacking.contains("no key `token`; it has `asana`"), "{lacking}");
         for text in ["1/42:abc", r#"["1/42:abc"]"#, r#"{"asana":"1/42:abc"}"#] {

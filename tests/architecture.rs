@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module, by the names that lead to it; the crate's root has none.
+/// The path of a module; empty for the crate's root.
 type Module = Vec<String>;
 
-/// Which modules each module imports.
+/// The imports of each module.
 type Graph = BTreeMap<Module, BTreeSet<Module>>;
 
 /// The source folders of all crates.
@@ -24,7 +24,7 @@ const CRATES: [&str; 7] = [
     "xtask/src",
 ];
 
-/// What the top-level modules of the connector may import of each other. What is not here imports nothing.
+/// What the top-level modules of the connector may import of each other. A module that is not here imports nothing.
 const ALLOWED: [(&str, &[&str]); 15] = [
     ("asana", &["gid", "moment", "stream"]),
     ("catalog", &["schema", "stream", "streams"]),
@@ -182,7 +182,7 @@ fn graph(folder: &str) -> Graph {
     graph
 }
 
-/// All modules that a module leads to.
+/// All modules that a module imports, directly or not.
 fn reached(graph: &Graph, from: &Module) -> BTreeSet<Module> {
     let mut found = BTreeSet::new();
     let mut pending = vec![from.clone()];
@@ -196,7 +196,7 @@ fn reached(graph: &Graph, from: &Module) -> BTreeSet<Module> {
     found
 }
 
-/// The groups of modules that lead to each other.
+/// The groups of modules that import each other.
 fn circles(graph: &Graph) -> BTreeSet<BTreeSet<Module>> {
     let reached: BTreeMap<&Module, BTreeSet<Module>> =
         graph.keys().map(|module| (module, reached(graph, module))).collect();

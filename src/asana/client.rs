@@ -1,6 +1,6 @@
 //! One request: token, pacing, send, classify, retry.
 //!
-//! Long because what surrounds one attempt (token, permit, turn, counts, notices) is one story with one order.
+//! The file is long because the steps around one attempt (token, permit, turn, counts, notices) depend on their order.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -27,19 +27,19 @@ use crate::moment::Moment;
 
 /// Where Asana's API is.
 pub const DEFAULT_BASE_URL: &str = "https://app.asana.com/api/1.0";
-/// So many bodies are in memory at a time, from their first byte until what they hold is written out, which is what
-/// bounds memory: a body of a hundred full records has half a megabyte. The others wait in the sockets' buffers, so a
-/// slow server is still asked for all that the limits allow.
+/// Maximum number of bodies in memory at a time, from the first byte until the records are written. This bounds memory:
+/// a body of a hundred full records has half a megabyte. Other bodies wait in the sockets' buffers, so requests to a
+/// slow server still run at the full rate.
 const BODIES_AT_ONCE: usize = 6;
-/// Attempts at a request while nothing at all gets through, so that an outage ends the sync and not each of its
-/// thousand slices in turn.
+/// Attempts per request while no request succeeds, so that an outage ends the sync quickly instead of failing a
+/// thousand slices one by one.
 const ATTEMPTS_IN_OUTAGE: u32 = 2;
-/// Attempts at a page that can also be asked for in smaller pieces.
+/// Attempts at a page that can also be requested with fewer records.
 const FEW_ATTEMPTS: u32 = 3;
-/// How many different announcements of changes are told.
-const MOST_CHANGES: usize = 100;
-/// What may stand in a query or a path as it is. Commas and colons do not need escapes there, and `opt_fields`
-/// has many.
+/// Maximum number of different announcements that are logged.
+const MAX_ANNOUNCEMENTS: usize = 100;
+/// Characters that need no escape in a query or a path. Commas and colons are among them, because `opt_fields` has
+/// many.
 const UNESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -54,34 +54,33 @@ const UNESCAPED_IN_PATH: &AsciiSet = &UNESCAPED.remove(b'/');
 /// A GET request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The endpoint as a template, by which requests are counted and messages speak of them:
-    /// `/projects/{gid}/sections`.
+    /// The endpoint as a template, for counts and messages: `/projects/{gid}/sections`.
     pub endpoint: Cow<'static, str>,
     /// The path below the base address, not escaped: `/projects/123/sections`.
     pub path: String,
     /// Names and values, not escaped.
     pub query: Vec<(String, String)>,
-    /// A parameter that Asana may ask for: it is added where the request is refused without it.
+    /// A parameter that is added if Asana refuses the request without it.
     pub fallback: Option<(&'static str, &'static str)>,
     pub quota: Quota,
 }
 
-/// What a client is made from.
+/// The parts of a client.
 #[derive(Debug)]
 pub struct Settings {
-    /// [`DEFAULT_BASE_URL`], or what the operator's environment says.
+    /// [`DEFAULT_BASE_URL`], or the value of `ASANA_BASE_URL`.
     pub base_url: String,
     pub token: TokenSource,
-    /// Learns every secret that the client sends or gets.
+    /// Records every secret that the client sends or receives, for redaction.
     pub secrets: Secrets,
     pub limits: Limits,
     pub patience: Patience,
     pub timeouts: Timeouts,
-    /// Where signs of life go. A receiver that is gone is no fault.
+    /// Receives the client's notices. A closed receiver is not an error.
     pub notices: UnboundedSender<Notice>,
 }
 
-/// What the requests to one endpoint came to.
+/// Statistics of the requests to one endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Requests sent, retries included.
@@ -94,11 +93,11 @@ pub struct Counts {
     pub bytes: u64,
 }
 
-/// How many attempts a request deserves.
+/// How often a request is attempted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tries {
     All,
-    /// There is another way if it keeps failing.
+    /// The caller has an alternative if the request keeps failing.
     Few,
 }
 
@@ -108,10 +107,10 @@ pub(super) struct Body {
     pub turn: Turn,
 }
 
-/// A body that is not what the API sends.
+/// A body that does not have the API's format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Garbage {
-    /// What would have been right, and what is wrong about it.
+    /// What was expected, and what is wrong.
     pub expected: ServerText,
     pub body: ServerText,
 }
@@ -122,7 +121,7 @@ impl Garbage {
     }
 }
 
-/// Makes requests. Cheap to clone; all clones share pace, connections and counts.
+/// Makes requests. Cheap to clone: all clones share rate, connections and counts.
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -141,7 +140,7 @@ struct Shared {
     notices: UnboundedSender<Notice>,
     counts: Mutex<BTreeMap<String, Counts>>,
     changes: Mutex<HashSet<String>>,
-    /// Answers that were what they should be: by it a request knows whether anything got through meanwhile.
+    /// Number of successful requests. A failing request compares it to find out whether others succeeded meanwhile.
     successes: AtomicU64,
     is_outage: AtomicBool,
     made_at: Instant,
@@ -179,7 +178,7 @@ impl Request {
         Asked { endpoint: self.endpoint.clone(), object: self.object() }
     }
 
-    /// The path with the gids of the query: what the request is about, without how it is asked.
+    /// The path with the gids of the query: the object that the request is about.
     pub(super) fn object(&self) -> String {
         let is_gid = |value: &str| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         let named =
@@ -191,7 +190,7 @@ impl Request {
         }
     }
 
-    /// The address below `base_url`, which has no slash at its end.
+    /// The full URL. `base_url` has no trailing slash.
     fn url(&self, base_url: &str) -> String {
         let mut url = format!("{base_url}{}", utf8_percent_encode(&self.path, UNESCAPED_IN_PATH));
         for (index, (name, value)) in self.query.iter().enumerate() {
@@ -207,8 +206,8 @@ impl Request {
 impl Client {
     /// # Errors
     ///
-    /// With a text for people when the TLS configuration of the machine is not usable, such as a file of
-    /// certificate authorities that cannot be read, or a proxy's address that is none.
+    /// With a message for the user if the TLS or proxy configuration of the machine is unusable, such as an unreadable
+    /// file of certificate authorities or an invalid proxy address.
     pub fn new(settings: Settings) -> Result<Self, String> {
         settings.token.learn_by(&settings.secrets);
         let is_web =
@@ -243,28 +242,28 @@ impl Client {
         })
     }
 
-    /// What has been requested so far, by endpoint template.
+    /// Requests so far, by endpoint template.
     pub fn counts(&self) -> BTreeMap<String, Counts> {
         lock(&self.shared.counts).clone()
     }
 
-    /// Requests a minute that the quota is at present thought to bear.
+    /// Requests per minute that the limiter currently allows.
     pub fn per_minute(&self) -> f64 {
         self.shared.limiter.per_minute()
     }
 
-    /// Whether answers are taken as fast as they come. Where they are not, more requests would only fill memory.
+    /// Whether answers are processed as fast as they arrive. If not, more requests would only fill memory.
     pub fn keeps_up(&self) -> bool {
         self.shared.bodies.is_one_free()
     }
 
-    /// How long no request starts from now on, because Asana asked for a pause.
+    /// Remaining time in which no request starts, because Asana asked for a pause.
     pub fn pause(&self) -> Duration {
         self.shared.limiter.pause()
     }
 
-    /// When the client was made, in Asana's time as far as an answer has told it; `local` is what this machine's clock
-    /// showed then.
+    /// When the client was created, by Asana's clock if an answer has arrived. `local` is the same time by this
+    /// machine's clock.
     pub fn began(&self, local: Moment) -> Moment {
         self.shared.server_clock.began(local)
     }
@@ -275,11 +274,11 @@ impl Client {
     }
 
     pub(super) fn notify(&self, notice: Notice) {
-        // Nobody has to listen.
+        // A closed receiver is not an error.
         drop(self.shared.notices.send(notice));
     }
 
-    /// Makes a request until `read` accepts the body of an answer with 200. Dropping the future stops it.
+    /// Retries a request until it succeeds with status 200 and `read` accepts the body. Dropping the future cancels it.
     pub(super) async fn fetch<T>(
         &self,
         request: &Request,
@@ -334,7 +333,7 @@ impl Client {
 }
 
 impl Shared {
-    /// Sends once, and once more with another token if the first is refused and there is another.
+    /// Sends the request, and once more with a renewed token if Asana refuses the first.
     async fn attempt(&self, request: &Request) -> Result<Body, Fault> {
         let exchange = Exchange {
             http: &self.http,
@@ -366,7 +365,7 @@ impl Shared {
             .send()
             .await
             .map_err(|error| fault_of(error, &asked, &self.secrets))?;
-        self.tell_changes(answer.headers());
+        self.report_announcements(answer.headers());
         if let Some(date) = answer.headers().get(DATE).and_then(|date| date.to_str().ok()) {
             self.server_clock.learn(date, self.made_at.elapsed());
         }
@@ -374,7 +373,7 @@ impl Shared {
         let headers = answer.headers().clone();
         let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         if status == 429 {
-            // The wait begins with the headers: the body may be slow, or not come at all.
+            // The wait begins with the headers: the body may be slow or never arrive.
             let fault = Fault::of_answer(status, b"", retry_after, &asked, &self.secrets);
             self.slow_down(request, &permit, &fault);
         }
@@ -395,7 +394,7 @@ impl Shared {
         }
         let body = match (status, body) {
             (_, Ok(body)) => body,
-            // What is right to do depends on what the answer was about to say.
+            // Without the body, the right reaction is unknown.
             (400..=499, Err(fault)) if !matches!(status, 401 | 429) => return Err(fault),
             (_, Err(_)) => Vec::new(),
         };
@@ -420,12 +419,12 @@ impl Shared {
         }
     }
 
-    /// Asana announces changes of its API in this header, which can be there several times.
-    fn tell_changes(&self, headers: &HeaderMap) {
+    /// Asana announces changes of its API in this header, which can occur several times.
+    fn report_announcements(&self, headers: &HeaderMap) {
         for value in headers.get_all("asana-change") {
             let text = self.secrets.redact(&String::from_utf8_lossy(value.as_bytes()));
             let mut changes = lock(&self.changes);
-            if changes.len() < MOST_CHANGES && changes.insert(text.clone()) {
+            if changes.len() < MAX_ANNOUNCEMENTS && changes.insert(text.clone()) {
                 drop(self.notices.send(Notice::ChangeAnnounced { text }));
             }
         }
@@ -453,12 +452,12 @@ fn authorization(token: &Secret, asked: &Asked) -> Result<HeaderValue, Fault> {
         return Err(unusable("the token is empty"));
     }
     let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-        .map_err(|_| unusable("the token has a character that no token has, such as a line break"))?;
+        .map_err(|_| unusable("the token contains an invalid character, such as a line break"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// The host that a redirect names; the rest of the address may hold whatever the request held.
+/// The host of a redirect. The rest of the address may contain secrets of the request.
 fn redirect_host(location: &HeaderValue) -> Option<String> {
     let url = reqwest::Url::parse(location.to_str().ok()?).ok()?;
     url.host_str().map(str::to_owned)

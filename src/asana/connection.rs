@@ -1,4 +1,4 @@
-//! The connection: TLS, proxies, timeouts, bodies, and why bytes did not come.
+//! The connection: TLS, proxies, timeouts, bodies, and the faults of a broken connection.
 
 use std::time::Duration;
 
@@ -8,33 +8,32 @@ use super::fault::{Asked, Fault, Kind};
 use super::limiter::MOST_IN_FLIGHT;
 use super::turn::LARGE_BODY;
 
-/// A page of a hundred full records has half a megabyte; a hundred tasks with the longest notes that Asana takes have
+/// A page of a hundred full records has half a megabyte. A hundred tasks with the longest notes that Asana accepts have
 /// less than this.
 pub(super) const LARGEST_PAGE: usize = 32 * 1024 * 1024;
-/// Asana's list of errors has a few hundred bytes.
+/// Asana's error bodies have a few hundred bytes.
 pub(super) const LARGEST_ERROR: usize = 64 * 1024;
-/// What a server may send of a body that nobody reads yet, in bytes.
+/// Bytes of a body that a server may send before anything is read.
 const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
-/// The same for all requests of a connection together. More than every request under way can fill, or bodies that
-/// wait for their turn would hold up those whose turn it is.
+/// The same for all requests of a connection together. It is more than all pending requests can fill; otherwise waiting
+/// bodies would block the ones being read.
 const HTTP2_CONNECTION_WINDOW: u32 = 2 * MOST_IN_FLIGHT as u32 * HTTP2_STREAM_WINDOW;
-/// How hyper-util says that a proxy answered a tunnel's CONNECT with 407; the type of that error is private.
+/// The error text of hyper-util when a proxy answers CONNECT with 407. The type of that error is private.
 const TUNNEL_REFUSED: &str = "proxy authorization required";
 
-/// How long to wait for what.
+/// Time limits of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until there is a connection, the proxy's and TLS included.
+    /// Until the connection is established, including proxy and TLS.
     pub connect: Duration,
-    /// Until the headers, and from then on between any two pieces of the body.
+    /// Until the headers, and then between two chunks of the body.
     pub idle: Duration,
-    /// From the headers to the body's last byte.
+    /// From the headers to the last byte of the body.
     pub body: Duration,
 }
 
 impl Default for Timeouts {
-    /// Asana itself gives up on a request after about a minute, with 504: waiting longer than that for a first
-    /// byte is of no use.
+    /// Asana itself gives up after about a minute, with 504, so waiting much longer for a first byte is useless.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(30),
@@ -45,7 +44,7 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// For somebody who waits at a form and asks for little.
+    /// For a user who waits at a form, and for small answers.
     pub fn brief() -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -55,26 +54,26 @@ impl Timeouts {
     }
 }
 
-/// A client for connections of which `idle` are kept when nothing is under way.
+/// An HTTP client that keeps up to `idle` connections while there are no requests.
 pub(super) fn http_client(timeouts: Timeouts, idle: usize) -> reqwest::Result<reqwest::Client> {
-    // An error says that a provider is installed already, which is as good.
+    // An error means that a provider is installed already, which is fine.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = || {
         reqwest::Client::builder()
             .user_agent(concat!("source-asana/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timeouts.connect)
             .read_timeout(timeouts.idle)
-            // Asana's API does not redirect, so whatever does is not Asana and must not see the token.
+            // Asana's API does not redirect. A server that does is not Asana and must not see the token.
             .redirect(reqwest::redirect::Policy::none())
-            // A connection that has carried a large page keeps a buffer of that size.
+            // Each connection keeps a buffer of the size of its largest page.
             .pool_max_idle_per_host(idle)
             .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
             .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
             .retry(reqwest::retry::never())
     };
     builder().build().or_else(|error| {
-        // An image without certificate authorities: Mozilla's, as of the build, are better than none. They
-        // are not added to those that the operator chose.
+        // An image without certificate authorities: use Mozilla's, as of the build. They are not added to those that
+        // the operator chose.
         if std::env::var_os("SSL_CERT_FILE").is_some() || std::env::var_os("SSL_CERT_DIR").is_some() {
             return Err(error);
         }
@@ -84,7 +83,7 @@ pub(super) fn http_client(timeouts: Timeouts, idle: usize) -> reqwest::Result<re
     })
 }
 
-/// Why a body did not arrive.
+/// Why a body is incomplete.
 pub(super) enum Broken {
     Connection(reqwest::Error),
     TooLarge,
@@ -104,7 +103,7 @@ impl Broken {
     }
 }
 
-/// The body of a success, in `body`, which is empty. No more of it is read than a page may have.
+/// Reads the body of a successful answer into the empty buffer `body`, up to the size limit of a page.
 pub(super) async fn page_of(answer: reqwest::Response, body: Vec<u8>) -> Result<Vec<u8>, Broken> {
     match body_of(answer, body, LARGEST_PAGE).await? {
         (body, Length::Whole) => Ok(body),
@@ -112,28 +111,28 @@ pub(super) async fn page_of(answer: reqwest::Response, body: Vec<u8>) -> Result<
     }
 }
 
-/// The body of an answer that is no success, or the beginning of a long one.
+/// The body of an error answer, cut off if it is long.
 pub(super) async fn error_of(answer: reqwest::Response) -> Result<Vec<u8>, Broken> {
     body_of(answer, Vec::new(), LARGEST_ERROR).await.map(|(body, _)| body)
 }
 
-/// Whether all of a body was read.
+/// Whether a body was read to its end.
 enum Length {
     Whole,
     Cut,
 }
 
-/// As much of an answer's body, decompressed, as `most` allows.
+/// The body of an answer, decompressed, up to `limit` bytes.
 async fn body_of(
     mut answer: reqwest::Response,
     mut body: Vec<u8>,
-    most: usize,
+    limit: usize,
 ) -> Result<(Vec<u8>, Length), Broken> {
-    // A length that is told is believed as far as a page is ever long.
-    let told = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    body.reserve(told.min(LARGE_BODY).min(most));
+    // The announced length is not trusted beyond the size of a large page.
+    let length = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+    body.reserve(length.min(LARGE_BODY).min(limit));
     while let Some(piece) = answer.chunk().await.map_err(Broken::Connection)? {
-        let room = most - body.len();
+        let room = limit - body.len();
         if piece.len() > room {
             body.extend_from_slice(&piece[..room]);
             return Ok((body, Length::Cut));
@@ -143,7 +142,7 @@ async fn body_of(
     Ok((body, Length::Whole))
 }
 
-/// The fault of a request that got no answer, or not all of it.
+/// The fault of a request without a complete answer.
 pub(super) fn fault_of(error: reqwest::Error, asked: &Asked, secrets: &Secrets) -> Fault {
     let error = error.without_url();
     let message = with_causes(&error);
@@ -157,12 +156,12 @@ pub(super) fn fault_of(error: reqwest::Error, asked: &Asked, secrets: &Secrets) 
     Fault::new(kind, None, ServerText::new(message).redact(secrets), asked)
 }
 
-/// Whether the server's certificate is what is wrong. A connection that fails by it looks like any other.
+/// Whether the server's certificate was rejected. reqwest reports that like any other connection error.
 fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return matches!(tls, rustls::Error::InvalidCertificate(_));
     }
-    // What an I/O error holds is not its source: that is the source of what it holds.
-    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    held.is_some_and(|held| is_untrusted(held)) || error.source().is_some_and(is_untrusted)
+    // `source` of an I/O error skips the error that it wraps.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|wrapped| is_untrusted(wrapped)) || error.source().is_some_and(is_untrusted)
 }

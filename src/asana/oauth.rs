@@ -1,4 +1,5 @@
-//! Access tokens by OAuth 2: a refresh token is exchanged for one, again and again, because Asana's live for an hour.
+//! OAuth 2 access tokens: exchanges the refresh token for an access token, and renews it, because Asana's expire after
+//! an hour.
 
 use std::time::Duration;
 
@@ -15,14 +16,15 @@ use super::connection::{Broken, error_of, fault_of};
 use super::fault::{Asked, Fault, Kind, TOKEN_PATH};
 use super::notice::Notice;
 
-/// A token that is about to expire is renewed before a request is spent on it.
+/// How long before its expiry a token is renewed.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
-/// No access token is trusted for longer: whatever an answer says, it is a time that the clock can add.
+/// Maximum lifetime of an access token, whatever the answer says. It also keeps additions to the clock from
+/// overflowing.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long an access token lives where the answer does not say: Asana's page on OAuth.
+/// Lifetime of an access token if the answer does not say (Asana's page on OAuth).
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// What a person was given when the app was allowed in.
+/// The credentials of an app that a user has authorized.
 #[derive(Debug, Clone)]
 pub struct Authorization {
     pub client_id: Secret,
@@ -35,7 +37,7 @@ pub struct Authorization {
 pub struct OAuth {
     client_id: Secret,
     client_secret: Secret,
-    /// Held during an exchange, so that requests that find their token refused together lead to one.
+    /// Locked during an exchange, so that concurrent requests with a refused token lead to a single exchange.
     grant: Mutex<Grant>,
 }
 
@@ -46,7 +48,7 @@ struct Grant {
     access_token: Option<(Secret, Instant)>,
 }
 
-/// What an exchange needs of the client that wants the token.
+/// The parts of the client that an exchange uses.
 #[derive(Clone, Copy)]
 pub(super) struct Exchange<'a> {
     pub http: &'a reqwest::Client,
@@ -83,7 +85,7 @@ impl OAuth {
         Self { client_id, client_secret, grant: Mutex::new(Grant { refresh_token, access_token: None }) }
     }
 
-    /// The secrets that are known from the start.
+    /// Adds the secrets of the config.
     pub(super) fn learn_by(&self, secrets: &Secrets) {
         secrets.learn(&self.client_secret);
         if let Ok(grant) = self.grant.try_lock() {
@@ -91,7 +93,7 @@ impl OAuth {
         }
     }
 
-    /// An access token that is good for a while yet.
+    /// An access token that does not expire soon.
     pub(super) async fn current(&self, exchange: Exchange<'_>) -> Result<Secret, Fault> {
         let mut grant = self.grant.lock().await;
         match &grant.access_token {
@@ -100,8 +102,8 @@ impl OAuth {
         }
     }
 
-    /// Gets another access token in place of one that Asana refused. If it has been replaced meanwhile, the
-    /// replacement is the renewal.
+    /// Replaces an access token that Asana refused. If another request has replaced it meanwhile, that replacement is
+    /// used.
     pub(super) async fn renew(&self, refused: &Secret, exchange: Exchange<'_>) -> Result<Renewal, Fault> {
         let mut grant = self.grant.lock().await;
         let is_current = grant.access_token.as_ref().is_some_and(|(token, _)| token == refused);

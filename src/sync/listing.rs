@@ -220,8 +220,8 @@ fn take_page(
     }
     if let Err(error) = sync.dedup.borrow_mut().stay_small() {
         let text = format!(
-            "no temporary file can be written ({error}), so the gids of emitted tasks stay in memory: about seven \
-             bytes each"
+            "a temporary file cannot be written ({error}), so the gids of emitted records stay in memory, at about \
+             seven bytes each: make room in the folder for temporary files, or set TMPDIR to another one"
         );
         sync.output.log(Level::Warn, text);
     }

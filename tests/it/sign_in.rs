@@ -1,5 +1,5 @@
-//! Signing in: OAuth against the simulator's token endpoint, and a token kept in AWS Secrets Manager against a server
-//! that speaks as much of its protocol as one call needs.
+//! Signing in: OAuth against the simulator's token endpoint, and a token in AWS Secrets Manager against a server that
+//! implements one call.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -29,7 +29,7 @@ fn simulator(refresh: Refresh, lifetime: Duration) -> Simulator {
     Simulator::start_blocking(World::generate(1, &Scale::tiny()), options).unwrap()
 }
 
-/// As Airbyte's own connector has it, and the pace, so that the test need not wait.
+/// In the form of Airbyte's own connector, with a rate limit so that the test does not wait.
 fn config(client_secret: &str, refresh_token: &str) -> Value {
     json!({"credentials": {"option_title": "OAuth Credentials", "client_id": "1204",
         "client_secret": client_secret, "refresh_token": refresh_token},
@@ -44,7 +44,7 @@ fn catalog() -> Value {
     catalog_of(&["tasks", "stories"], "full_refresh")
 }
 
-/// Asserts that no secret is in any message but those that hand the config to the platform.
+/// Asserts that no secret is in any message except those that send the config to the platform.
 fn assert_nothing_told(run: &Run) {
     for message in run.messages.iter().filter(|message| message["type"] != "CONTROL") {
         let text = message.to_string();
@@ -91,7 +91,7 @@ fn another_refresh_token_is_handed_to_the_platform_with_the_whole_config() {
     for verb in ["check", "read"] {
         let mut now = config(CLIENT_SECRET, REFRESH_TOKEN);
         if verb == "read" {
-            // What the check left behind.
+            // The result of the check.
             now = config(CLIENT_SECRET, &format!("{REFRESH_TOKEN}-1"));
         }
         let connector = Connector::with_config(&simulator.base_url(), now.clone());
@@ -126,7 +126,7 @@ fn an_app_that_is_not_let_in_any_more_asks_for_a_new_sign_in() {
     }
 }
 
-/// The page is long before it repeats the request, so that what is shown of it ends in the middle of a secret.
+/// The page is long before it repeats the request, so that the cut for the message is in the middle of a secret.
 #[test]
 fn a_token_endpoint_that_repeats_the_request_in_a_page_does_not_bring_a_secret_into_any_message() {
     let parts = [&REFRESH_TOKEN[10..18], &CLIENT_SECRET[..8]];
@@ -147,7 +147,7 @@ fn a_token_endpoint_that_repeats_the_request_in_a_page_does_not_bring_a_secret_i
     }
 }
 
-/// The client ID names the app and is no secret. As short as it may be, it would be found in gids and times.
+/// The client ID names the app and is not a secret. A short one would occur in gids and times.
 #[test]
 fn a_short_client_id_is_not_taken_out_of_other_text() {
     let simulator = simulator(Refresh::Kept, HOUR);
@@ -224,7 +224,7 @@ fn the_token_comes_from_aws_secrets_manager() {
     assert_eq!(body, json!({"SecretId": "prod/asana"}));
 }
 
-/// The harness looks for the token in whatever is printed.
+/// The harness looks for the token in all output.
 #[test]
 fn an_answer_that_cannot_be_read_is_not_shown() {
     let options = Options { tokens: vec![Token::service_account(TOKEN)], ..Options::default() };
@@ -235,7 +235,7 @@ fn an_answer_that_cannot_be_read_is_not_shown() {
     let credentials = json!({"option_title": "AWS Secrets Manager", "secret_id": "prod/asana",
         "region": "eu-central-1"});
     let run = check_with_secret(&simulator, &endpoint, credentials);
-    assert!(run.messages[0].to_string().contains("cannot be had from AWS"), "{:?}", run.messages);
+    assert!(run.messages[0].to_string().contains("cannot be read from AWS"), "{:?}", run.messages);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn what_the_secret_lacks_is_said() {
     let forbidden = json!({"__type": "AccessDeniedException", "Message": "not for you"});
     for (status, answer, said) in [
         ("200 OK", held, "has no key `asana_token`; it has `token`"),
-        ("400 Bad Request", gone, "is not there: check its name or ARN, and the region"),
+        ("400 Bad Request", gone, "does not exist: check its name or ARN, and the region"),
         ("400 Bad Request", forbidden, "secretsmanager:GetSecretValue"),
     ] {
         let (endpoint, _asked) = secrets_manager(status, answer);
