@@ -73,22 +73,22 @@ def files(verdict: Verdict, program: str) -> None:
 
 
 def settings(verdict: Verdict, program: str, name: str) -> None:
-    told = json.loads(image(program, "inspect").stdout)
-    environment = dict(entry.split("=", 1) for entry in told["environment"])
+    inspected = json.loads(image(program, "inspect").stdout)
+    environment = dict(entry.split("=", 1) for entry in inspected["environment"])
     verdict.check(f"{program}: AIRBYTE_ENTRYPOINT is the entrypoint, by its absolute path",
-                  environment.get("AIRBYTE_ENTRYPOINT") == " ".join(told["entrypoint"])
-                  and told["entrypoint"][0].startswith("/"))
+                  environment.get("AIRBYTE_ENTRYPOINT") == " ".join(inspected["entrypoint"])
+                  and inspected["entrypoint"][0].startswith("/"))
     version = name.split(":")[1]
     labels = {"io.airbyte.name": program, "io.airbyte.version": version, "org.opencontainers.image.title": program,
               "org.opencontainers.image.version": version, "org.opencontainers.image.licenses": "MIT"}
     verdict.check(f"{program}: the labels are metadata.yaml's name and version",
-                  [f"{label} is {told['labels'].get(label)}" for label, value in labels.items()
-                   if told["labels"].get(label) != value])
-    verdict.check(f"{program}: it runs as 1000:1000", told["user"] == "1000:1000")
-    verdict.check(f"{program}: it is one layer over nothing", told["layers"] == 1 or [f"{told['layers']} layers"])
+                  [f"{label} is {inspected['labels'].get(label)}" for label, value in labels.items()
+                   if inspected["labels"].get(label) != value])
+    verdict.check(f"{program}: it runs as 1000:1000", inspected["user"] == "1000:1000")
+    verdict.check(f"{program}: it has one layer and no base image", inspected["layers"] == 1 or [f"{inspected['layers']} layers"])
     most = IMAGES[program][1]
-    verdict.check(f"{program}: it is {told['bytes'] / 1_000_000:.1f} MB in all, at most {most // 1_000_000}",
-                  told["bytes"] <= most)
+    verdict.check(f"{program}: it is {inspected['bytes'] / 1_000_000:.1f} MB in all, at most {most // 1_000_000}",
+                  inspected["bytes"] <= most)
 
 
 def inside(verdict: Verdict, program: str, name: str) -> None:

@@ -47,7 +47,7 @@ fn first_sync(prefix: &str) -> Vec<String> {
     .concat()
 }
 
-/// A sync with nothing but these records of one stream.
+/// A sync with these records of one stream, and no others.
 fn second_sync(prefix: &str, stream: &str, records: &[Value]) -> Vec<String> {
     let names = ["tasks", "subtasks", "stories", "attachments"];
     let of = |name: &&str| {
