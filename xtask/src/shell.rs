@@ -22,6 +22,14 @@ pub fn command(words: &[&str]) -> Command {
         program => Command::new(program),
     };
     command.args(arguments).current_dir(root()).stdin(Stdio::null());
+    // Cargo sets these for this program. Build scripts that read them would run again after a direct call of cargo, and
+    // cargo would compile everything that depends on them again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
