@@ -12,7 +12,8 @@ use crate::asana::SEARCH_FIELDS;
 use crate::opt_fields;
 use crate::schema;
 use crate::stream::{
-    Condition, Cursor, Deletions, Each, Feed, Fields, Listing, News, Paging, Repeats, Stream, Told, Tree,
+    ChangeSignal, Condition, Cursor, DeletionEvents, Deletions, Each, Feed, Fields, Listing, Paging, Repeats,
+    Stream, Tree,
 };
 use crate::stream_set::{StreamId, StreamSet};
 use crate::streams::ALL;
@@ -43,17 +44,17 @@ pub struct PlannedFeed {
     pub of: StreamId,
     pub path: &'static str,
     /// The streams whose deletions they report.
-    pub told: Vec<PlannedTold>,
+    pub streams: Vec<PlannedDeletionEvents>,
 }
 
 /// A stream whose deletions are reported by events.
 #[derive(Debug)]
-pub struct PlannedTold {
+pub struct PlannedDeletionEvents {
     pub stream: StreamId,
-    pub told: Told,
+    pub events: DeletionEvents,
     /// The deletion events of its parents, if in the same feed. A deleted parent takes its children with it, and no
     /// event names them.
-    pub above: Vec<Told>,
+    pub above: Vec<DeletionEvents>,
 }
 
 #[derive(Debug)]
@@ -67,7 +68,7 @@ pub struct PlannedStream {
     /// The column for the parent's gid, if the stream has one and it is selected.
     pub parent_column: Option<String>,
     /// Whether deletions are reported: the sync is incremental, and the column for deletions is selected.
-    pub tells_deletions: bool,
+    pub reports_deletions: bool,
 }
 
 /// Where a stream is listed.
@@ -104,7 +105,7 @@ pub struct PlannedListing {
     pub when: Condition,
     pub rows: Condition,
     pub paging: Paging,
-    pub news: News,
+    pub change_signal: ChangeSignal,
     pub archived: Option<&'static str>,
     pub fallback: Option<(&'static str, &'static str)>,
     /// `None` if the endpoint has no such parameter.
@@ -176,12 +177,12 @@ impl Plan {
                     selection.as_ref().is_some_and(|selection| selection.columns.contains(*column))
                 })
                 .map(str::to_owned);
-            let tells_deletions = selection.as_ref().is_some_and(|selection| {
+            let reports_deletions = selection.as_ref().is_some_and(|selection| {
                 selection.mode == Mode::Incremental && selection.columns.contains(schema::DELETED_AT)
             });
             plan.streams.push(PlannedStream {
                 stream,
-                tells_deletions,
+                reports_deletions,
                 selection,
                 children: Vec::new(),
                 level,
@@ -239,7 +240,7 @@ impl Plan {
                 when: each.when,
                 rows: each.rows,
                 paging: each.paging,
-                news: each.news,
+                change_signal: each.change_signal,
                 archived: each.archived,
                 fallback: each.fallback,
                 opt_fields: None,
@@ -297,7 +298,7 @@ impl Plan {
             when: Condition::Always,
             rows,
             paging: Paging::ByTime,
-            news: News::Untold,
+            change_signal: ChangeSignal::Missing,
             archived: None,
             fallback: None,
             opt_fields: None,
@@ -311,16 +312,24 @@ impl Plan {
 
     fn add_feeds(&mut self) {
         for (index, planned) in self.streams.iter().enumerate() {
-            let Deletions::Events { feed, told, .. } = planned.stream.deletions else { continue };
+            let Deletions::Events { feed, events, .. } = planned.stream.deletions else { continue };
             let Feed { of, path } = *feed;
-            if !planned.tells_deletions {
+            if !planned.reports_deletions {
                 continue;
             }
-            let told = PlannedTold { stream: StreamId(index), told, above: told_above(planned.stream, path) };
+            let reported = PlannedDeletionEvents {
+                stream: StreamId(index),
+                events,
+                above: deletion_events_above(planned.stream, path),
+            };
             match self.feeds.iter_mut().find(|planned| planned.path == path) {
-                Some(planned) => planned.told.push(told),
+                Some(planned) => planned.streams.push(reported),
                 None => {
-                    self.feeds.push(PlannedFeed { of: StreamId(index_of(of)), path, told: vec![told] });
+                    self.feeds.push(PlannedFeed {
+                        of: StreamId(index_of(of)),
+                        path,
+                        streams: vec![reported],
+                    });
                 }
             }
         }
@@ -334,11 +343,12 @@ impl Plan {
         let is_incremental =
             planned.selection.as_ref().is_some_and(|selection| selection.mode == Mode::Incremental);
         match (planned.stream.deletions, listing.parent.map(|parent| self.stream(parent).stream)) {
-            (Deletions::Untold, _) | (_, None) => false,
+            (Deletions::Unreported, _) | (_, None) => false,
             (Deletions::Absence { .. }, Some(_)) => is_incremental,
             (Deletions::Events { feed, .. }, Some(parent)) => {
-                let is_in_feed = std::ptr::eq(parent, feed.of) || told_of(parent, feed.path).is_some();
-                planned.tells_deletions && is_in_feed
+                let is_in_feed =
+                    std::ptr::eq(parent, feed.of) || deletion_events_of(parent, feed.path).is_some();
+                planned.reports_deletions && is_in_feed
             }
         }
     }
@@ -482,18 +492,20 @@ fn needed_streams(selections: &[Option<Selection>]) -> Vec<bool> {
 }
 
 /// The events of a feed that report deletions of the stream.
-pub fn told_of(stream: &Stream, path: &str) -> Option<Told> {
+pub fn deletion_events_of(stream: &Stream, path: &str) -> Option<DeletionEvents> {
     match stream.deletions {
-        Deletions::Events { feed, told, .. } if feed.path == path => Some(told),
-        Deletions::Events { .. } | Deletions::Untold | Deletions::Absence { .. } => None,
+        Deletions::Events { feed, events, .. } if feed.path == path => Some(events),
+        Deletions::Events { .. } | Deletions::Unreported | Deletions::Absence { .. } => None,
     }
 }
 
 /// The events of a feed that report deletions of the stream's parents. Trees have none, because a node can move to
 /// another parent.
-fn told_above(stream: &Stream, path: &str) -> Vec<Told> {
+fn deletion_events_above(stream: &Stream, path: &str) -> Vec<DeletionEvents> {
     match &stream.listing {
-        Listing::Each(listings) => listings.iter().filter_map(|each| told_of(each.parent, path)).collect(),
+        Listing::Each(listings) => {
+            listings.iter().filter_map(|each| deletion_events_of(each.parent, path)).collect()
+        }
         Listing::Root(_) | Listing::Tree(_) => Vec::new(),
     }
 }

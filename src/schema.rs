@@ -57,7 +57,7 @@ pub fn published(stream: &Stream) -> Value {
 
 /// The streams that report when a parent of the stream's records is deleted, if the stream reports deletions itself.
 fn reported_parents(stream: &Stream) -> Vec<&'static str> {
-    let reports = |stream: &Stream| !matches!(stream.deletions, Deletions::Untold);
+    let reports = |stream: &Stream| !matches!(stream.deletions, Deletions::Unreported);
     if !reports(stream) {
         return Vec::new();
     }
@@ -69,9 +69,9 @@ fn reported_parents(stream: &Stream) -> Vec<&'static str> {
 /// Like [`published`], with the marks that distinguish added columns from Asana's fields.
 pub fn marked(stream: &Stream) -> Value {
     let mut schema = flat(|generator| stream.shape(generator));
-    let tells_deletions = !matches!(stream.deletions, Deletions::Untold);
+    let reports_deletions = !matches!(stream.deletions, Deletions::Unreported);
     if let Some(properties) =
-        schema.get_mut("properties").and_then(Value::as_object_mut).filter(|_| tells_deletions)
+        schema.get_mut("properties").and_then(Value::as_object_mut).filter(|_| reports_deletions)
     {
         properties.insert(
             DELETED_AT.to_owned(),
@@ -117,7 +117,7 @@ pub fn parent_column(schema: &Value) -> Option<&str> {
 /// The column that orders versions of a stream's records, if it has any.
 pub fn cursor(stream: &Stream) -> Option<&'static str> {
     match stream.deletions {
-        Deletions::Untold => stream.cursor.field(),
+        Deletions::Unreported => stream.cursor.field(),
         Deletions::Absence { .. } | Deletions::Events { .. } => Some(UPDATED_AT),
     }
 }

@@ -48,7 +48,7 @@ pub struct Each {
     /// The condition on a row under which it is emitted.
     pub rows: Condition,
     pub paging: Paging,
-    pub news: News,
+    pub change_signal: ChangeSignal,
     /// The query parameter that is sent as `false` if the user excludes archived records.
     pub archived: Option<&'static str>,
     /// A query parameter that is added if Asana refuses the request without it.
@@ -57,9 +57,9 @@ pub struct Each {
 
 /// Whether a parent's record shows that its children changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
+pub enum ChangeSignal {
     /// It does not. An incremental sync lists the children of every parent.
-    Untold,
+    Missing,
     /// The parent's cursor moves with every change of its children. An incremental sync lists only the children of
     /// changed parents.
     MovesParent,
@@ -96,20 +96,20 @@ pub struct Unlisted {
 #[derive(Debug, Clone, Copy)]
 pub enum Deletions {
     /// It does not. Only a full refresh shows that a record no longer exists.
-    Untold,
+    Unreported,
     /// The record is missing from its listing, which is always read completely, and a request for the object at `path`
     /// (with `{gid}` for its gid) confirms it.
     Absence { path: &'static str },
     /// An event of a parent reports it. A missing record is also noticed as in `Absence`, if its listing was read
     /// completely.
-    Events { feed: &'static Feed, told: Told, path: &'static str },
+    Events { feed: &'static Feed, events: DeletionEvents, path: &'static str },
 }
 
 impl Deletions {
     /// The path of one object, with `{gid}` for its gid.
     pub fn path(self) -> Option<&'static str> {
         match self {
-            Self::Untold => None,
+            Self::Unreported => None,
             Self::Absence { path } | Self::Events { path, .. } => Some(path),
         }
     }
@@ -127,7 +127,7 @@ pub struct Feed {
 
 /// The events that report the deletion of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct DeletionEvents {
     /// The resource type in the events.
     pub resource: &'static str,
     /// The actions that mean a deletion.
@@ -200,7 +200,7 @@ pub enum Cursor {
     Moves { field: &'static str, parameter: Option<&'static str> },
     /// A time after which records never change, so it shows which are new.
     Fixed { field: &'static str, parameter: Option<&'static str> },
-    /// Only the parent shows a change (see [`News`]). The listing is then read completely. The field only orders
+    /// Only the parent shows a change (see [`ChangeSignal`]). The listing is then read completely. The field only orders
     /// versions of a record.
     Parents { field: &'static str },
 }
@@ -263,7 +263,7 @@ impl Stream {
             scope: None,
             repeats: Repeats::Never,
             fields: Fields::Chosen,
-            deletions: Deletions::Untold,
+            deletions: Deletions::Unreported,
             unlisted: None,
             shape: shape_of::<Record>,
         }
@@ -351,7 +351,7 @@ impl Each {
             when: Condition::Always,
             rows: Condition::Always,
             paging: Paging::Offset,
-            news: News::Untold,
+            change_signal: ChangeSignal::Missing,
             archived: None,
             fallback: None,
         }
@@ -377,8 +377,8 @@ impl Each {
         self
     }
 
-    pub const fn news(mut self, news: News) -> Self {
-        self.news = news;
+    pub const fn change_signal(mut self, change_signal: ChangeSignal) -> Self {
+        self.change_signal = change_signal;
         self
     }
 

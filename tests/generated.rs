@@ -263,7 +263,7 @@ fn streams_page() -> String {
 
 fn deletions(deletions: Deletions) -> &'static str {
     match deletions {
-        Deletions::Untold => "no",
+        Deletions::Unreported => "no",
         Deletions::Absence { .. } => "by absence",
         Deletions::Events { .. } => "by events",
     }

@@ -312,7 +312,7 @@ fn added_columns_are_a_parents_gid_or_the_time_of_deletion_and_one_of_each_at_mo
         let (parents, deletions) = (added(Origin::Parent), added(Origin::Deletion));
         let versions = added(Origin::Emission);
         assert_eq!(marked, parents.len() + deletions.len() + versions.len(), "{}", stream.name);
-        let tells = !matches!(stream.deletions, Deletions::Untold);
+        let tells = !matches!(stream.deletions, Deletions::Unreported);
         let names: Vec<_> = deletions.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, if tells { vec![DELETED_AT] } else { vec![] }, "{}", stream.name);
         let names: Vec<_> = versions.iter().map(|(name, _)| name.as_str()).collect();

@@ -29,7 +29,7 @@ pub struct Settings {
     pub workspaces: Vec<String>,
     pub start: Option<Moment>,
     pub archived_projects: ArchivedProjects,
-    pub deletions: TellDeletions,
+    pub deletions: ReportDeletions,
     /// Maximum size of each stream's state, in bytes of JSON.
     pub state_limit_bytes: usize,
     pub limits: Limits,
@@ -42,9 +42,9 @@ pub struct Settings {
 /// How often Airbyte's platform stores a checkpoint, so that more would be in vain.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
-/// Whether deleted records are told.
+/// Whether deleted records are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TellDeletions {
+pub enum ReportDeletions {
     Yes,
     No,
 }
@@ -135,7 +135,7 @@ impl Settings {
             checkpoint_every: CHECKPOINT_EVERY,
             most_marks_in_memory: MOST_IN_MEMORY,
             state_limit_bytes: config.state_limit_bytes,
-            deletions: if config.deletions { TellDeletions::Yes } else { TellDeletions::No },
+            deletions: if config.deletions { ReportDeletions::Yes } else { ReportDeletions::No },
             limits: limits(config.rate_limit),
         })
     }

@@ -4,22 +4,22 @@ use schemars::JsonSchema;
 
 use super::shared::{ParentGid, Timestamp, TypedTaskReference};
 use super::{projects, subtasks, tasks};
-use crate::stream::{Deletions, Each, Listing, News, Stream, Told};
+use crate::stream::{ChangeSignal, DeletionEvents, Deletions, Each, Listing, Stream};
 
 // A file that is added to or removed from a task moves the task's time; nothing says so of projects. Asana documents
 // 402 for an attachment's own page and none for the listing.
 pub static STREAM: Stream = Stream::of::<Attachment>(
     "attachments",
     Listing::Each(&[
-        Each::of(&tasks::STREAM, "/attachments?parent={gid}").news(News::MovesParent),
-        Each::of(&subtasks::STREAM, "/attachments?parent={gid}").news(News::MovesParent),
+        Each::of(&tasks::STREAM, "/attachments?parent={gid}").change_signal(ChangeSignal::MovesParent),
+        Each::of(&subtasks::STREAM, "/attachments?parent={gid}").change_signal(ChangeSignal::MovesParent),
         Each::of(&projects::STREAM, "/attachments?parent={gid}"),
     ]),
 )
 .follows_parents("created_at")
 .deletions(Deletions::Events {
     feed: &tasks::EVENTS,
-    told: Told { resource: "attachment", actions: &["deleted"] },
+    events: DeletionEvents { resource: "attachment", actions: &["deleted"] },
     path: "/attachments/{gid}",
 })
 .scope("attachments:read");

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 use super::shared::{ParentGid, Reference, Timestamp};
 use super::{projects, tasks};
-use crate::stream::{Deletions, Each, Listing, Stream, Told};
+use crate::stream::{DeletionEvents, Deletions, Each, Listing, Stream};
 
 // Asana defines no granular OAuth scope for sections, so they need full permission.
 pub static STREAM: Stream = Stream::of::<Section>(
@@ -15,7 +15,7 @@ pub static STREAM: Stream = Stream::of::<Section>(
 .follows_parents("created_at")
 .deletions(Deletions::Events {
     feed: &tasks::EVENTS,
-    told: Told { resource: "section", actions: &["deleted"] },
+    events: DeletionEvents { resource: "section", actions: &["deleted"] },
     path: "/sections/{gid}",
 });
 

@@ -7,22 +7,22 @@ use super::shared::{
     TypedTaskReference,
 };
 use super::{subtasks, tasks};
-use crate::stream::{Deletions, Each, Listing, News, Stream, Told};
+use crate::stream::{ChangeSignal, DeletionEvents, Deletions, Each, Listing, Stream};
 
 // A new or removed story moves the task's `modified_at`. An edited comment, a like or a pin alone does not, and Asana
 // has no filter for those.
 pub static STREAM: Stream = Stream::of::<Story>(
     "stories",
     Listing::Each(&[
-        Each::of(&tasks::STREAM, "/tasks/{gid}/stories").news(News::MovesParent),
-        Each::of(&subtasks::STREAM, "/tasks/{gid}/stories").news(News::MovesParent),
+        Each::of(&tasks::STREAM, "/tasks/{gid}/stories").change_signal(ChangeSignal::MovesParent),
+        Each::of(&subtasks::STREAM, "/tasks/{gid}/stories").change_signal(ChangeSignal::MovesParent),
     ]),
 )
 .follows_parents("created_at")
 // A story never moves to another task, so one that is removed from its task is deleted.
 .deletions(Deletions::Events {
     feed: &tasks::EVENTS,
-    told: Told { resource: "story", actions: &["deleted", "removed"] },
+    events: DeletionEvents { resource: "story", actions: &["deleted", "removed"] },
     path: "/stories/{gid}",
 })
 .scope("stories:read");

@@ -7,7 +7,7 @@ use super::shared::{
     TypedGid,
 };
 use super::{projects, users};
-use crate::stream::{Condition, Deletions, Each, Feed, Listing, Repeats, Stream, Told, Unlisted};
+use crate::stream::{Condition, DeletionEvents, Deletions, Each, Feed, Listing, Repeats, Stream, Unlisted};
 
 // A task in no project is only in the list of its assignee. A task with neither is in no list, and only the search
 // returns it. The assignee's list also contains tasks in projects; they are emitted from the project's list.
@@ -35,7 +35,7 @@ pub static EVENTS: Feed = Feed { of: &projects::STREAM, path: "/events?resource=
 // The event of a deleted task does not say whether it was a subtask, so both streams report it.
 pub const DELETIONS: Deletions = Deletions::Events {
     feed: &EVENTS,
-    told: Told { resource: "task", actions: &["deleted"] },
+    events: DeletionEvents { resource: "task", actions: &["deleted"] },
     path: "/tasks/{gid}",
 };
 

@@ -8,7 +8,7 @@ use crate::gid::Gid;
 use crate::moment::Moment;
 use crate::plan::{Level, ListingId};
 use crate::slice_key::SliceKey;
-use crate::stream::News;
+use crate::stream::ChangeSignal;
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::context::Sync;
 use crate::sync::slices::{Purpose, Slice, Start};
@@ -138,10 +138,10 @@ fn child_window(sync: &Sync<'_>, slice: &Slice, child: ListingId) -> Window {
         .iter()
         .map(|id| slice.window(id))
         .fold(Window::Done, Window::union);
-    match (listing.news, wanted) {
+    match (listing.change_signal, wanted) {
         (_, Window::Done) => Window::Done,
-        (News::MovesParent, window) => window,
-        (News::Untold, _) => Window::Whole,
+        (ChangeSignal::MovesParent, window) => window,
+        (ChangeSignal::Missing, _) => Window::Whole,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::listed::{ELSEWHERE, Gids};
 use crate::moment::Moment;
 use crate::plan::{Level as StreamLevel, ListingId, PlannedListing};
 use crate::schema::UPDATED_AT;
-use crate::stream::{Cursor, Listing as StreamListing, News, Paging};
+use crate::stream::{ChangeSignal, Cursor, Listing as StreamListing, Paging};
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::children::Children;
 use crate::sync::context::Sync;
@@ -345,9 +345,9 @@ fn children_below<'row>(
         planned.children.iter().fold(StreamSet::default(), |below, child| below.union(below_of(child)));
     let lacking =
         if planned.repeats() { sync.dedup.borrow().lacking(stream, gid, below, windows)? } else { below };
-    let has_news = |listing: &PlannedListing, id: StreamId| match listing.news {
-        News::MovesParent => windows[id.0].admits(time),
-        News::Untold => windows[id.0] != Window::Done,
+    let has_news = |listing: &PlannedListing, id: StreamId| match listing.change_signal {
+        ChangeSignal::MovesParent => windows[id.0].admits(time),
+        ChangeSignal::Missing => windows[id.0] != Window::Done,
     };
     let mut bits = 0;
     for (index, child) in planned.children.iter().enumerate() {

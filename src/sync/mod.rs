@@ -48,7 +48,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::MissedTickBehavior;
 
 use crate::asana::{Client, Notice};
-use crate::config::{Settings, TellDeletions};
+use crate::config::{ReportDeletions, Settings};
 use crate::emit;
 use crate::gid::Gid;
 use crate::moment::Moment;
@@ -117,8 +117,8 @@ fn new<'a>(
     let conversions = Conversions::new(plan, &states);
     let emitted_before = states.iter().filter_map(StreamState::emitted_until).max();
     let unseen = match settings.deletions {
-        TellDeletions::Yes => Unseen::new(plan, &states),
-        TellDeletions::No => Unseen::default(),
+        ReportDeletions::Yes => Unseen::new(plan, &states),
+        ReportDeletions::No => Unseen::default(),
     };
     let progress = RefCell::new(Progress::new(
         plan,

@@ -27,7 +27,7 @@ impl Conversions {
         let pairs: BTreeSet<_> = plan.listings.iter().filter_map(pair).collect();
         let pairs: Vec<_> = pairs.into_iter().collect();
         let both: BTreeSet<_> = pairs.iter().flat_map(|(roots, nodes)| [*roots, *nodes]).collect();
-        let reported = both.into_iter().filter(|id| plan.stream(*id).tells_deletions);
+        let reported = both.into_iter().filter(|id| plan.stream(*id).reports_deletions);
         let held = reported.map(|id| (id, states[id.0].listed().numbers().collect()));
         Self { held: held.collect(), pairs }
     }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use airbyte_protocol::message::Level;
 
 use crate::asana::{self, Client, Consequence, Fault, Gap, Happening, Happenings, Place, Request};
-use crate::config::TellDeletions;
+use crate::config::ReportDeletions;
 use crate::gid::Gid;
 use crate::listed::{ELSEWHERE, Gids};
 use crate::moment::Moment;
-use crate::plan::{PlannedFeed, PlannedTold};
+use crate::plan::{PlannedDeletionEvents, PlannedFeed};
 use crate::slice_key::SliceKey;
-use crate::stream::{Listing, Told};
+use crate::stream::{DeletionEvents, Listing};
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::context::Sync;
 use crate::sync::deletions::tombstones;
@@ -42,13 +42,13 @@ struct EventBatch {
 /// When the answer shows that nothing else can be read either.
 pub async fn read(sync: &Sync<'_>, stream: StreamId, of: &Gid) -> Result<(), Stop> {
     let found = sync.plan().feeds.iter().find(|feed| feed.of == stream);
-    let Some(feed) = found.filter(|_| sync.facts.settings.deletions == TellDeletions::Yes) else {
+    let Some(feed) = found.filter(|_| sync.facts.settings.deletions == ReportDeletions::Yes) else {
         return Ok(());
     };
     let key = SliceKey::Object(of.clone());
     // Nearly always all streams have the same token; one that was reset or is new has none.
     let mut tokens: BTreeMap<String, StreamSet> = BTreeMap::new();
-    for PlannedTold { stream, .. } in &feed.told {
+    for PlannedDeletionEvents { stream, .. } in &feed.streams {
         if let Some(token) = sync.progress().stream(*stream).state.token(&key) {
             tokens.entry(token.to_owned()).or_default().insert(*stream);
         }
@@ -83,21 +83,21 @@ async fn fetch(
 
 fn take(sync: &Sync<'_>, feed: &PlannedFeed, of: &Gid, key: &SliceKey, batches: &[EventBatch]) {
     for EventBatch { streams, happenings } in batches {
-        for told in feed.told.iter().filter(|told| streams.contains(told.stream)) {
-            take_batch(sync, told, of, happenings);
+        for planned in feed.streams.iter().filter(|planned| streams.contains(planned.stream)) {
+            take_batch(sync, planned, of, happenings);
         }
     }
-    for told in &feed.told {
+    for planned in &feed.streams {
         // The slice was read before, and its events were not: nobody knows what was deleted since.
         let mut progress = sync.progress();
-        let state = &mut progress.stream(told.stream).state;
-        if state.token(key).is_none() && state.was_read(key) && is_listed_in_part(sync, told.stream) {
+        let state = &mut progress.stream(planned.stream).state;
+        if state.token(key).is_none() && state.was_read(key) && is_listed_in_part(sync, planned.stream) {
             state.forget(key);
         }
     }
     // Store the first token; some streams will receive events twice.
     let Some(first) = batches.first() else { return };
-    for PlannedTold { stream, .. } in &feed.told {
+    for PlannedDeletionEvents { stream, .. } in &feed.streams {
         let mut progress = sync.progress();
         progress.stream(*stream).state.set_token(key, first.happenings.token.clone());
         progress.touch(*stream);
@@ -105,11 +105,11 @@ fn take(sync: &Sync<'_>, feed: &PlannedFeed, of: &Gid, key: &SliceKey, batches: 
 }
 
 /// What the events of the record `of` mean for one stream.
-fn take_batch(sync: &Sync<'_>, planned: &PlannedTold, of: &Gid, happenings: &Happenings) {
-    let PlannedTold { stream, told, above } = planned;
+fn take_batch(sync: &Sync<'_>, planned: &PlannedDeletionEvents, of: &Gid, happenings: &Happenings) {
+    let PlannedDeletionEvents { stream, events, above } = planned;
     let at_or_now = |at: Option<Moment>| at.unwrap_or_else(|| sync.facts.now());
     let mut is_restored = false;
-    for (gid, word) in last_words(happenings, told) {
+    for (gid, word) in last_words(happenings, events) {
         match word {
             LastWord::Gone(at) => {
                 tombstones::emit(sync, *stream, gid, at_or_now(at));
@@ -120,21 +120,21 @@ fn take_batch(sync: &Sync<'_>, planned: &PlannedTold, of: &Gid, happenings: &Hap
             LastWord::There => is_restored = true,
         }
     }
-    for (parent, word) in above.iter().flat_map(|told| last_words(happenings, told)) {
+    for (parent, word) in above.iter().flat_map(|events| last_words(happenings, events)) {
         match word {
             LastWord::Gone(at) => tombstones::emit_below(sync, *stream, parent, at_or_now(at)),
             LastWord::There => is_restored = true,
         }
     }
-    let of_kind = || happenings.events.iter().filter(|event| event.resource == told.resource);
-    let is_deletion = |event: &&Happening| told.actions.contains(&event.action.as_str());
+    let of_kind = || happenings.events.iter().filter(|event| event.resource == events.resource);
+    let is_deletion = |event: &&Happening| events.actions.contains(&event.action.as_str());
     let is_departure = |event: &&Happening| !is_deletion(event) && event.action == REMOVED;
     let mut progress = sync.progress();
     let state = &mut progress.stream(*stream).state;
     let listed = state.listed_mut();
     listed.remove(of, of_kind().filter(is_deletion).map(|event| &event.gid));
     // One that left its parent is elsewhere, or was deleted there, of which these events do not tell.
-    let kinds: Vec<&str> = std::iter::once(told).chain(above).map(|told| told.resource).collect();
+    let kinds: Vec<&str> = std::iter::once(events).chain(above).map(|events| events.resource).collect();
     let departures = happenings.events.iter().filter(|event| event.action == REMOVED);
     for event in departures.filter(|event| kinds.contains(&event.resource.as_str())) {
         sync.deleted.borrow_mut().unseen.doubt(&event.gid);
@@ -194,14 +194,14 @@ enum LastWord {
     There,
 }
 
-/// The last word on each object that `told` is about.
+/// The last word on each object that `events` are about.
 fn last_words<'happenings>(
     happenings: &'happenings Happenings,
-    told: &Told,
+    events: &DeletionEvents,
 ) -> BTreeMap<&'happenings Gid, LastWord> {
     let mut last = BTreeMap::new();
-    for event in happenings.events.iter().filter(|event| event.resource == told.resource) {
-        if told.actions.contains(&event.action.as_str()) {
+    for event in happenings.events.iter().filter(|event| event.resource == events.resource) {
+        if events.actions.contains(&event.action.as_str()) {
             last.insert(&event.gid, LastWord::Gone(event.at));
         } else if event.action == UNDELETED {
             last.insert(&event.gid, LastWord::There);
@@ -233,7 +233,7 @@ mod tests {
             event(1, "task", "changed", 8),
         ];
         let happenings = Happenings { events, ..Happenings::default() };
-        let words = last_words(&happenings, &Told { resource: "task", actions: &["deleted"] });
+        let words = last_words(&happenings, &DeletionEvents { resource: "task", actions: &["deleted"] });
         let gone = |second| LastWord::Gone(Some(Moment::from_unix_milliseconds(second)));
         let expected = [(1, gone(1)), (2, LastWord::There), (3, gone(5))];
         let words: Vec<_> = words.into_iter().map(|(gid, word)| (gid.clone(), word)).collect();

@@ -9,7 +9,7 @@ use airbyte_protocol::message::Level;
 use crate::gid::Gid;
 use crate::listed::{ELSEWHERE, Gids};
 use crate::moment::Moment;
-use crate::plan::{ListingId, told_of};
+use crate::plan::{ListingId, deletion_events_of};
 use crate::stream::{Deletions, Repeats};
 use crate::stream_set::StreamId;
 use crate::sync::context::Sync;
@@ -167,7 +167,7 @@ fn store(sync: &Sync<'_>, id: StreamId, parent: &Gid, listed: Gids) {
             state.listed_mut().set(parent, listed);
             state.stay_small(sync.facts.settings.state_limit_bytes);
         }
-        Deletions::Absence { .. } | Deletions::Untold => state.listed_mut().set(parent, listed),
+        Deletions::Absence { .. } | Deletions::Unreported => state.listed_mut().set(parent, listed),
     }
 }
 
@@ -184,14 +184,15 @@ pub fn store_too(sync: &Sync<'_>, id: StreamId, parent: &Gid, gids: Gids) {
 fn follow(sync: &Sync<'_>, id: StreamId, gid: &Gid, at: Moment) {
     let plan = sync.plan();
     let stream = plan.stream(id);
-    let told = plan.feeds.iter().find_map(|feed| told_of(stream.stream, feed.path));
+    let events = plan.feeds.iter().find_map(|feed| deletion_events_of(stream.stream, feed.path));
     for listing in stream.children.iter().map(|child| plan.listing(*child)) {
         let below = listing.stream;
         if !listing.is_kept || !tombstones::are_wanted(sync, below) {
             continue;
         }
-        let mut above = plan.feeds.iter().flat_map(|feed| &feed.told).filter(|told| told.stream == below);
-        if above.any(|planned| planned.above.iter().any(|above| Some(*above) == told)) {
+        let mut above =
+            plan.feeds.iter().flat_map(|feed| &feed.streams).filter(|planned| planned.stream == below);
+        if above.any(|planned| planned.above.iter().any(|above| Some(*above) == events)) {
             tombstones::emit_below(sync, below, gid, at);
             continue;
         }

@@ -147,9 +147,9 @@ async fn ask_for_slices(sync: &Sync<'_>, due: StreamSet, answers: &mut Answers) 
     let mut standing = Vec::new();
     for feed in &sync.plan().feeds {
         let Some(path) = sync.plan().stream(feed.of).stream.deletions.path() else { continue };
-        let told: Vec<StreamId> = feed.told.iter().map(|told| told.stream).collect();
+        let streams: Vec<StreamId> = feed.streams.iter().map(|planned| planned.stream).collect();
         let mut unlisted = BTreeSet::new();
-        for id in told.iter().copied().filter(|id| due.contains(*id)) {
+        for id in streams.iter().copied().filter(|id| due.contains(*id)) {
             let mut progress = sync.progress();
             let objects = progress.stream(id).state.objects_with_events();
             let slices = sync.slices.borrow();
@@ -161,7 +161,7 @@ async fn ask_for_slices(sync: &Sync<'_>, due: StreamSet, answers: &mut Answers) 
             ask(sync, unlisted.into_iter().map(|gid| (requests::of_existence(path, &gid), gid)).collect());
         for (gid, existence) in asked.await? {
             match existence {
-                Existence::Deleted => told.iter().for_each(|id| slice_is_deleted(sync, *id, &gid)),
+                Existence::Deleted => streams.iter().for_each(|id| slice_is_deleted(sync, *id, &gid)),
                 Existence::Unknown => answers.is_unknown = true,
                 Existence::There(_) | Existence::Forbidden => standing.push(gid),
             }

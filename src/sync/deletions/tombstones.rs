@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::config::TellDeletions;
+use crate::config::ReportDeletions;
 use crate::emit::{Batch, Event};
 use crate::gid::Gid;
 use crate::moment::Moment;
@@ -13,7 +13,7 @@ use crate::sync::context::Sync;
 
 /// Whether the stream reports deletions in this sync.
 pub fn are_wanted(sync: &Sync<'_>, id: StreamId) -> bool {
-    sync.facts.settings.deletions == TellDeletions::Yes && sync.plan().stream(id).tells_deletions
+    sync.facts.settings.deletions == ReportDeletions::Yes && sync.plan().stream(id).reports_deletions
 }
 
 /// The streams that report deletions by events in this sync.

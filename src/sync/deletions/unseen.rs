@@ -51,7 +51,7 @@ impl Unseen {
         let stored = |stream: StreamId| {
             let (planned, state) = (plan.stream(stream), &states[stream.0]);
             let is_by_events = matches!(planned.stream.deletions, Deletions::Events { .. });
-            let is_stored = planned.tells_deletions && is_by_events && !state.listed().is_empty();
+            let is_stored = planned.reports_deletions && is_by_events && !state.listed().is_empty();
             is_stored.then(|| Stored::new(plan, stream, state))
         };
         let streams = ids.filter_map(stored);
