@@ -62,7 +62,7 @@ struct Found {
 
 /// The source of a listing's rows.
 #[derive(Debug)]
-enum Rows {
+pub enum Rows {
     Pages(Pages),
     Search(Search),
 }
@@ -167,7 +167,7 @@ fn rows_of(sync: &Sync<'_>, target: &Target<'_>) -> Option<Rows> {
 
 impl Rows {
     /// The rows of `request`. A search returns changes since `since`, and all of them up to `indexed_until`.
-    fn of(
+    pub fn of(
         client: Client,
         request: Request,
         paging: Paging,
@@ -185,7 +185,7 @@ impl Rows {
         }
     }
 
-    async fn next(&mut self) -> Result<Option<Page>, Fault> {
+    pub async fn next(&mut self) -> Result<Option<Page>, Fault> {
         match self {
             Self::Pages(pages) => pages.next().await,
             Self::Search(search) => search.next().await,

@@ -6,6 +6,7 @@ pub mod deleted;
 pub mod doubt;
 pub mod events;
 pub mod existence;
+pub mod inventory;
 pub mod missing;
 pub mod reconcile;
 pub mod sighting;

@@ -8,56 +8,29 @@
 //! What is deleted takes along what is on it. What exists or is forbidden, and no listing shows, is out of sight: only some
 //! of it is asked for again each time.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use airbyte_protocol::message::Level;
-
-use crate::asana::{self, Consequence, Fault, Page, Pages, Place, Request, Search};
+use crate::asana::Request;
 use crate::gid::Gid;
 use crate::listed::ELSEWHERE;
-use crate::moment::Moment;
-use crate::plan::PlannedListing;
 use crate::slice_key::SliceKey;
-use crate::stream::Paging;
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::context::Sync;
 use crate::sync::cursors;
 use crate::sync::deletions::existence::{self, Existence};
-use crate::sync::deletions::sighting;
+use crate::sync::deletions::inventory::{FIRST, Tree, list, note, tree};
 use crate::sync::deletions::tombstones;
-use crate::sync::deletions::unseen::{Role, SeenAs};
-use crate::sync::failures::{Cause, Stop};
-use crate::sync::gate::Depth;
-use crate::sync::report::grouped;
+use crate::sync::deletions::unseen::Role;
+use crate::sync::failures::Stop;
 use crate::sync::requests;
-use crate::sync::row::{self, Probe};
-use crate::window;
 
 /// How long stored records are taken to exist. A daily schedule is never a whole day apart.
 const EVERY: Duration = Duration::from_secs(20 * 60 * 60);
 
 /// How many records that are out of sight are asked for again each time.
 const ASKED_AGAIN: usize = 100;
-
-/// Asana began in 2008. No task is older, and the search may refuse earlier times.
-const EPOCH: &str = "2008-01-01T00:00:00.000Z";
-
-/// These requests come before every listing.
-const FIRST: Depth = Depth::MAX;
-
-/// Where the records of the tree are listed.
-#[derive(Debug, Clone, Copy)]
-struct Tree<'a> {
-    roots: StreamId,
-    nodes: StreamId,
-    /// The field by which a node names its parent.
-    parent: &'static str,
-    /// Names one root or node.
-    path: &'static str,
-    listings: &'a [PlannedListing],
-}
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -66,12 +39,6 @@ struct Answers {
     forbidden: BTreeSet<u64>,
     there: BTreeSet<u64>,
     is_unknown: bool,
-}
-
-/// The rows of one listing or search.
-enum Rows {
-    Pages(Pages),
-    Search(Search),
 }
 
 /// Holds the streams that have stored records open until [`run`] has settled them.
@@ -186,17 +153,6 @@ fn slice_is_deleted(sync: &Sync<'_>, id: StreamId, gid: &Gid) {
     sync.progress().stream(id).state.drop_token(&SliceKey::Object(gid.clone()));
 }
 
-/// The tree of records that others are on, if the plan lists it.
-fn tree<'a>(sync: &Sync<'a>) -> Option<Tree<'a>> {
-    let plan = sync.plan();
-    plan.listings.iter().find_map(|listing| {
-        let tree = listing.tree.filter(|tree| tree.stream != listing.stream)?;
-        let path = plan.stream(listing.stream).stream.deletions.path()?;
-        let (roots, nodes, parent) = (listing.stream, tree.stream, tree.parent);
-        Some(Tree { roots, nodes, parent, path, listings: &plan.listings })
-    })
-}
-
 /// What was listed below records that exist and are not listed: it is as much out of sight as they are.
 fn below(sync: &Sync<'_>, standing: &[Gid]) -> BTreeSet<u64> {
     let roles = sync.deleted.borrow().unseen.roles();
@@ -226,131 +182,6 @@ fn out_of_sight(sync: &Sync<'_>, due: StreamSet) -> BTreeSet<u64> {
         all.iter().copied().cycle().skip(start).take(ASKED_AGAIN.min(all.len())).collect();
     all.retain(|gid| !turn.contains(gid));
     all
-}
-
-/// Lists what exists, as long as that takes fewer requests than to ask for each record that was not seen. Returns whether
-/// every listing was read to its end.
-async fn list(
-    sync: &Sync<'_>,
-    tree: Tree<'_>,
-    due: StreamSet,
-    unseen: &impl Fn() -> BTreeSet<u64>,
-) -> Result<bool, Stop> {
-    let count = unseen().len();
-    if count == 0 {
-        return Ok(false);
-    }
-    let names: Vec<&str> = due.iter().map(|id| sync.plan().stream(id).stream.name).collect();
-    let text = format!(
-        "{}: comparing {} stored records with what exists in Asana, to find what was deleted",
-        names.join(", "),
-        grouped(count as u64)
-    );
-    sync.output.log(Level::Info, text);
-    let mut is_whole = true;
-    for rows in
-        [listings(sync, tree, Whose::Slices), searches(sync, tree), listings(sync, tree, Whose::Users)]
-    {
-        if rows.len() >= unseen().len() {
-            is_whole = false;
-            continue;
-        }
-        let are_whole = Cell::new(true);
-        sync.gate
-            .for_each(FIRST, None, rows, |rows, slot| {
-                let are_whole = &are_whole;
-                async move {
-                    if let Err(fault) = note_rows(sync, tree, rows).await {
-                        are_whole.set(false);
-                        if let Consequence::FailSync(reason) = asana::consequence(&fault, Place::Detail) {
-                            return Err(Stop(Cause::Request { fault: &fault, reason }.failure()));
-                        }
-                    }
-                    drop(slot);
-                    Ok(())
-                }
-            })
-            .await?;
-        is_whole &= are_whole.get();
-    }
-    Ok(is_whole)
-}
-
-/// Whose listings of roots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    /// Each record that is a slice by itself.
-    Slices,
-    /// Each that is a slice per workspace.
-    Users,
-}
-
-/// The listings of roots that this sync has made, for gids alone.
-fn listings(sync: &Sync<'_>, tree: Tree<'_>, whose: Whose) -> Vec<Rows> {
-    let mut found = Vec::new();
-    for listing in tree.listings.iter().filter(|listing| listing.stream == tree.roots) {
-        let Some(parent) = listing.parent else { continue };
-        for key in sync.slices.borrow().seen_for(tree.roots) {
-            let (object, workspace) = match (key, whose, sync.plan().stream(parent).repeats()) {
-                (SliceKey::Object(object), Whose::Slices, false) => (object, object),
-                (SliceKey::InWorkspace { workspace, object }, Whose::Users, true) => (object, workspace),
-                _ => continue,
-            };
-            let request = requests::of_gids(listing.path, object, workspace, &[tree.parent]);
-            found.push(Rows::Pages(Pages::new(sync.facts.client.clone(), request, Paging::Offset)));
-        }
-    }
-    found
-}
-
-/// The searches for all nodes and for what no listing shows, for gids alone.
-fn searches(sync: &Sync<'_>, tree: Tree<'_>) -> Vec<Rows> {
-    let plan = sync.plan();
-    let of_nodes =
-        plan.changes.iter().map(|id| plan.listing(*id)).filter(|listing| listing.stream == tree.nodes);
-    let of_roots = plan.stream(tree.roots).stream.unlisted.map(|unlisted| unlisted.or_of_users);
-    let paths: Vec<&str> = of_nodes.map(|listing| listing.path).chain(of_roots).collect();
-    let mut found = Vec::new();
-    for key in sync.slices.borrow().seen_for(tree.roots) {
-        let SliceKey::Unlisted { workspace } = key else { continue };
-        for path in &paths {
-            let fields = [tree.parent, asana::SEARCH_FIELDS[0], asana::SEARCH_FIELDS[1]];
-            let request = requests::of_gids(path, workspace, workspace, &fields);
-            let since = Moment::parse(EPOCH).unwrap_or_else(|| Moment::from_unix_milliseconds(0));
-            let indexed_until = window::next_cursor(sync.facts.began());
-            let search = Search::new(sync.facts.client.clone(), request, since, indexed_until);
-            found.push(Rows::Search(search));
-        }
-    }
-    found
-}
-
-impl Rows {
-    async fn next(&mut self) -> Result<Option<Page>, Fault> {
-        match self {
-            Self::Pages(pages) => pages.next().await,
-            Self::Search(search) => search.next().await,
-        }
-    }
-}
-
-/// Notes that what a listing shows exists.
-async fn note_rows(sync: &Sync<'_>, tree: Tree<'_>, mut rows: Rows) -> Result<(), Fault> {
-    loop {
-        sync.output.room().await;
-        let Some(page) = rows.next().await? else { return Ok(()) };
-        page.rows().for_each(|row| note(sync, tree, row));
-    }
-}
-
-/// Notes that a record of the tree exists.
-fn note(sync: &Sync<'_>, tree: Tree<'_>, record: &str) {
-    let Ok(probe) = Probe::read(record, &[tree.parent]) else { return };
-    let Some(gid) = &probe.gid else { return };
-    match row::reference(probe.field(0)) {
-        Some(_) => sighting::note(sync, tree.nodes, gid, SeenAs::Node, None),
-        None => sighting::note(sync, tree.roots, gid, SeenAs::Root, None),
-    }
 }
 
 /// Asks for records one by one, and for what was below those that are deleted.
