@@ -23,6 +23,10 @@ const MAX_ROWS: usize = 100;
 /// one step early.
 const STEP: Duration = Duration::from_millis(1);
 
+/// The start of 2008, in milliseconds since 1970. Asana was founded in that year, so no record is older, and a search may
+/// refuse earlier times.
+const EARLIEST: u64 = 1_199_145_600_000;
+
 /// All records that changed since a time, oldest change first.
 ///
 /// A record that changes during the search moves to the end and is returned again. In the opposite order it would be
@@ -56,14 +60,19 @@ struct Times {
     created_at: Moment,
 }
 
+fn earliest() -> Moment {
+    Moment::from_unix_milliseconds(EARLIEST)
+}
+
 impl Search {
-    /// Finds records that changed at or after `since`. Changes after `indexed_until` may be missing. `request` has the
+    /// Finds records that changed at or after `since`, or all of them without it. Changes after `indexed_until` may be missing. `request` has the
     /// filters, and its fields include [`SEARCH_FIELDS`].
-    pub fn new(client: Client, request: Request, since: Moment, indexed_until: Moment) -> Self {
+    pub fn new(client: Client, request: Request, since: Option<Moment>, indexed_until: Moment) -> Self {
+        let after = since.map_or_else(earliest, |since| since.minus(STEP));
         Self {
             client,
             request: request.quota(Quota::Search),
-            place: Some(Place::After(since.minus(STEP))),
+            place: Some(Place::After(after)),
             indexed_until,
             split_by_creation: None,
             seen: Seen::default(),
@@ -139,8 +148,7 @@ impl Search {
                     return None;
                 }
                 self.split_by_creation = Some(reached);
-                let created_after = Moment::from_unix_milliseconds(0);
-                Some(Place::Within { changed_at: reached, created_after })
+                Some(Place::Within { changed_at: reached, created_after: earliest() })
             }
             Place::Within { changed_at, created_after } => {
                 let next = times.iter().map(|times| times.created_at).max()?.minus(STEP);

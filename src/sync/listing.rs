@@ -175,10 +175,7 @@ impl Rows {
         indexed_until: Moment,
     ) -> Self {
         match paging {
-            Paging::ByTime => {
-                let since = since.unwrap_or(Moment::from_unix_milliseconds(0));
-                Self::Search(Search::new(client, request, since, indexed_until))
-            }
+            Paging::ByTime => Self::Search(Search::new(client, request, since, indexed_until)),
             Paging::Offset | Paging::UntilEmpty | Paging::Whole => {
                 Self::Pages(Pages::new(client, request, paging))
             }

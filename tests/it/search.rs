@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use asana_simulator::{Fault, FaultRule, Gid, Kind, Options, Plan, Scale, Simulator, Token};
+use asana_simulator::{Fault, FaultRule, Gid, Kind, Options, Plan, Scale, Simulator, Token, World};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -20,10 +20,12 @@ fn account(scale: &Scale, search_lag: Duration) -> Account {
 }
 
 fn subtasks(simulator: &Simulator) -> Vec<Gid> {
-    simulator.world(|world| {
-        let tasks = world.visible(Kind::Task, world.main_viewer());
-        tasks.filter(|task| world.parent_of_task(*task).is_some()).collect()
-    })
+    simulator.world(subtasks_of)
+}
+
+fn subtasks_of(world: &World) -> Vec<Gid> {
+    let tasks = world.visible(Kind::Task, world.main_viewer());
+    tasks.filter(|task| world.parent_of_task(*task).is_some()).collect()
 }
 
 fn text(gids: &[Gid]) -> BTreeSet<String> {
@@ -53,6 +55,31 @@ fn hundreds_of_subtasks_that_changed_in_one_instant_are_all_found() {
         "the search sufficed"
     );
     assert_eq!(second.records("subtasks").len(), found.len(), "each once");
+}
+
+/// Asana was founded in 2008, and may refuse a search for earlier times.
+#[test]
+fn no_search_asks_for_times_before_asana_existed() {
+    let account = account(&Scale { subtasks: 450, widest_parent: 130, ..Scale::small() }, Duration::ZERO);
+    let (first, mut requests) = account.sync(None);
+    account.simulator.edit(|edit| {
+        for task in subtasks_of(edit.world()) {
+            edit.rename_task(task, "bulk").unwrap();
+        }
+    });
+    requests.extend(account.sync(Some(&first.state())).1);
+    let times: Vec<(&str, &str)> = requests
+        .iter()
+        .filter(|request| request.endpoint == SEARCH)
+        .flat_map(|request| &request.query)
+        .filter(|(name, _)| name.ends_with(".after"))
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    for name in ["modified_at.after", "created_at.after"] {
+        assert!(times.iter().any(|(other, _)| *other == name), "no {name}: this would prove nothing");
+    }
+    let early: Vec<_> = times.iter().filter(|(_, time)| *time < "2008").collect();
+    assert!(early.is_empty(), "{early:?}");
 }
 
 /// A change that is indexed late is found by the next sync, because each goes back further than the lag.

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use airbyte_protocol::message::Level;
 
 use crate::asana::{self, Consequence, Fault, Place, Request};
-use crate::moment::Moment;
 use crate::plan::PlannedListing;
 use crate::slice_key::SliceKey;
 use crate::stream::Paging;
@@ -21,9 +20,6 @@ use crate::sync::report::grouped;
 use crate::sync::requests;
 use crate::sync::row::{self, Probe};
 use crate::window;
-
-/// Asana began in 2008. No task is older, and the search may refuse earlier times.
-const EPOCH: &str = "2008-01-01T00:00:00.000Z";
 
 /// These requests come before every listing.
 pub const FIRST: Depth = Depth::MAX;
@@ -147,7 +143,7 @@ fn searches(sync: &Sync<'_>, tree: Tree<'_>) -> Vec<Rows> {
 
 fn rows_of(sync: &Sync<'_>, request: Request, paging: Paging) -> Rows {
     let indexed_until = window::next_cursor(sync.facts.began());
-    Rows::of(sync.facts.client.clone(), request, paging, Moment::parse(EPOCH), indexed_until)
+    Rows::of(sync.facts.client.clone(), request, paging, None, indexed_until)
 }
 
 /// Notes that what a listing shows exists.
