@@ -33,11 +33,12 @@ mod search;
 mod slice;
 mod slices;
 mod summary;
+mod terminal;
 mod type_check;
 
 pub use summary::Outcome;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::pin;
 use std::thread;
@@ -71,6 +72,7 @@ use crate::sync::output::Output;
 use crate::sync::progress::Progress;
 use crate::sync::slice::{Planned, Waiting};
 use crate::sync::slices::Slices;
+use crate::sync::terminal::{Phase, Terminal};
 use crate::sync::type_check::TypeCheck;
 use crate::window::Window;
 
@@ -165,8 +167,21 @@ async fn run(
     mut notices: UnboundedReceiver<Notice>,
     stop: impl Future<Output = Failure>,
 ) -> Outcome {
+    let terminal = Terminal::new();
+    let phase = Cell::new(Phase::Listings);
+    let show = || {
+        if terminal.is_watched() {
+            let client = &sync.facts.client;
+            terminal.draw(&sync.progress().view(phase.get(), &client.counts(), client.pause()));
+        }
+    };
+    let begin = |next| {
+        show();
+        phase.set(next);
+        show();
+    };
     let stopped = {
-        let mut reading = pin!(read_everything(sync));
+        let mut reading = pin!(read_everything(sync, begin));
         let mut pump = pin!(sync.output.pump(|| sync.gate.admit()));
         let mut stop = pin!(stop);
         let mut tick = tokio::time::interval(TICK);
@@ -181,6 +196,7 @@ async fn run(
                     let client = &sync.facts.client;
                     sync.progress().tick(&client.counts(), client.pause(), &sync.output);
                     sync.gate.admit();
+                    show();
                 }
             }
         }
@@ -188,10 +204,12 @@ async fn run(
     while let Ok(notice) = notices.try_recv() {
         sync.progress().notice(notice, &sync.output);
     }
-    summary::finish(sync, stopped).await
+    show();
+    summary::finish(sync, stopped, &terminal).await
 }
 
-async fn read_everything(sync: &Sync<'_>) -> Result<(), Stop> {
+/// Reads everything. `begin` is called before each phase but the first.
+async fn read_everything(sync: &Sync<'_>, begin: impl Fn(Phase)) -> Result<(), Stop> {
     // A plan without a selected stream has no listing either.
     if sync.plan().selected().next().is_none() {
         return Ok(());
@@ -206,6 +224,9 @@ async fn read_everything(sync: &Sync<'_>) -> Result<(), Stop> {
         })
         .await?;
     // What is read per task comes after everything else.
+    if !waiting.borrow().is_empty() {
+        begin(Phase::PerTask);
+    }
     sync.gate
         .for_each(SLICES, None, waiting.into_inner(), |waiting, slot| {
             slice::read_children(sync, waiting, SLICES, slot)

@@ -22,6 +22,7 @@ use crate::sync::access::{self, Tries};
 use crate::sync::graph::Graph;
 use crate::sync::output::Output;
 use crate::sync::report::{Account, Estimate, Standing, grouped};
+use crate::sync::terminal::{self, View};
 
 /// The longest time between records and a checkpoint that counts them, even where no slice was settled.
 const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
@@ -253,21 +254,35 @@ impl<'a> Progress<'a> {
         }
         if self.last_line.elapsed() >= PROGRESS_EVERY {
             self.last_line = Instant::now();
-            output.log(Level::Info, self.line(counts, pause));
+            output.log(Level::Info, self.standing(counts, pause).line());
             self.estimates().into_iter().for_each(|estimate| output.push(estimate));
         }
     }
 
-    fn line(&self, counts: &BTreeMap<String, Counts>, pause: Duration) -> String {
-        let standing = Standing {
+    /// How far the sync is.
+    pub fn standing(&self, counts: &BTreeMap<String, Counts>, pause: Duration) -> Standing {
+        Standing {
             streams: self.plan.selected().count(),
             streams_done: self.streams.iter().filter(|stream| stream.phase == Phase::Finished).count(),
             requests: counts.values().map(|counts| counts.requests).sum(),
             listings_left: self.streams.iter().map(|stream| stream.left.listings).sum(),
             elapsed: self.started.elapsed(),
             pause,
-        };
-        standing.line()
+        }
+    }
+
+    /// What a terminal shows of a phase.
+    pub fn view(&self, phase: terminal::Phase, counts: &BTreeMap<String, Counts>, pause: Duration) -> View {
+        let is_in_phase =
+            |id: &StreamId| self.graph.deferred.contains(*id) == (phase == terminal::Phase::PerTask);
+        let of_phase = || self.ids().filter(is_in_phase).map(|id| &self.streams[id.0]);
+        View {
+            phase,
+            done: of_phase().map(|stream| stream.account.listings_done).sum(),
+            left: of_phase().map(|stream| stream.left.listings).sum(),
+            records: self.streams.iter().map(|stream| stream.account.records).sum(),
+            standing: self.standing(counts, pause),
+        }
     }
 
     /// Estimates for the streams whose listings are all known: what will still be found cannot be estimated.

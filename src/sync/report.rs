@@ -6,7 +6,7 @@ use crate::asana::Reason;
 use airbyte_connector::Failure;
 
 /// One stream's account of a sync.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Account {
     /// Records that were emitted, deletions among them.
     pub records: u64,
@@ -60,12 +60,21 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// One line for a person: what was done of what is known, how fast, and for how long it goes on at least.
-    pub fn line(&self) -> String {
+    /// Requests a minute since the sync began.
+    pub fn rate(&self) -> f64 {
         let minutes = self.elapsed.as_secs_f64() / 60.0;
-        let rate = self.requests as f64 / minutes.max(f64::MIN_POSITIVE);
-        let left = self.listings_left as f64 / rate.max(1.0) + self.pause.as_secs_f64() / 60.0;
-        let left = left.ceil() as u64;
+        self.requests as f64 / minutes.max(f64::MIN_POSITIVE)
+    }
+
+    /// Minutes that the known listings take at least, rounded up.
+    pub fn minutes_left(&self) -> u64 {
+        let left = self.listings_left as f64 / self.rate().max(1.0) + self.pause.as_secs_f64() / 60.0;
+        left.ceil() as u64
+    }
+
+    /// One line for a person: what was done of what is known, how fast, and how much longer it takes at least.
+    pub fn line(&self) -> String {
+        let (rate, left) = (self.rate(), self.minutes_left());
         let pause = match self.pause.as_secs() {
             0 => String::new(),
             seconds => format!("waiting {} s for Asana's quota; ", grouped(seconds)),
@@ -165,7 +174,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-fn plural(count: u64, noun: &str) -> String {
+pub fn plural(count: u64, noun: &str) -> String {
     if count == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 

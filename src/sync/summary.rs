@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use airbyte_connector::Failure;
 use airbyte_protocol::message::{Level, StreamDescriptor};
 
 use crate::emit::Event;
 use crate::stream_set::StreamId;
 use crate::sync::context::Sync;
-use airbyte_connector::Failure;
+use crate::sync::terminal::Terminal;
 
 /// How a sync ended.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub struct Outcome {
 }
 
 /// Reports what failed, failures that may pass first, and what was read of each stream.
-pub async fn finish(sync: &Sync<'_>, stopped: Option<Failure>) -> Outcome {
+pub async fn finish(sync: &Sync<'_>, stopped: Option<Failure>, terminal: &Terminal) -> Outcome {
     let plan = sync.plan();
     let mut failures = causes(sync);
     failures.extend(stopped);
@@ -37,7 +38,24 @@ pub async fn finish(sync: &Sync<'_>, stopped: Option<Failure>) -> Outcome {
     failures.iter().cloned().for_each(|failure| sync.output.push(Event::Failed(failure)));
     // Where the writer has gone, nobody reads this.
     drop(sync.output.flush().await);
+    if terminal.is_watched() {
+        show(sync, terminal, &failures);
+    }
     Outcome { failures }
+}
+
+/// Shows the end of the sync at the terminal.
+fn show(sync: &Sync<'_>, terminal: &Terminal, failures: &[Failure]) {
+    let client = &sync.facts.client;
+    let mut progress = sync.progress();
+    let standing = progress.standing(&client.counts(), client.pause());
+    let streams: Vec<_> = sync
+        .plan()
+        .selected()
+        .map(|(id, planned)| (planned.stream.name, progress.stream(id).account.clone()))
+        .collect();
+    let failures: Vec<_> = failures.iter().map(|failure| client.redact(&failure.message)).collect();
+    terminal.finish(streams, &standing, &failures);
 }
 
 /// What went wrong, each cause once with the streams that it concerns.

@@ -85,7 +85,8 @@ fn stopped_by(signal: Signal) -> (Run, ExitStatus) {
 fn assert_orderly(run: &Run, name: &str) {
     let messages: Vec<_> = run.errors().iter().map(|error| error["message"].to_string()).collect();
     assert!(messages[0].contains(&format!("the sync was stopped by {name}")), "{messages:#?}");
-    assert!(run.errors().iter().all(|error| error["failure_type"] == "transient_error"), "{messages:#?}");
+    assert_eq!(messages.len(), 1, "one failure, not one per stream: {messages:#?}");
+    assert_eq!(run.errors()[0]["failure_type"], "transient_error");
     for stream in STREAMS {
         let states = run.of_type("STATE");
         let states = states.filter(|message| {

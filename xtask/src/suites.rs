@@ -166,6 +166,13 @@ pub const VERIFY: &[Suite] = &[
         probe: None,
     },
     Suite {
+        name: "terminal",
+        shows: "the progress bars and the table that a person sees at a terminal, as pyte draws them",
+        needs: &[Need::Python],
+        commands: &[&["bash", "acceptance-tests/terminal/run.sh"]],
+        probe: None,
+    },
+    Suite {
         name: "readers",
         shows: "the tables of the destination, read back by PyIceberg and DuckDB",
         needs: &[Need::Python],

@@ -1,7 +1,7 @@
 //! The only writer of stdout. Lines leave in the order in which they were pushed, and texts leave redacted.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use airbyte_protocol::Message;
 use airbyte_protocol::message::Level;
@@ -27,6 +27,11 @@ pub struct Output {
 }
 
 impl Output {
+    /// Whether a person sees the messages themselves, because stdout is a terminal.
+    pub fn stdout_is_terminal() -> bool {
+        io::stdout().is_terminal()
+    }
+
     pub fn stdout() -> Self {
         Self::to(Box::new(Unbuffered))
     }

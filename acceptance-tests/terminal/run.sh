@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# What a person sees at a terminal: stderr is a pseudo-terminal, and pyte draws what is written to it.
+#
+# SOURCE_ASANA and ASANA_SIMULATOR name the built programs; without them those under target/debug are built.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+# What it prints where it cannot make one says why.
+python=$("$root/acceptance-tests/python.sh" terminal "$here/requirements.txt") || { code=$?; echo "$python"; exit "$code"; }
+
+if [ -z "${SOURCE_ASANA:-}" ] || [ -z "${ASANA_SIMULATOR:-}" ]; then
+    (cd "$root" && cargo build --quiet --workspace --bins)
+    export SOURCE_ASANA=${SOURCE_ASANA:-$target/debug/source-asana}
+    export ASANA_SIMULATOR=${ASANA_SIMULATOR:-$target/debug/asana-simulator}
+fi
+export PYTHONPATH=$root/acceptance-tests PYTHONDONTWRITEBYTECODE=1
+exec "$python" "$here/verify.py"
