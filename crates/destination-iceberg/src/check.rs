@@ -10,6 +10,7 @@ use iceberg::TableIdent;
 use crate::batch::{BatchBuilder, RowIds};
 use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::deletion::DeleteForm;
 use crate::failure::{Failure, Result, of_iceberg};
 use crate::plan::{StreamPlan, plan};
 use crate::snapshot::LiveFiles;
@@ -38,14 +39,15 @@ pub async fn check(config: &Config) -> Result<()> {
 }
 
 async fn probe(catalog: &Catalog, plan: StreamPlan, config: &Config) -> Result<()> {
-    let mut ready = prepare_all(catalog, vec![plan], config.identifier_case).await?;
+    let mut ready = prepare_all(catalog, vec![plan], config).await?;
     let (plan, ready) = ready.pop().ok_or_else(|| Failure::system("the table of the check was not made"))?;
     let mut builder = BatchBuilder::new(ready.shape.clone(), RowIds::new())?;
     let record = r#"{"stream":"check","data":{"note":"written by check"},"emitted_at":0}"#;
     let record = serde_json::from_str(record)
         .map_err(|error| Failure::system(format!("the record of the check: {error}")))?;
     builder.push(&record);
-    let mut writer = StreamWriter::new(plan, ready, PROBE_FILE_BYTES, 1, Instant::now());
+    let form = DeleteForm { deletes: config.deletes, target_bytes: PROBE_FILE_BYTES };
+    let mut writer = StreamWriter::new(plan, ready, form, 1, Instant::now());
     writer.write(catalog, builder.finish()?).await?;
     writer.complete(catalog).await?;
     let table = catalog.reload(&writer.table().ident).await?;

@@ -1,21 +1,17 @@
-//! Joining small data files and working position deletes in, in one snapshot that changes no row. Knows no stream.
+//! Joining small data files and working position deletes in, in one snapshot that changes no row.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::RecordBatch;
-use futures::{StreamExt, TryStreamExt};
-use iceberg::Runtime;
-use iceberg::arrow::{ArrowReaderBuilder, schema_to_arrow_schema};
-use iceberg::scan::{FileScanTask, FileScanTaskDeleteFile};
-use iceberg::spec::{DataContentType, DataFile, Operation};
+use iceberg::spec::{DataFile, Operation};
 
 use crate::catalog::{Catalog, Table};
 use crate::commit::{Work, publish};
-use crate::data_file::{DataFileWriter, has_trusted_bounds};
+use crate::data_file::has_trusted_bounds;
 use crate::failure::{Failure, Result, of_iceberg};
-use crate::position_deletes::{each_deleted, may_delete_from};
+use crate::position_deletes::{each_deleted, may_delete_from, write_deletes};
+use crate::rewrite::{DeletedRows, rewrite};
 use crate::snapshot::{FileChange, LiveFiles, Removed};
 
 /// A data file is rewritten when this share of its rows is deleted.
@@ -32,7 +28,8 @@ const TIER_GROWTH: u64 = 4;
 /// What rewriting is taken to cost: so many bytes of files a millisecond, and so long a file.
 const BYTES_A_MILLISECOND: u64 = 10_000;
 const MILLISECONDS_A_FILE: u64 = 5;
-const BATCH_ROWS: usize = 1024;
+/// Delete files that lose a part of their rows are joined up to this many rows.
+const DELETES_A_FILE: usize = 100_000;
 
 /// Which files to rewrite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +61,17 @@ pub async fn compact(
 ) -> Result<Compaction> {
     let live = LiveFiles::of(&table).await?;
     let files_before = live.data.len() + live.deletes.len();
-    let deletes = DeletedRows::read(&table, &live).await?;
-    let chosen = choose(&live, &deletes, policy);
+    let targets = DeleteTargets::read(&table, &live).await?;
+    let chosen = choose(&live, &targets, policy);
     let mut removed: HashSet<String> = chosen.iter().map(|file| file.file_path().to_owned()).collect();
-    removed.extend(deletes.unneeded(&live, &removed));
+    let outdated = targets.outdated(&live, &removed);
+    removed.extend(outdated.iter().map(|file| file.file_path().to_owned()));
     if removed.is_empty() {
         return Ok(Compaction::Done { table: Box::new(table), files_before, files_after: files_before });
     }
-    let added = rewrite(&table, &chosen, &live.deletes, target_bytes as usize).await?;
+    let deleted = deleted_rows(&table, &chosen, &live.deletes).await?;
+    let mut added = rewrite(&table, &chosen, &deleted, target_bytes as usize).await?;
+    added.extend(without_dangling(&table, &outdated, &live, &removed).await?);
     let files_after = files_before - removed.len() + added.len();
     let planned_on = table.metadata.current_snapshot_id();
     let rewritten: BTreeSet<&str> = chosen.iter().map(|file| file.file_path()).collect();
@@ -111,14 +111,14 @@ pub async fn compact(
 }
 
 /// Which files each delete file deletes from, and how many rows.
-struct DeletedRows {
+struct DeleteTargets {
     rows: HashMap<String, u64>,
     files_of: HashMap<String, HashSet<String>>,
 }
 
-impl DeletedRows {
+impl DeleteTargets {
     async fn read(table: &Table, live: &LiveFiles) -> Result<Self> {
-        let mut deleted = Self { rows: HashMap::new(), files_of: HashMap::new() };
+        let mut targets = Self { rows: HashMap::new(), files_of: HashMap::new() };
         for file in &live.deletes {
             let mut counts: HashMap<String, u64> = HashMap::new();
             each_deleted(&table.file_io, file, |path, _| match counts.get_mut(path) {
@@ -127,28 +127,69 @@ impl DeletedRows {
             })
             .await?;
             for (path, count) in &counts {
-                *deleted.rows.entry(path.clone()).or_default() += count;
+                *targets.rows.entry(path.clone()).or_default() += count;
             }
-            deleted.files_of.insert(file.file_path().to_owned(), counts.into_keys().collect());
+            targets.files_of.insert(file.file_path().to_owned(), counts.into_keys().collect());
         }
-        Ok(deleted)
+        Ok(targets)
     }
 
-    /// The delete files that delete from no file that stays.
-    fn unneeded(&self, live: &LiveFiles, removed: &HashSet<String>) -> Vec<String> {
+    /// The delete files with dangling deletes: those of a data file that is not in the table, or is `removed` from it.
+    fn outdated<'a>(&self, live: &'a LiveFiles, removed: &HashSet<String>) -> Vec<&'a DataFile> {
         let staying: HashSet<&str> =
             live.data.iter().map(DataFile::file_path).filter(|path| !removed.contains(*path)).collect();
-        let unneeded = self
-            .files_of
-            .iter()
-            .filter(|(_, paths)| !paths.iter().any(|path| staying.contains(path.as_str())));
-        unneeded.map(|(file, _)| file.clone()).collect()
+        let dangles = |file: &&DataFile| {
+            let targets = self.files_of.get(file.file_path());
+            targets.is_none_or(|paths| {
+                paths.is_empty() || paths.iter().any(|path| !staying.contains(path.as_str()))
+            })
+        };
+        live.deletes.iter().filter(dangles).collect()
     }
 }
 
-fn choose<'a>(live: &'a LiveFiles, deleted: &DeletedRows, policy: Policy) -> Vec<&'a DataFile> {
+/// The rows of `files` that the delete files delete.
+async fn deleted_rows(table: &Table, files: &[&DataFile], deletes: &[DataFile]) -> Result<DeletedRows> {
+    let by_path: HashMap<&str, &DataFile> = files.iter().map(|file| (file.file_path(), *file)).collect();
+    let paths: BTreeSet<&str> = by_path.keys().copied().collect();
+    let mut deleted = DeletedRows::default();
+    for file in deletes.iter().filter(|file| may_delete_from(file, &paths)) {
+        each_deleted(&table.file_io, file, |path, row| {
+            if let Some(file) = by_path.get(path) {
+                deleted.delete(file, row);
+            }
+        })
+        .await?;
+    }
+    Ok(deleted)
+}
+
+/// New delete files with those rows of the `outdated` ones whose data files stay.
+async fn without_dangling(
+    table: &Table,
+    outdated: &[&DataFile],
+    live: &LiveFiles,
+    removed: &HashSet<String>,
+) -> Result<Vec<DataFile>> {
+    let staying = live.data.iter().map(DataFile::file_path).filter(|path| !removed.contains(*path));
+    let staying: HashMap<&str, Arc<str>> = staying.map(|path| (path, Arc::from(path))).collect();
+    let (mut rows, mut added) = (Vec::new(), Vec::new());
+    for file in outdated {
+        each_deleted(&table.file_io, file, |path, row| {
+            rows.extend(staying.get(path).map(|path| (path.clone(), row)));
+        })
+        .await?;
+        if rows.len() >= DELETES_A_FILE {
+            added.extend(write_deletes(table, std::mem::take(&mut rows)).await?);
+        }
+    }
+    added.extend(write_deletes(table, rows).await?);
+    Ok(added)
+}
+
+fn choose<'a>(live: &'a LiveFiles, targets: &DeleteTargets, policy: Policy) -> Vec<&'a DataFile> {
     let deleted_from = |file: &&DataFile| {
-        let rows = deleted.rows.get(file.file_path()).copied().unwrap_or(0);
+        let rows = targets.rows.get(file.file_path()).copied().unwrap_or(0);
         rows > 0
             && (live.deletes.len() >= DELETE_FILES || rows * 100 >= file.record_count() * DELETED_PERCENT)
     };
@@ -195,59 +236,4 @@ fn tier(live: &LiveFiles, small_bytes: u64) -> Vec<&DataFile> {
     let length = files.iter().take_while(belongs).count();
     files.truncate(if length >= TIER_FILES { length } else { 0 });
     files
-}
-
-/// The rows of the files that are not deleted, in new files of the current schema.
-async fn rewrite(
-    table: &Table,
-    files: &[&DataFile],
-    deletes: &[DataFile],
-    target_bytes: usize,
-) -> Result<Vec<DataFile>> {
-    let schema = table.metadata.current_schema().clone();
-    let arrow = Arc::new(schema_to_arrow_schema(&schema).map_err(of_iceberg)?);
-    let field_ids: Vec<i32> = schema.as_struct().fields().iter().map(|field| field.id).collect();
-    let deletes: Vec<FileScanTaskDeleteFile> = deletes
-        .iter()
-        .map(|file| {
-            FileScanTaskDeleteFile::builder()
-                .with_file_path(file.file_path().to_owned())
-                .with_file_size_in_bytes(file.file_size_in_bytes())
-                .with_file_type(DataContentType::PositionDeletes)
-                .with_partition_spec_id(table.metadata.default_partition_spec_id())
-                .build()
-        })
-        .collect();
-    let tasks: Vec<iceberg::Result<FileScanTask>> = files
-        .iter()
-        .map(|file| {
-            Ok(FileScanTask::builder()
-                .with_file_size_in_bytes(file.file_size_in_bytes())
-                .with_start(0)
-                .with_length(file.file_size_in_bytes())
-                .with_record_count(Some(file.record_count()))
-                .with_data_file_path(file.file_path().to_owned())
-                .with_data_file_format(file.file_format())
-                .with_schema(schema.clone())
-                .with_project_field_ids(field_ids.clone())
-                .with_deletes(deletes.clone())
-                .with_case_sensitive(true)
-                .build())
-        })
-        .collect();
-    let reader = ArrowReaderBuilder::new(table.file_io.clone(), Runtime::current())
-        .with_data_file_concurrency_limit(1)
-        .with_batch_size(BATCH_ROWS)
-        .build();
-    let mut batches = reader.read(futures::stream::iter(tasks).boxed()).map_err(of_iceberg)?.stream();
-    let mut writer = DataFileWriter::new(table, target_bytes);
-    while let Some(batch) = batches.try_next().await.map_err(of_iceberg)? {
-        let batch = RecordBatch::try_new(arrow.clone(), batch.columns().to_vec()).map_err(|error| {
-            Failure::system(format!("rows that were read do not fit their table: {error}"))
-        })?;
-        if batch.num_rows() > 0 {
-            writer.write(&batch).await?;
-        }
-    }
-    writer.take().await
 }

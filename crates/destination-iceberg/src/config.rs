@@ -51,6 +51,12 @@ pub struct Config {
     #[serde(default = "default_snapshot_retention")]
     #[schemars(title = "Snapshot retention in hours", range(max = 87600), extend("order" = 8))]
     pub snapshot_retention_hours: u32,
+    /// How rows are deleted and replaced. Position deletes are small files beside the data files, and readers combine the
+    /// two. Copy-on-write rewrites the data files that have the rows, for readers that do not support position deletes;
+    /// it costs about as much as writing these files anew in each commit.
+    #[serde(default)]
+    #[schemars(title = "Deletes", extend("order" = 9))]
+    pub deletes: Deletes,
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -359,6 +365,15 @@ pub enum Nested {
     Typed,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Deletes {
+    #[default]
+    PositionDeletes,
+    CopyOnWrite,
+}
+
 fn default_namespace() -> String {
     "airbyte".to_owned()
 }
@@ -408,6 +423,7 @@ mod tests {
         assert_eq!(config.target_file_size_mib, 128);
         assert_eq!((config.maintenance_percent, config.snapshot_retention_hours), (20, 72));
         assert_eq!((config.nested, config.identifier_case), (Nested::JsonText, IdentifierCase::Preserve));
+        assert_eq!(config.deletes, Deletes::PositionDeletes);
     }
 
     #[test]

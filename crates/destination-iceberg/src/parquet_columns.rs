@@ -1,20 +1,24 @@
-//! Reading some columns of a Parquet file by their field numbers. Knows neither keys nor deletes.
+//! Reading columns of a Parquet file by their field numbers.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
+use arrow_schema::FieldRef;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use iceberg::arrow::ArrowFileReader;
 use iceberg::io::{FileIO, FileMetadata, FileRead};
 use iceberg::spec::{DataFile, DataFileFormat};
-use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::{PARQUET_FIELD_ID_META_KEY, ProjectionMask};
 
 use crate::failure::{Failure, Result, of_iceberg};
 
 /// Rows read at a time.
 const BATCH_ROWS: usize = 8192;
+/// The same where every column is read, of which there may be thousands.
+const BATCH_ROWS_OF_ALL_COLUMNS: usize = 1024;
 /// Files of at most this size are read as a whole.
 const WHOLE_FILE_BYTES: u64 = 1 << 20;
 
@@ -27,19 +31,7 @@ pub async fn read_columns(
     file: &DataFile,
     ids: &[i32],
 ) -> Result<Option<(Batches, HashMap<i32, usize>)>> {
-    if file.file_format() != DataFileFormat::Parquet {
-        let path = file.file_path();
-        return Err(Failure::configuration(format!("{path} is no Parquet file; upserts need Parquet")));
-    }
-    let mut reader =
-        file_io.new_input(file.file_path()).map_err(of_iceberg)?.reader().await.map_err(of_iceberg)?;
-    let size = file.file_size_in_bytes();
-    if size <= WHOLE_FILE_BYTES {
-        reader = Box::new(WholeFile(reader.read(0..size).await.map_err(of_iceberg)?));
-    }
-    let reader = ArrowFileReader::new(FileMetadata { size: file.file_size_in_bytes() }, reader);
-    let builder =
-        ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| unreadable(file, &error))?;
+    let builder = open(file_io, file).await?;
     let mut leaves = Vec::new();
     let mut places = HashMap::new();
     for (index, column) in builder.parquet_schema().columns().iter().enumerate() {
@@ -53,12 +45,44 @@ pub async fn read_columns(
         return Ok(None);
     }
     let mask = ProjectionMask::leaves(builder.parquet_schema(), leaves);
-    let batches = builder
-        .with_projection(mask)
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|error| unreadable(file, &error))?;
-    Ok(Some((batches, places)))
+    let batches = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
+    Ok(Some((batches.map_err(|error| unreadable(file, &error))?, places)))
+}
+
+/// Reads every column, whose fields carry their numbers.
+pub async fn read_all(file_io: &FileIO, file: &DataFile) -> Result<Batches> {
+    let builder = open(file_io, file).await?;
+    let has_number = |field: &FieldRef| field.metadata().contains_key(PARQUET_FIELD_ID_META_KEY);
+    if !builder.schema().fields().iter().any(has_number) {
+        return Err(Failure::configuration(format!(
+            "the columns of {} have no field numbers: another program added the file to the table. Rewrite its files \
+             with that program",
+            file.file_path()
+        )));
+    }
+    builder.with_batch_size(BATCH_ROWS_OF_ALL_COLUMNS).build().map_err(|error| unreadable(file, &error))
+}
+
+async fn open(file_io: &FileIO, file: &DataFile) -> Result<ParquetRecordBatchStreamBuilder<ArrowFileReader>> {
+    if file.file_format() != DataFileFormat::Parquet {
+        return Err(Failure::configuration(format!(
+            "{} is not a Parquet file: another program wrote it. Rewrite the table's files as Parquet with that \
+             program",
+            file.file_path()
+        )));
+    }
+    let mut reader =
+        file_io.new_input(file.file_path()).map_err(of_iceberg)?.reader().await.map_err(of_iceberg)?;
+    let size = file.file_size_in_bytes();
+    if size <= WHOLE_FILE_BYTES {
+        reader = Box::new(WholeFile(reader.read(0..size).await.map_err(of_iceberg)?));
+    }
+    let reader = ArrowFileReader::new(FileMetadata { size }, reader);
+    // What a writer noted of its own types in memory does not matter; the file's types do.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
+        .await
+        .map_err(|error| unreadable(file, &error))
 }
 
 /// A file in memory: one request to an object store instead of several, one after the other.

@@ -1,4 +1,4 @@
-//! Rows by their place: finding the rows that have given keys. Knows no stream and no catalog.
+//! Rows by their place: finding the rows that have given keys.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -121,6 +121,23 @@ pub async fn find<V>(
         !dead.contains(&(index - 1))
     });
     Ok(Search { rows, small_deletes })
+}
+
+/// The small ones among `deletes` that may delete from one of the data files at `paths`.
+pub async fn small_deletes_of(
+    file_io: &FileIO,
+    deletes: &[DataFile],
+    paths: &HashSet<String>,
+) -> Result<Vec<SmallDeletes>> {
+    let paths: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
+    let is_wanted = |file: &&DataFile| file.record_count() <= SMALL_DELETES && may_delete_from(file, &paths);
+    let mut small = Vec::new();
+    for file in deletes.iter().filter(is_wanted) {
+        let mut rows = Vec::new();
+        each_deleted(file_io, file, |path, position| rows.push((Arc::from(path), position))).await?;
+        small.push(SmallDeletes { path: file.file_path().to_owned(), rows });
+    }
+    Ok(small)
 }
 
 async fn find_in_file<V>(

@@ -1,4 +1,4 @@
-//! Rows of old generations: finding them by the column that every row carries. Knows no stream; commits nothing.
+//! Rows of old generations: finding them by the column that every row carries. It commits nothing.
 //!
 //! The column is read, not its bounds: compaction puts rows of several generations into one file.
 

@@ -1,5 +1,4 @@
-//! One stream's rows into its table: files as they come, commits when told. Knows the catalog as something that
-//! commits, and no protocol line.
+//! One stream's rows into its table: files as they come, commits when the writer asks for one.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,19 +11,19 @@ use crate::acknowledgement::Progress;
 use crate::automatic_maintenance::SYNC_MILLISECONDS;
 use crate::batch::{Batch, Shape};
 use crate::catalog::{Catalog, Table};
-use crate::commit::{Work, publish, publish_with_schema};
+use crate::commit::{Work, publish, publish_with_schema, with_schema};
 use crate::data_file::DataFileWriter;
+use crate::deletion::{ChangedFiles, DeleteForm, Deletion};
 use crate::failure::{Result, of_iceberg};
 use crate::generations::{Extent, GENERATION, changed_properties};
 use crate::key::Key;
 use crate::plan::StreamPlan;
-use crate::position_deletes::write_deletes;
-use crate::positions::{IdentityFields, Search, find};
+use crate::positions::{IdentityFields, Search, find, small_deletes_of};
 use crate::purge::OldRows;
 use crate::snapshot::{FileChange, LiveFiles, Removed};
 use crate::table::Ready;
 use crate::table_memory::SNAPSHOT_STREAM;
-use crate::upsert::{Deletes, Upserts};
+use crate::upsert::Upserts;
 
 /// Vended credentials are renewed when they end this soon.
 const CREDENTIALS_MARGIN: Duration = Duration::from_secs(600);
@@ -41,6 +40,7 @@ pub struct StreamWriter {
     memory: HashMap<String, String>,
     shape: Arc<Shape>,
     files: DataFileWriter,
+    form: DeleteForm,
     upserts: Upserts,
     /// Of a refresh that readers do not see yet: everything so far, upserts worked in.
     unpublished: LiveFiles,
@@ -60,12 +60,13 @@ pub struct Committed {
 }
 
 impl StreamWriter {
-    pub fn new(plan: StreamPlan, ready: Ready, target_bytes: usize, streams: u32, now: Instant) -> Self {
+    pub fn new(plan: StreamPlan, ready: Ready, form: DeleteForm, streams: u32, now: Instant) -> Self {
         Self {
             plan,
             streams: streams.max(1),
             opened_at: ready.table.metadata.current_snapshot_id(),
-            files: DataFileWriter::new(&ready.written, target_bytes),
+            files: DataFileWriter::new(&ready.written, form.target_bytes),
+            form,
             table: ready.table,
             extent: ready.extent,
             fields: ready.fields,
@@ -163,16 +164,14 @@ impl StreamWriter {
         if search(&self.table, &fields, values).await?.0.rows.is_empty() {
             return Ok(keys);
         }
-        let (plan, memory) = (&self.plan, &self.memory);
+        let (plan, memory, form) = (&self.plan, &self.memory, self.form);
         let table = publish(catalog, self.table.clone(), async |table: &Table| {
             let (found, before) = search(table, &fields, values).await?;
             keys = found.rows.iter().map(|row| (row.cursor.as_key(), ())).collect();
             let rows = found.rows.into_iter().map(|row| (row.file, row.position)).collect();
-            let deletes = Deletes::new(rows, found.small_deletes, &before, &[]);
-            let added: Vec<DataFile> = write_deletes(table, deletes.rows).await?.into_iter().collect();
-            let operation = if added.is_empty() { Operation::Delete } else { Operation::Overwrite };
-            let removed = Removed::files(deletes.removed);
-            Ok(work(plan, operation, added, removed, Extent::Keep, memory, table))
+            let deletion = Deletion { rows, files: HashSet::new(), small_deletes: found.small_deletes };
+            let changed = deletion.apply(table, form, &before, &[]).await?;
+            Ok(work(plan, &changed, Extent::Keep, memory, table))
         })
         .await?;
         self.take_table(table);
@@ -218,25 +217,28 @@ impl StreamWriter {
         let upserts = std::mem::take(&mut self.upserts);
         let records = self.received - self.committed;
         if !written.is_empty() || upserts.len() > 0 {
-            let (fields, plan, memory) = (self.fields.clone(), &self.plan, &self.memory);
+            let (fields, plan, memory, form) = (self.fields.as_ref(), &self.plan, &self.memory, self.form);
             let spent = self.milliseconds_since_commit();
+            let (mut attempts, mut discarded) = (0, Vec::new());
             let table = publish(catalog, self.table.clone(), async |table: &Table| {
-                let deletes = match &fields {
+                let changed = match fields {
                     Some(fields) => {
                         let before = LiveFiles::of(table).await?;
-                        upserts.deletes(&table.file_io, fields, &written, &before).await?
+                        let deletion = upserts.deletion(&table.file_io, fields, &written, &before).await?;
+                        deletion.apply(table, form, &before, &written).await?
                     }
-                    None => Deletes::default(),
+                    None => ChangedFiles::written(&written),
                 };
-                let mut added = written.clone();
-                added.extend(write_deletes(table, deletes.rows).await?);
-                let removed = Removed::files(deletes.removed);
-                let is_append = added.len() == written.len() && removed == Removed::Nothing;
-                let operation = if is_append { Operation::Append } else { Operation::Overwrite };
-                let work = work(plan, operation, added, removed, Extent::Keep, memory, table);
+                attempts += 1;
+                discarded.clone_from(&changed.discarded);
+                let work = work(plan, &changed, Extent::Keep, memory, table);
                 Ok(work.with_summary(SYNC_MILLISECONDS, spent))
             })
             .await?;
+            // Of several attempts, nobody knows which one was committed, and another one may need the files.
+            if attempts == 1 && !discarded.is_empty() {
+                delete_files(&table, discarded).await?;
+            }
             self.take_table(table);
         }
         self.committed = self.received;
@@ -265,9 +267,10 @@ impl StreamWriter {
         let spent = self.milliseconds_since_commit();
         let table =
             publish_with_schema(catalog, self.table.clone(), schema.as_ref(), async |table: &Table| {
-                let removed = Removed::Everything;
-                let operation = Operation::Overwrite;
-                let work = work(plan, operation, added.clone(), removed, Extent::Replace, memory, table);
+                let (operation, removed) = (Operation::Overwrite, Removed::Everything);
+                let files =
+                    FileChange { operation, added: added.clone(), removed, properties: summary(plan) };
+                let work = Work { files, properties: properties(plan, Extent::Replace, memory, table) };
                 Ok(work.with_summary(SYNC_MILLISECONDS, spent))
             })
             .await?;
@@ -281,18 +284,17 @@ impl StreamWriter {
 
     /// Removes the rows of generations below `minimum` in one commit. Nothing if there are none.
     async fn purge(&mut self, catalog: &Catalog, minimum: i64) -> Result<Option<Committed>> {
-        let (field, plan, memory) = (self.generation_field, &self.plan, &self.memory);
+        let (field, plan, memory, form) = (self.generation_field, &self.plan, &self.memory, self.form);
         let live = LiveFiles::of(&self.table).await?;
         if OldRows::find(&self.table.file_io, &live.data, field, minimum).await?.is_empty() {
             return Ok(None);
         }
         let table = publish(catalog, self.table.clone(), async |table: &Table| {
             let live = LiveFiles::of(table).await?;
-            let old = OldRows::find(&table.file_io, &live.data, field, minimum).await?;
-            let added: Vec<DataFile> = write_deletes(table, old.rows).await?.into_iter().collect();
-            let operation = if added.is_empty() { Operation::Delete } else { Operation::Overwrite };
-            let removed = Removed::files(old.files);
-            Ok(work(plan, operation, added, removed, Extent::Purge(minimum), memory, table))
+            let OldRows { files, rows } = OldRows::find(&table.file_io, &live.data, field, minimum).await?;
+            let small_deletes = small_deletes_of(&table.file_io, &live.deletes, &files).await?;
+            let changed = Deletion { rows, files, small_deletes }.apply(table, form, &live, &[]).await?;
+            Ok(work(plan, &changed, Extent::Purge(minimum), memory, table))
         })
         .await?;
         self.take_table(table);
@@ -303,16 +305,22 @@ impl StreamWriter {
     async fn set_aside(&mut self) -> Result<()> {
         let written = self.files.take().await?;
         let upserts = std::mem::take(&mut self.upserts);
-        if let Some(fields) = &self.fields {
-            let file_io = &self.table.file_io;
-            let deletes = upserts.deletes(file_io, fields, &written, &self.unpublished).await?;
-            for path in &deletes.removed {
-                self.table.file_io.delete(path).await.map_err(of_iceberg)?;
+        let changed = match &self.fields {
+            Some(fields) => {
+                let table = match &self.new_schema {
+                    Some(schema) => with_schema(&self.table, schema)?,
+                    None => self.table.clone(),
+                };
+                let deletion = upserts.deletion(&table.file_io, fields, &written, &self.unpublished).await?;
+                deletion.apply(&table, self.form, &self.unpublished, &written).await?
             }
-            self.unpublished.remove(&deletes.removed);
-            self.unpublished.deletes.extend(write_deletes(&self.table, deletes.rows).await?);
-        }
-        self.unpublished.data.extend(written);
+            None => ChangedFiles::written(&written),
+        };
+        // No snapshot ever had these files.
+        let unneeded = changed.removed.iter().cloned().chain(changed.discarded);
+        delete_files(&self.table, unneeded.collect()).await?;
+        self.unpublished.remove(&changed.removed);
+        changed.added.into_iter().for_each(|file| self.unpublished.push(file));
         Ok(())
     }
 
@@ -350,21 +358,43 @@ async fn search(
     Ok((found, live))
 }
 
+async fn delete_files(table: &Table, paths: Vec<String>) -> Result<()> {
+    table.file_io.delete_stream(futures::stream::iter(paths)).await.map_err(of_iceberg)
+}
+
 fn work(
     plan: &StreamPlan,
-    operation: Operation,
-    added: Vec<DataFile>,
-    removed: Removed,
+    changed: &ChangedFiles,
     extent: Extent,
     memory: &HashMap<String, String>,
     table: &Table,
 ) -> Work {
+    let files = FileChange {
+        operation: changed.operation(),
+        added: changed.added.clone(),
+        removed: changed.removed(),
+        properties: summary(plan),
+    };
+    Work { files, properties: properties(plan, extent, memory, table) }
+}
+
+/// What the snapshot's summary says of the stream.
+fn summary(plan: &StreamPlan) -> HashMap<String, String> {
     let mut summary = HashMap::from([(SNAPSHOT_STREAM.to_owned(), plan.stream.name.clone())]);
     let numbers = [("airbyte.sync-id", plan.ids.sync), (GENERATION, plan.ids.generation)];
     for (name, number) in numbers {
         summary.extend(number.map(|number| (name.to_owned(), number.to_string())));
     }
+    summary
+}
+
+fn properties(
+    plan: &StreamPlan,
+    extent: Extent,
+    memory: &HashMap<String, String>,
+    table: &Table,
+) -> HashMap<String, String> {
     let mut properties = changed_properties(table.metadata.properties(), plan.ids, extent);
     properties.extend(memory.clone());
-    Work { files: FileChange { operation, added, removed, properties: summary }, properties }
+    properties
 }

@@ -1,4 +1,4 @@
-//! Making a stream's table ready before anything is written: checked, made, evolved. Knows no record.
+//! Making a stream's table ready before anything is written: checked, made, evolved.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use iceberg::spec::{FormatVersion, Schema, TableMetadata};
 use crate::batch::{Identity, Shape};
 use crate::catalog::{Catalog, Table};
 use crate::commit::{Needs, evolve, with_schema};
-use crate::config::IdentifierCase;
+use crate::config::{Config, Deletes, IdentifierCase};
 use crate::failure::{Failure, Result, of_iceberg};
 use crate::generations::{Extent, TableGenerations};
 use crate::locate::{Located, locate_all};
@@ -35,13 +35,14 @@ pub struct Ready {
     pub generation_field: i32,
 }
 
-/// Makes every stream's table ready, and adapts its plan to the table's names. Whatever one of them cannot take is told
+/// Makes every stream's table ready, and adapts its plan to the table's names. Whatever one of them cannot take is reported
 /// before any of them is touched.
 pub async fn prepare_all(
     catalog: &Catalog,
     plans: Vec<StreamPlan>,
-    case: IdentifierCase,
+    config: &Config,
 ) -> Result<Vec<(StreamPlan, Ready)>> {
+    let case = config.identifier_case;
     let found = locate_all(catalog, &plans).await?;
     let mut adapted = Vec::with_capacity(plans.len());
     for (mut plan, Located { ident, table }) in plans.into_iter().zip(found) {
@@ -57,7 +58,7 @@ pub async fn prepare_all(
     }
     let mut ready = Vec::with_capacity(adapted.len());
     for (plan, table) in adapted {
-        let made = prepare_one(catalog, &plan, table, case).await;
+        let made = prepare_one(catalog, &plan, table, config).await;
         let made = made.map_err(|failure| failure.of_stream(plan.stream.clone()))?;
         ready.push((plan, made));
     }
@@ -111,13 +112,15 @@ async fn prepare_one(
     catalog: &Catalog,
     plan: &StreamPlan,
     table: Option<Table>,
-    case: IdentifierCase,
+    config: &Config,
 ) -> Result<Ready> {
+    let case = config.identifier_case;
     let table = match table {
         Some(table) => table,
         None => {
             catalog.ensure_namespace(&plan.table.namespace().to_string()).await?;
             let mut properties = table_properties();
+            properties.extend(delete_properties(config.deletes));
             properties.extend(memory(&plan.stream, &plan.columns, None));
             catalog.create(&plan.table, new_schema(&plan.columns, case)?, properties).await?
         }
@@ -177,6 +180,7 @@ async fn prepare_one(
     };
     let shape = Arc::new(shape);
     let mut memory = memory(&plan.stream, &plan.columns, Some(&table.metadata));
+    memory.extend(delete_properties(config.deletes));
     memory.retain(|name, value| table.metadata.properties().get(name) != Some(value));
     Ok(Ready { table, written, new_schema, memory, extent, shape, fields, generation_field })
 }
@@ -188,9 +192,16 @@ fn table_properties() -> HashMap<String, String> {
         ("write.parquet.compression-codec", "zstd"),
         ("write.metadata.delete-after-commit.enabled", "true"),
         ("write.metadata.previous-versions-max", "20"),
-        ("write.delete.mode", "merge-on-read"),
-        ("write.update.mode", "merge-on-read"),
-        ("write.merge.mode", "merge-on-read"),
     ];
     properties.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// What the table declares of how rows are deleted, for other writers.
+fn delete_properties(deletes: Deletes) -> impl Iterator<Item = (String, String)> {
+    let mode = match deletes {
+        Deletes::PositionDeletes => "merge-on-read",
+        Deletes::CopyOnWrite => "copy-on-write",
+    };
+    let names = ["write.delete.mode", "write.update.mode", "write.merge.mode"];
+    names.into_iter().map(move |name| (name.to_owned(), mode.to_owned()))
 }

@@ -1,5 +1,5 @@
-//! Which row of each key stays: the newest of those that came, against those in the table. Knows files by number
-//! and address, no catalog.
+//! Which row of each key stays: the newest of those that came, against those in the table. It knows files by number
+//! and address.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use iceberg::spec::DataFile;
 
 use crate::batch::Arrival;
 use crate::data_file::Place;
+use crate::deletion::Deletion;
 use crate::failure::Result;
 use crate::key::{Cursor, Key};
-use crate::positions::{IdentityFields, SmallDeletes, find};
+use crate::positions::{IdentityFields, find};
 use crate::snapshot::LiveFiles;
 
 /// The keys that came since the last flush, and what became of them.
@@ -115,13 +116,13 @@ impl Upserts {
 
     /// What to delete so that each key has its newest row and no other: rows of the `written` files, which the places
     /// count, and rows of the files that were there before.
-    pub async fn deletes(
+    pub async fn deletion(
         &self,
         file_io: &FileIO,
         fields: &IdentityFields,
         written: &[DataFile],
         before: &LiveFiles,
-    ) -> Result<Deletes> {
+    ) -> Result<Deletion> {
         let paths: Vec<Arc<str>> = written.iter().map(|file| Arc::from(file.file_path())).collect();
         let address = |place: &Place| (paths[place.file as usize].clone(), place.row);
         let mut rows: Vec<(Arc<str>, u64)> = self.replaced.iter().map(address).collect();
@@ -134,52 +135,7 @@ impl Upserts {
                 rows.extend(outcome.row.as_ref().map(|row| address(&row.place)));
             }
         }
-        Ok(Deletes::new(rows, search.small_deletes, before, written))
-    }
-}
-
-/// What a flush deletes.
-#[derive(Debug, Default, PartialEq)]
-pub struct Deletes {
-    /// Goes into one new delete file.
-    pub rows: Vec<(Arc<str>, u64)>,
-    /// Files of the table that it makes superfluous: small delete files whose rows are in `rows`, and data files without
-    /// a row that is left. So neither grows in number with the syncs.
-    pub removed: HashSet<String>,
-}
-
-impl Deletes {
-    pub fn new(
-        mut rows: Vec<(Arc<str>, u64)>,
-        small: Vec<SmallDeletes>,
-        before: &LiveFiles,
-        written: &[DataFile],
-    ) -> Self {
-        if rows.is_empty() {
-            return Self::default();
-        }
-        let mut removed = HashSet::new();
-        for deletes in small {
-            removed.insert(deletes.path);
-            rows.extend(deletes.rows);
-        }
-        rows.sort_unstable();
-        rows.dedup();
-        let counts: HashMap<&str, u64> =
-            before.data.iter().map(|file| (file.file_path(), file.record_count())).collect();
-        let new: HashSet<&str> = written.iter().map(DataFile::file_path).collect();
-        let mut kept = Vec::with_capacity(rows.len());
-        for of_file in rows.chunk_by(|left, right| left.0 == right.0) {
-            let path: &str = &of_file[0].0;
-            match counts.get(path) {
-                Some(count) if of_file.len() as u64 == *count => _ = removed.insert(path.to_owned()),
-                Some(_) => kept.extend_from_slice(of_file),
-                // Rows of a file that is not in the table any more need no delete.
-                None if new.contains(path) => kept.extend_from_slice(of_file),
-                None => {}
-            }
-        }
-        Self { rows: kept, removed }
+        Ok(Deletion { rows, files: HashSet::new(), small_deletes: search.small_deletes })
     }
 }
 

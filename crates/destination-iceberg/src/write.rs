@@ -15,6 +15,7 @@ use crate::automatic_maintenance::{AutomaticMaintenance, Maintained};
 use crate::batch::{Batch, BatchBuilder, RowIds};
 use crate::catalog::{Catalog, Table};
 use crate::config::Config;
+use crate::deletion::DeleteForm;
 use crate::failure::{self, Failure};
 use crate::intake::{Batches, Event, Scope, read};
 use crate::key::Key;
@@ -39,8 +40,7 @@ pub async fn write(
     output: &mut Output,
 ) -> Result<()> {
     let catalog = Catalog::open(config).await?;
-    let (plans, ready): (Vec<_>, Vec<_>) =
-        prepare_all(&catalog, plans, config.identifier_case).await?.into_iter().unzip();
+    let (plans, ready): (Vec<_>, Vec<_>) = prepare_all(&catalog, plans, config).await?.into_iter().unzip();
     let shapes =
         plans.iter().zip(&ready).map(|(plan, ready)| (plan.stream.clone(), ready.shape.clone())).collect();
     let (sender, mut events) = tokio::sync::mpsc::channel(EVENTS_IN_FLIGHT);
@@ -49,13 +49,14 @@ pub async fn write(
     let shared = raw_rows.clone();
     std::thread::spawn(move || read(input, shapes, &shared, &sender));
     let target_bytes = (config.target_file_size_mib << 20) as usize;
+    let form = DeleteForm { deletes: config.deletes, target_bytes };
     let now = Instant::now();
     let count = plans.len() as u32;
     let foreign_keys = foreign_keys(&plans).into();
     let streams: Vec<StreamWriter> = plans
         .into_iter()
         .zip(ready)
-        .map(|(plan, ready)| StreamWriter::new(plan, ready, target_bytes, count, now))
+        .map(|(plan, ready)| StreamWriter::new(plan, ready, form, count, now))
         .collect();
     let mut writer = Writer {
         catalog,

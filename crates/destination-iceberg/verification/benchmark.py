@@ -1,10 +1,10 @@
 """Tasks into a table, by the destination and by PyIceberg, on the same lines and the same machine.
 
-    benchmark.py <the destination's binary> [records]
+    benchmark.py <the destination's binary> [records] [rows]
 
 Prints wall time, processor time, records a second and peak memory of the whole process, for a first load and for an
-upsert of a tenth of the rows, scattered; for the destination also of joining the files afterwards, which rewrites
-every file and so is what copy-on-write would cost. No number fails it.
+upsert of a tenth of the rows, scattered; for the destination also of joining the files afterwards. Then it prints what
+20,000 scattered upserts into a million small rows cost with position deletes and with copy-on-write. No number fails it.
 """
 
 import datetime
@@ -17,6 +17,8 @@ import tempfile
 import time
 
 RECORDS = int(sys.argv[2]) if len(sys.argv) > 2 else 200_000
+ROWS = int(sys.argv[3]) if len(sys.argv) > 3 else 1_000_000
+UPSERTS = 20_000
 WORDS = "review draft launch plan budget owner weekly customer sprint blocked design café 数据 🎉".split()
 PROPERTIES = {
     "gid": {"type": "string"}, "name": {"type": "string"}, "notes": {"type": "string"},
@@ -52,11 +54,17 @@ def task(number, version, dice):
     }
 
 
-def write_lines(path, numbers, version):
+def item(number, version, dice):
+    """A small row, of about 200 bytes."""
+    return {"gid": str(1_200_000_000_000_000 + number * 7919), "name": " ".join(dice.choices(WORDS, k=6)), "num_likes": version,
+            "modified_at": f"2026-0{1 + version}-{1 + number % 28:02}T10:{number % 60:02}:00.000Z"}
+
+
+def write_lines(path, numbers, version, make=task):
     dice = random.Random(version)
     with path.open("w") as sink:
         for number in numbers:
-            data = task(number, version, dice)
+            data = make(number, version, dice)
             sink.write(json.dumps({"type": "RECORD", "record": {"stream": "tasks", "data": data, "emitted_at": 1}},
                                   ensure_ascii=False, separators=(",", ":")) + "\n")
         status = {"stream_descriptor": {"name": "tasks"}, "status": "COMPLETE"}
@@ -134,36 +142,59 @@ def run_pyiceberg(folder, lines, mode):
     return run
 
 
+def tasks_beside_pyiceberg(binary, folder):
+    first, second = folder / "first.jsonl", folder / "second.jsonl"
+    dice = random.Random(7)
+    write_lines(first, range(RECORDS), 1)
+    changed = sorted(dice.sample(range(RECORDS), RECORDS // 10))
+    write_lines(second, changed, 2)
+    bytes_a_record = first.stat().st_size / RECORDS
+    print(f"{RECORDS:,} tasks of {bytes_a_record:,.0f} bytes, {len(changed):,} of them changed, "
+          f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    print(f"{'':<44}{'wall':>10}{'cpu':>10}{'records':>11}{'peak':>11}")
+    for mode in ("append", "append_dedup"):
+        options = write_config(folder / mode, {}, mode)
+        measured(f"destination, {mode}", RECORDS, run_destination(binary, ["write", *options], first))
+        if mode == "append_dedup":
+            measured("destination, upsert of a tenth", len(changed),
+                     run_destination(binary, ["write", *options], second))
+            measured("destination, all files joined (maintain)", 0,
+                     run_destination(binary, ["maintain", *options[:2], "--small-file-percent=100"], None))
+    measured("PyIceberg, append", RECORDS, run_pyiceberg(folder, first, "append"))
+    measured("PyIceberg, upsert of a tenth", len(changed), run_pyiceberg(folder, second, "upsert"))
+
+
+def both_kinds_of_deletes(binary, folder):
+    first, second = folder / "first.jsonl", folder / "second.jsonl"
+    write_lines(first, range(ROWS), 1, item)
+    write_lines(second, sorted(random.Random(7).sample(range(ROWS), UPSERTS)), 2, item)
+    print(f"\n{UPSERTS:,} upserts scattered over {ROWS:,} rows of {first.stat().st_size / ROWS:,.0f} bytes, "
+          f"load {os.getloadavg()[0]:.1f}\n")
+    for deletes in ("position_deletes", "copy_on_write"):
+        warehouse = folder / deletes
+        verb = ["write", *write_config(warehouse, {"deletes": deletes, "maintenance_percent": 0}, "append_dedup")]
+        size = lambda: sum(file.stat().st_size for file in warehouse.rglob("*.parquet"))
+        measured(f"{deletes}, first load", ROWS, run_destination(binary, verb, first))
+        loaded = size()
+        measured(f"{deletes}, upserts", UPSERTS, run_destination(binary, verb, second))
+        print(f"{'':<44}{(size() - loaded) / 1e6:,.1f} MB written beside {loaded / 1e6:,.1f} MB")
+
+
+def write_config(warehouse, fields, mode):
+    """Returns the options of `write`: those of the config come first."""
+    config, catalog = warehouse.with_suffix(".json"), warehouse.with_suffix(".catalog.json")
+    config.write_text(json.dumps({"catalog": {"type": "embedded", "warehouse": str(warehouse)}, **fields}))
+    catalog.write_text(json.dumps({"streams": [{
+        "stream": {"name": "tasks", "json_schema": {"properties": PROPERTIES}}, "sync_mode": "incremental",
+        "destination_sync_mode": mode, "primary_key": [["gid"]], "cursor_field": ["modified_at"]}]}))
+    return ["--config", config, "--catalog", catalog]
+
+
 def main():
     binary = pathlib.Path(sys.argv[1]).resolve()
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        first, second = folder / "first.jsonl", folder / "second.jsonl"
-        dice = random.Random(7)
-        write_lines(first, range(RECORDS), 1)
-        changed = sorted(dice.sample(range(RECORDS), RECORDS // 10))
-        write_lines(second, changed, 2)
-        bytes_a_record = first.stat().st_size / RECORDS
-        print(f"{RECORDS:,} tasks of {bytes_a_record:,.0f} bytes, {len(changed):,} of them changed, "
-              f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-        print(f"{'':<44}{'wall':>10}{'cpu':>10}{'records':>11}{'peak':>11}")
-        for mode in ("append", "append_dedup"):
-            catalog = {"streams": [{
-                "stream": {"name": "tasks", "json_schema": {"properties": PROPERTIES}}, "sync_mode": "incremental",
-                "destination_sync_mode": mode, "primary_key": [["gid"]], "cursor_field": ["modified_at"]}]}
-            warehouse = folder / mode
-            config = folder / f"{mode}.json"
-            config.write_text(json.dumps({"catalog": {"type": "embedded", "warehouse": str(warehouse)}}))
-            catalog_file = folder / f"{mode}-catalog.json"
-            catalog_file.write_text(json.dumps(catalog))
-            verb = ["write", "--config", config, "--catalog", catalog_file]
-            measured(f"destination, {mode}", RECORDS, run_destination(binary, verb, first))
-            if mode == "append_dedup":
-                measured("destination, upsert of a tenth", len(changed), run_destination(binary, verb, second))
-                verb = ["maintain", "--config", config, "--small-file-percent=100"]
-                measured("destination, all files rewritten (maintain)", 0, run_destination(binary, verb, None))
-        measured("PyIceberg, append", RECORDS, run_pyiceberg(folder, first, "append"))
-        measured("PyIceberg, upsert of a tenth", len(changed), run_pyiceberg(folder, second, "upsert"))
+    for part in (tasks_beside_pyiceberg, both_kinds_of_deletes):
+        with tempfile.TemporaryDirectory() as name:
+            part(binary, pathlib.Path(name))
 
 
 main()

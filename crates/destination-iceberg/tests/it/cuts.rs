@@ -60,24 +60,37 @@ fn model(steps: &[Step]) -> BTreeMap<String, Value> {
     rows.into_iter().map(|(gid, (_, content))| (gid.to_string(), json!(content))).collect()
 }
 
-fn run(steps: &[Step], mode: &str, is_cut: bool) -> BTreeMap<String, Value> {
-    let destination = Destination::new().config(json!({"maintenance_percent": 100}));
+/// How each sync deletes rows, one after the other.
+type Deletes = &'static [&'static str];
+const POSITION_DELETES: Deletes = &["position_deletes"];
+const COPY_ON_WRITE: Deletes = &["copy_on_write"];
+const CHANGING: Deletes = &["position_deletes", "copy_on_write"];
+
+fn run(steps: &[Step], mode: &str, is_cut: bool, deletes: Deletes) -> BTreeMap<String, Value> {
+    let mut destination = Destination::new().config(json!({"maintenance_percent": 100}));
     let catalog = catalog(&[tasks(mode)]);
     let mut lines = Vec::new();
+    let mut kinds = deletes.iter().cycle();
+    let mut sync = |lines: &mut Vec<String>| {
+        lines.push(status("tasks", "COMPLETE"));
+        destination.config["deletes"] = json!(kinds.next());
+        destination.write(&catalog, &std::mem::take(lines)).succeeded();
+        let table = destination.table("tasks").unwrap();
+        assert!(deletes != COPY_ON_WRITE || table.position_delete_files == 0, "a delete file");
+        versions(&table)
+    };
     for (number, step) in (1..).zip(steps) {
         lines.push(record("tasks", &data(step)));
         match step.cut {
             Cut::Commit if is_cut => lines.push(state("tasks", number)),
             Cut::Sync if is_cut => {
-                lines.extend([state("tasks", number), status("tasks", "COMPLETE")]);
-                destination.write(&catalog, &std::mem::take(&mut lines)).succeeded();
+                lines.push(state("tasks", number));
+                sync(&mut lines);
             }
             Cut::Nothing | Cut::Commit | Cut::Sync => {}
         }
     }
-    lines.push(status("tasks", "COMPLETE"));
-    destination.write(&catalog, &lines).succeeded();
-    versions(&destination.table("tasks").unwrap())
+    sync(&mut lines)
 }
 
 #[test]
@@ -87,9 +100,13 @@ fn any_history_gives_the_same_table_however_it_is_cut() {
     TestRunner::new(config)
         .run(&steps(), |steps| {
             let expected = model(&steps);
-            prop_assert_eq!(&run(&steps, "append_dedup", false), &expected, "in one commit");
-            prop_assert_eq!(&run(&steps, "append_dedup", true), &expected, "cut");
-            prop_assert_eq!(&run(&steps, "overwrite_dedup", false), &expected, "as a refresh");
+            for deletes in [POSITION_DELETES, COPY_ON_WRITE] {
+                let run = |mode, is_cut| run(&steps, mode, is_cut, deletes);
+                prop_assert_eq!(&run("append_dedup", false), &expected, "in one commit, {:?}", deletes);
+                prop_assert_eq!(&run("append_dedup", true), &expected, "cut, {:?}", deletes);
+                prop_assert_eq!(&run("overwrite_dedup", false), &expected, "as a refresh, {:?}", deletes);
+            }
+            prop_assert_eq!(&run(&steps, "append_dedup", true, CHANGING), &expected, "{:?}", CHANGING);
             Ok(())
         })
         .unwrap();

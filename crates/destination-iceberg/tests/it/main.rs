@@ -8,6 +8,7 @@ mod automatic;
 mod bounds;
 mod catalog_server;
 mod commands;
+mod copy_on_write;
 mod crash;
 mod cuts;
 mod dependencies;

@@ -62,6 +62,41 @@ fn a_nested_field_is_added_where_nesting_is_typed() {
     assert_eq!(metadata.current_snapshot().unwrap().summary().additional_properties["total-records"], "2");
 }
 
+#[test]
+fn files_older_than_a_nested_field_are_rewritten_with_nulls_in_it() {
+    let nullable = |kind: &str| json!({"type": ["null", kind]});
+    let wider = json!({"type": ["null", "object"], "properties": {"gid": nullable("string"),
+        "name": nullable("string"), "email": nullable("string")}});
+    let tags = json!({"type": ["null", "array"], "items": {"type": ["null", "object"],
+        "properties": {"color": nullable("string"), "gid": nullable("string")}}});
+    let stream = with_property(with_property(tasks("append_dedup"), "assignee", wider), "tags", tags);
+    for deletes in ["position_deletes", "copy_on_write"] {
+        let destination = Destination::new().config(json!({"nested": "typed", "deletes": deletes}));
+        let mut nobody = task(2, 1);
+        (nobody["assignee"], nobody["tags"]) = (Value::Null, json!([]));
+        let first = whole("tasks", [task(1, 1), nobody, task(3, 1)]);
+        destination.write(&catalog(&[tasks("append_dedup")]), &first).succeeded();
+        let mut data = task(3, 2);
+        data["assignee"]["email"] = json!("ann@example.com");
+        data["tags"][0]["color"] = json!("red");
+        destination.write(&catalog(std::slice::from_ref(&stream)), &whole("tasks", [data])).succeeded();
+        destination.with_config(&["maintain", "--small-file-percent=100"]).succeeded();
+        let mut table = destination.table("tasks").unwrap();
+        assert_eq!((table.data_files, table.position_delete_files), (1, 0), "{deletes}");
+        table.rows.sort_by_key(|row| row["gid"].to_string());
+        let found: Vec<[&Value; 2]> = table.rows.iter().map(|row| [&row["assignee"], &row["tags"]]).collect();
+        let expected = [
+            [json!({"gid": "7", "name": "Ann", "email": null}), json!([{"color": null, "gid": "1"}])],
+            [Value::Null, json!([])],
+            [
+                json!({"gid": "7", "name": "Ann", "email": "ann@example.com"}),
+                json!([{"color": "red", "gid": "1"}]),
+            ],
+        ];
+        assert_eq!(found, expected.each_ref().map(|row| row.each_ref()), "{deletes}");
+    }
+}
+
 /// A stream of rows `{"id": …, …}`, with these properties, all of them text.
 fn texts(name: &str, mode: &str, properties: &[&str]) -> Value {
     let text = json!({"type": ["null", "string"]});
