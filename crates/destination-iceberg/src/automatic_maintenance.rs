@@ -1,5 +1,5 @@
 //! Maintenance that nobody has to run: after its commits, the writer joins small files, works deletes in and expires
-//! snapshots, within a share of the time that the table's syncs took. Knows no stream; changes no row.
+//! snapshots, within a share of the time that the table's syncs took. It changes no row.
 
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ const SMALL_FILE_PERCENT: u64 = 25;
 const SURPLUS_FILES: u64 = 8;
 /// With one deleted row in so many, a table is looked at.
 const ROWS_A_DELETED_ROW: u64 = 10;
+/// Maintenance of a table may always take this long. So a small table stays small however quick its syncs are.
+const LEAST_TIME: Duration = Duration::from_secs(1);
 const MILLISECONDS_AN_HOUR: i64 = 3_600_000;
 
 /// What the config says of maintenance.
@@ -49,29 +51,35 @@ impl AutomaticMaintenance {
         })
     }
 
-    /// Does what the table needs and its time allows.
+    /// Does what the table needs and its time allows. Snapshots are expired even if files cannot be joined; the error
+    /// is then that of the joining.
     pub async fn run(&self, catalog: &Catalog, table: &Table) -> Result<(Table, Maintained)> {
-        let mut done = Maintained::default();
-        let mut table = table.clone();
-        if is_worth_a_look(&table.metadata, self.target_bytes) {
-            let small_bytes = self.target_bytes * SMALL_FILE_PERCENT / 100;
-            let policy = Policy::Tiers { small_bytes, time: self.time_left(&table.metadata) };
-            match compact(catalog, table.clone(), self.target_bytes, policy).await? {
-                Compaction::Done { table: after, files_before, files_after } => {
-                    table = *after;
-                    (done.files_before, done.files_after) = (files_before, files_after);
-                }
-                // The other writer maintains the table, too.
-                Compaction::Overtaken => table = catalog.reload(&table.ident).await?,
-            }
-        }
+        let joined = self.join_files(catalog, table).await;
+        let table = joined.as_ref().map_or(table, |(table, _)| table);
         let oldest = unix_milliseconds() as i64 - self.retention;
-        let (table, expired) = expire_old(catalog, &table, oldest).await?;
+        let expiry = expire_old(catalog, table, oldest).await;
+        let (_, mut done) = joined?;
+        let (table, expired) = expiry?;
         done.expired = expired;
         Ok((table, done))
     }
 
-    /// The share of the time of all syncs since the last compaction.
+    async fn join_files(&self, catalog: &Catalog, table: &Table) -> Result<(Table, Maintained)> {
+        if !is_worth_a_look(&table.metadata, self.target_bytes) {
+            return Ok((table.clone(), Maintained::default()));
+        }
+        let small_bytes = self.target_bytes * SMALL_FILE_PERCENT / 100;
+        let policy = Policy::Tiers { small_bytes, time: self.time_left(&table.metadata) };
+        match compact(catalog, table.clone(), self.target_bytes, policy).await? {
+            Compaction::Done { table, files_before, files_after } => {
+                Ok((*table, Maintained { files_before, files_after, expired: 0 }))
+            }
+            // The other writer maintains the table, too.
+            Compaction::Overtaken => Ok((catalog.reload(&table.ident).await?, Maintained::default())),
+        }
+    }
+
+    /// The share of the time of all syncs since the last compaction, and never less than `LEAST_TIME`.
     fn time_left(&self, metadata: &TableMetadata) -> Duration {
         let mut milliseconds = 0;
         let mut next = metadata.current_snapshot();
@@ -84,7 +92,7 @@ impl AutomaticMaintenance {
             milliseconds += spent.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
             next = snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
         }
-        Duration::from_millis(milliseconds * self.percent / 100)
+        Duration::from_millis(milliseconds * self.percent / 100).max(LEAST_TIME)
     }
 }
 

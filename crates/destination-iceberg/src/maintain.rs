@@ -81,30 +81,38 @@ async fn maintain_table(
     maintenance: &Maintenance,
     locations: &HashMap<TableIdent, String>,
 ) -> Result<String> {
-    let target_bytes = config.target_file_size_mib << 20;
-    let small_bytes = target_bytes * u64::from(maintenance.small_file_percent) / 100;
-    let mut table = catalog.reload(ident).await?;
-    let mut compacted = None;
-    for _ in 0..ATTEMPTS {
-        match compact(catalog, table, target_bytes, Policy::Thorough { small_bytes }).await? {
-            Compaction::Done { table: after, files_before, files_after } => {
-                table = *after;
-                compacted = Some((files_before, files_after));
-                break;
-            }
-            Compaction::Overtaken => table = catalog.reload(ident).await?,
-        }
-    }
+    let joined = join_files(catalog, ident, config, maintenance.small_file_percent).await;
+    // What follows is worth doing even if files cannot be joined.
+    let table = catalog.reload(ident).await?;
     let now = unix_milliseconds() as i64;
     let oldest = now - i64::from(maintenance.expire_after_hours) * MILLISECONDS_AN_HOUR;
     let (table, expired) = expire(catalog, table, oldest, maintenance.keep_snapshots as usize).await?;
     let newest = now - i64::from(maintenance.remove_orphans_after_hours) * MILLISECONDS_AN_HOUR;
     let removed = remove_orphans(&table, newest, locations).await?;
-    let joined = match compacted {
+    let joined = match joined? {
         Some((before, after)) => format!("{before} files became {after}"),
         None => format!("no files were joined, since another writer changed them {ATTEMPTS} times meanwhile"),
     };
     Ok(format!("table {ident}: {joined}, {expired} snapshots expired, {removed} orphans removed"))
+}
+
+/// Says how many files there were and how many there are now, or nothing if other writers were faster each time.
+async fn join_files(
+    catalog: &Catalog,
+    ident: &TableIdent,
+    config: &Config,
+    small_file_percent: u8,
+) -> Result<Option<(usize, usize)>> {
+    let target_bytes = config.target_file_size_mib << 20;
+    let small_bytes = target_bytes * u64::from(small_file_percent) / 100;
+    for _ in 0..ATTEMPTS {
+        let table = catalog.reload(ident).await?;
+        let compaction = compact(catalog, table, target_bytes, Policy::Thorough { small_bytes }).await?;
+        if let Compaction::Done { files_before, files_after, .. } = compaction {
+            return Ok(Some((files_before, files_after)));
+        }
+    }
+    Ok(None)
 }
 
 /// The snapshots before `oldest` (milliseconds since 1970) that neither a branch or tag nor its history needs,

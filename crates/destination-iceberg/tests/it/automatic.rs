@@ -19,7 +19,7 @@ fn joins(table: &TableRead) -> usize {
 
 #[test]
 fn many_small_upserts_leave_few_files_and_every_row() {
-    let destination = Destination::new().config(json!({"maintenance_percent": 100}));
+    let destination = Destination::new().config(json!({"maintenance_percent": 1}));
     let catalog = catalog(&[tasks("append_dedup")]);
     let mut rows: BTreeMap<String, Value> = BTreeMap::new();
     let mut most = 0;
@@ -61,6 +61,25 @@ fn what_overwrites_replaced_is_removed_after_the_retention() {
         let lists = with_ending(&destination, ".avro");
         assert_eq!(lists.len(), 2 * expected, "a list and a manifest each: {lists:?}");
     }
+}
+
+#[test]
+fn files_that_cannot_be_joined_do_not_keep_snapshots_from_expiring() {
+    let destination =
+        Destination::new().config(json!({"maintenance_percent": 20, "snapshot_retention_hours": 0}));
+    let catalog = catalog(&[tasks("append")]);
+    destination.write(&catalog, &whole("tasks", [task(0, 1)])).succeeded();
+    std::fs::write(&with_ending(&destination, ".parquet")[0], "not Parquet").unwrap();
+    let mut warnings = 0;
+    for sync in 1..16 {
+        let run = destination.write(&catalog, &whole("tasks", [task(sync, 1)])).succeeded();
+        warnings += run.messages.iter().filter(|message| message["log"]["level"] == "WARN").count();
+    }
+    assert!(warnings > 0, "the file was never read");
+    assert!(destination.metadata("tasks").unwrap().snapshots().count() < 16);
+    let run = destination.with_config(&["maintain", "--expire-after-hours", "0", "--keep-snapshots", "1"]);
+    assert_eq!(run.exit_code, Some(1));
+    assert_eq!(destination.metadata("tasks").unwrap().snapshots().count(), 1);
 }
 
 #[test]
