@@ -63,8 +63,15 @@ const ALLOWED_IN_SYNC: [&str; 15] = [
 ];
 
 /// Files of the read path that decide without a network, a file or a clock, and what they may import of it.
-const PURE_IN_SYNC: [(&str, &[&str]); 6] =
-    [("children", &[]), ("graph", &[]), ("report", &[]), ("requests", &[]), ("row", &[]), ("slices", &[])];
+const PURE_IN_SYNC: [(&str, &[&str]); 7] = [
+    ("children", &[]),
+    ("consequence", &[]),
+    ("graph", &[]),
+    ("report", &[]),
+    ("requests", &[]),
+    ("row", &[]),
+    ("slices", &[]),
+];
 
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

@@ -6,13 +6,16 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use airbyte_connector::{FailureKind, Secrets};
 use serde_json::{Value, json};
-use source_asana::asana::{Asked, Consequence, Fault, Kind, Place, Retry, consequence};
+use source_asana::asana::{Asked, Fault, Kind, Reason, Retry};
+use source_asana::moment::Moment;
 use source_asana::schema;
 use source_asana::stream::{Cursor, Deletions, Listing, Plan, Stream};
 use source_asana::streams::ALL;
+use source_asana::sync::{Consequence, EarlierAccess, Place, consequence};
 use source_asana::{catalog, config};
 
 #[test]
@@ -138,13 +141,35 @@ fn the_page_of_faults_is_what_the_fault_table_decides() {
             None => statuses.push((vec![status], fault)),
         }
     }
-    rows.extend(statuses.into_iter().map(|(same, fault)| (ranges(&same), fault)));
+    rows.extend(statuses.into_iter().map(|(same, fault)| {
+        let name = match same[..] {
+            [429] => "429 for an hour, while other requests are answered".to_owned(),
+            _ => ranges(&same),
+        };
+        (name, fault)
+    }));
+    let later = fault(429, &said("no")).beyond_patience(Duration::ZERO, Moment::from_unix_milliseconds(0));
+    rows.push(("429 for an hour, as every request".to_owned(), later));
     let unreachable = Fault::new(Kind::Reconnect, None, "connection reset", &asked());
     rows.push(("no answer, or half of one".to_owned(), unreachable));
-    let mut table = String::from(
-        "| answer | asked again | failure type | a workspace's listing | a listing below a parent | one object |\n\
-         |---|---|---|---|---|---|\n",
-    );
+    let places = [
+        ("`GET /workspaces`", Place::Workspaces),
+        ("in a workspace", Place::InWorkspace(EarlierAccess::Unknown)),
+        ("in a workspace, read before", Place::InWorkspace(EarlierAccess::Yes)),
+        ("below a project", Place::BelowSlice(EarlierAccess::Unknown)),
+        ("below a project, read before", Place::BelowSlice(EarlierAccess::Yes)),
+        ("below a task", Place::BelowRecord),
+        ("search for the unlisted", Place::Unlisted(EarlierAccess::Unknown)),
+        ("search for the unlisted, read before", Place::Unlisted(EarlierAccess::Yes)),
+        ("search for changes", Place::Changes),
+        ("events", Place::Events),
+        ("one object", Place::Object),
+    ];
+    let mut table = String::from("| answer | asked again | failure type |");
+    places.iter().for_each(|(name, _)| write!(table, " {name} |").unwrap());
+    table.push_str("\n|---|---|---|");
+    places.iter().for_each(|_| table.push_str("---|"));
+    table.push('\n');
     for (answer, fault) in &rows {
         let again = match fault.retry() {
             Retry::Never => "no",
@@ -156,15 +181,20 @@ fn the_page_of_faults_is_what_the_fault_table_decides() {
             FailureKind::Transient => "transient_error",
             FailureKind::System => "system_error",
         };
-        let [root, slice, detail] =
-            [Place::Root, Place::Slice, Place::Detail].map(|place| match consequence(fault, place) {
-                Consequence::SkipSlice(_) => "skipped, with a warning",
-                Consequence::SkipStream(_) => "the stream is skipped, with a warning",
-                Consequence::FailSlice(_) => "the stream is INCOMPLETE, its other listings are read",
-                Consequence::FailStream(_) => "the stream is INCOMPLETE",
-                Consequence::FailSync(_) => "the sync stops",
-            });
-        writeln!(table, "| {answer} | {again} | {class} | {root} | {slice} | {detail} |").unwrap();
+        write!(table, "| {answer} | {again} | {class} |").unwrap();
+        for (_, place) in &places {
+            let cell = match (consequence(fault, *place), place) {
+                (Consequence::Skip(Reason::NotFound), Place::Object) => "deleted",
+                (Consequence::Skip(_), Place::Object) => "kept",
+                (Consequence::FindOtherwise(_), Place::Object) => "asked later",
+                (Consequence::Skip(_), _) => "skipped",
+                (Consequence::Fail(_) | Consequence::Revoked, _) => "fails",
+                (Consequence::FindOtherwise(_), _) => "found otherwise",
+                (Consequence::Stop(_), _) => "stops",
+            };
+            write!(table, " {cell} |").unwrap();
+        }
+        table.push('\n');
     }
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/FAULTS.md");
     let page = fs::read_to_string(file).unwrap();

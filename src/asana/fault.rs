@@ -1,7 +1,4 @@
-//! What went wrong with a request and what follows from it: one table from status and body to a kind that is
-//! named by what to do, and one from kind and place to a consequence. Knows no network and no Airbyte.
-//!
-//! Long because both tables are only to be trusted side by side with the kinds and reasons that they name.
+//! What went wrong with a request: one table from status and body to a kind that is named by what to do.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -79,32 +76,6 @@ pub enum Kind {
     TrustServer,
     /// 407: the proxy wants credentials.
     SatisfyProxy,
-}
-
-/// Where in a sync a request was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// The token's first listing, or a stream's listing of a workspace: there is nothing without it.
-    Root,
-    /// A listing for one parent among many.
-    Slice,
-    /// One object, asked for by itself.
-    Detail,
-}
-
-/// What a fault leads to once retrying is over. Skips are told to the user and keep the cursor where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consequence {
-    /// Go on without this slice or object.
-    SkipSlice(Reason),
-    /// Go on without this stream.
-    SkipStream(Reason),
-    /// This slice is incomplete; the stream fails in the end, after its other slices.
-    FailSlice(Reason),
-    /// This stream fails; the others go on.
-    FailStream(Reason),
-    /// Nothing else can succeed either.
-    FailSync(Reason),
 }
 
 /// Why: what a message about a skip or a failure says.
@@ -301,7 +272,7 @@ impl Fault {
         }
     }
 
-    fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self.kind {
             Kind::GiveToken | Kind::SignInAgain => Reason::TokenRefused,
             Kind::UpgradePlan => Reason::PlanTooLow,
@@ -322,40 +293,6 @@ impl Fault {
             Kind::TrustServer => Reason::UntrustedCertificate,
             Kind::SatisfyProxy => Reason::ProxyRefuses,
         }
-    }
-}
-
-/// What follows from a fault that is not, or not any more, retried.
-pub fn consequence(fault: &Fault, place: Place) -> Consequence {
-    let reason = fault.reason();
-    match (&fault.kind, place) {
-        (
-            Kind::GiveToken
-            | Kind::SignInAgain
-            | Kind::AskFromElsewhere
-            | Kind::RunAgainLater { .. }
-            | Kind::TrustServer
-            | Kind::SatisfyProxy,
-            _,
-        ) => Consequence::FailSync(reason),
-        (Kind::UpgradePlan | Kind::GrantAccess, Place::Root) => Consequence::SkipStream(reason),
-        (Kind::UpgradePlan | Kind::GrantAccess | Kind::LeaveOut, Place::Slice | Place::Detail)
-        | (Kind::TryStorageAgain, Place::Detail) => Consequence::SkipSlice(reason),
-        (_, Place::Root) => Consequence::FailStream(reason),
-        (
-            Kind::RestartListing
-            | Kind::SplitListing
-            | Kind::AskForLess
-            | Kind::CorrectRequest
-            | Kind::AskDifferently
-            | Kind::StartAgain { .. }
-            | Kind::SlowDown { .. }
-            | Kind::TryAgain
-            | Kind::TryStorageAgain
-            | Kind::Reconnect
-            | Kind::DistrustAnswer,
-            Place::Slice | Place::Detail,
-        ) => Consequence::FailSlice(reason),
     }
 }
 
@@ -380,6 +317,11 @@ impl From<&Fault> for Failure {
 }
 
 impl Reason {
+    /// Whether Asana answered, and said no.
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::PlanTooLow | Self::NoAccess | Self::NotFound)
+    }
+
     /// Whether something that was listed cannot be had: one may be private or gone, most cannot.
     pub const fn is_disappearance(self) -> bool {
         matches!(self, Self::NoAccess | Self::NotFound)

@@ -19,7 +19,7 @@ mod turn;
 pub use client::{Client, Counts, DEFAULT_BASE_URL, Garbage, Request, Settings};
 pub use connection::Timeouts;
 pub use events::{Gap, Happening, Happenings, happenings};
-pub use fault::{Asked, Consequence, Fault, Kind, Place, Reason, Retry, consequence};
+pub use fault::{Asked, Fault, Kind, Reason, Retry};
 pub use limiter::{
     Congestion, FREE_PER_MINUTE, Limiter, Limits, MOST_IN_FLIGHT, PAID_PER_MINUTE, Pace, Permit, Quota,
     Rejection, SEARCHES_PER_MINUTE, Ticket,

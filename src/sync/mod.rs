@@ -11,10 +11,11 @@
 //! | How is a changed subtask found? | `search.rs` |
 //! | When is a row reported as deleted? | `deletions/events.rs`, `deletions/missing.rs`, `deletions/reconcile.rs` |
 //! | When does a cursor move? | `cursors.rs` |
-//! | What happens on a 403? | `refusals.rs` |
+//! | What happens on a 403? | `consequence.rs` decides, `refusals.rs` does it |
 
 mod access;
 mod children;
+mod consequence;
 mod context;
 mod cursors;
 mod dedup;
@@ -36,6 +37,7 @@ mod summary;
 mod terminal;
 mod type_check;
 
+pub use consequence::{Consequence, EarlierAccess, Place, consequence};
 pub use summary::Outcome;
 
 use std::cell::{Cell, RefCell};

@@ -1,5 +1,5 @@
-//! What happens on a 403, or on any other fault that is not retried any more? One decision per listing: skip it and say
-//! so, fail its stream, or stop the sync.
+//! What happens on a 403, or on any other fault that is not retried any more? `consequence.rs` decides, and this file does
+//! it: skip the listing and say so, fail its stream, or stop the sync.
 //!
 //! A refusal costs what it refuses: it is logged, and the cursors of the stream and of everything below stay where they
 //! are. It fails the stream in two cases. The last sync could read the listing, so access was revoked. Or every listing of
@@ -9,10 +9,11 @@ use airbyte_protocol::message::Level;
 
 use airbyte_connector::FailureKind;
 
-use crate::asana::{self, Consequence, Fault, Place, Reason};
+use crate::asana::{self, Fault, Reason};
 use crate::plan::{Level as StreamLevel, ListingId, PlannedListing};
 use crate::stream::{self, Paging};
 use crate::stream_set::StreamId;
+use crate::sync::consequence::{Consequence, EarlierAccess, Place, consequence};
 use crate::sync::context::Sync;
 use crate::sync::cursors;
 use crate::sync::failures::{Cause, Stop};
@@ -25,92 +26,85 @@ const GIVEN_UP_AFTER: u64 = asana::MOST_IN_FLIGHT as u64;
 /// How many skips of a stream for one reason are logged one by one; the summary counts all.
 const SKIPS_LOGGED: u64 = 5;
 
-/// Decides what follows from a fault that is not retried any more.
+/// Does what follows from a fault of a listing or a search.
 ///
 /// # Errors
 ///
 /// When nothing else can be read either.
 pub fn judge(sync: &Sync<'_>, slice: &Slice, listing: ListingId, fault: &Fault) -> Result<(), Stop> {
-    if sync.plan().listing(listing).paging == Paging::ByTime {
-        return judge_search(sync, slice, listing, fault);
-    }
     let stream = sync.plan().listing(listing).stream;
-    let place = match sync.plan().stream(stream).level {
-        StreamLevel::Workspace | StreamLevel::SliceRoot => Place::Root,
-        StreamLevel::InSlice => Place::Slice,
-    };
-    match adjusted(sync, stream, asana::consequence(fault, place)) {
-        Consequence::SkipSlice(reason) | Consequence::SkipStream(reason) => {
-            if reason != Reason::NotFound && was_readable(sync, slice, listing) {
-                fail(sync, slice, stream, &Cause::RefusedNow { fault });
-                return Ok(());
+    let place = place_of(sync, slice, listing);
+    match consequence(fault, place) {
+        Consequence::Skip(reason) => match place {
+            Place::Unlisted(_) => leave_out_unlisted(sync, slice, stream, fault, reason),
+            _ => {
+                count_refusal(sync, listing, fault, reason);
+                skip(sync, slice, stream, place, fault, reason);
             }
-            let needs_plan = sync.plan().stream(stream).stream.plan;
-            if reason.is_disappearance() && needs_plan != stream::Plan::ServiceAccount
-                || needs_plan == stream::Plan::Any
-            {
-                let mut progress = sync.progress();
-                progress.stream(stream).refusals.tries.entry(listing).or_default().refuse(fault, reason);
-            }
-            skip(sync, slice, stream, place, fault, reason);
-        }
-        Consequence::FailSlice(reason) | Consequence::FailStream(reason) => {
+        },
+        Consequence::Fail(reason) => {
             count_outage(sync, stream, fault);
             fail(sync, slice, stream, &Cause::Request { fault, reason });
         }
-        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.failure())),
+        Consequence::Revoked => fail(sync, slice, stream, &Cause::RefusedNow { fault }),
+        Consequence::FindOtherwise(reason) => list_instead(sync, slice, stream, fault, reason),
+        Consequence::Stop(reason) => return Err(Stop(Cause::Request { fault, reason }.failure())),
     }
     Ok(())
 }
 
-/// Whether the last sync could read the listing. Of listings below the records of a slice, nothing is known.
-fn was_readable(sync: &Sync<'_>, slice: &Slice, listing: ListingId) -> bool {
-    let PlannedListing { stream, parent, .. } = *sync.plan().listing(listing);
-    let is_below_record =
-        parent.is_some_and(|parent| sync.plan().stream(parent).level == StreamLevel::InSlice);
-    !is_below_record && cursors::could_read_before(sync, slice, stream)
+fn place_of(sync: &Sync<'_>, slice: &Slice, listing: ListingId) -> Place {
+    let PlannedListing { stream, parent, paging, .. } = *sync.plan().listing(listing);
+    let earlier_access = || match cursors::could_read_before(sync, slice, stream) {
+        true => EarlierAccess::Yes,
+        false => EarlierAccess::Unknown,
+    };
+    if paging == Paging::ByTime {
+        return match slice.purpose {
+            Purpose::Search => Place::Changes,
+            _ => Place::Unlisted(earlier_access()),
+        };
+    }
+    match sync.plan().stream(stream).level {
+        StreamLevel::Workspace => Place::Workspaces,
+        StreamLevel::SliceRoot => Place::InWorkspace(earlier_access()),
+        StreamLevel::InSlice => {
+            match parent.is_some_and(|parent| sync.plan().stream(parent).level == StreamLevel::InSlice) {
+                true => Place::BelowRecord,
+                false => Place::BelowSlice(earlier_access()),
+            }
+        }
+    }
 }
 
-/// A search helps where the plan includes it: without one, the listings have to do.
-fn judge_search(sync: &Sync<'_>, slice: &Slice, listing: ListingId, fault: &Fault) -> Result<(), Stop> {
+/// Counts a refused listing, for the question whether anything of its kind can be read.
+fn count_refusal(sync: &Sync<'_>, listing: ListingId, fault: &Fault, reason: Reason) {
     let stream = sync.plan().listing(listing).stream;
-    let consequence = asana::consequence(fault, Place::Detail);
-    if slice.purpose == Purpose::Search && !matches!(consequence, Consequence::FailSync(_)) {
-        list_instead(sync, slice, stream, fault);
-        return Ok(());
+    let needs_plan = sync.plan().stream(stream).stream.plan;
+    let is_revealing = reason.is_disappearance() && needs_plan != stream::Plan::ServiceAccount;
+    if is_revealing || needs_plan == stream::Plan::Any {
+        let mut progress = sync.progress();
+        progress.stream(stream).refusals.tries.entry(listing).or_default().refuse(fault, reason);
     }
-    match consequence {
-        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.failure())),
-        Consequence::SkipSlice(_) | Consequence::SkipStream(_)
-            if cursors::could_read_before(sync, slice, stream) =>
-        {
-            fail(sync, slice, stream, &Cause::RefusedNow { fault });
-        }
-        Consequence::SkipSlice(reason) | Consequence::SkipStream(reason) => {
-            slice.lacks(sync.graph().below[stream.0]);
-            let text = format!(
-                "{}: those that no listing shows are left out, because {}. {fault}",
-                sync.plan().stream(stream).stream.name,
-                reason.text()
-            );
-            sync.output.log(Level::Warn, text);
-        }
-        Consequence::FailSlice(reason) | Consequence::FailStream(reason) => {
-            fail(sync, slice, stream, &Cause::Request { fault, reason });
-        }
-    }
-    Ok(())
+}
+
+/// Says that what only the search shows is left out.
+fn leave_out_unlisted(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault, reason: Reason) {
+    slice.lacks(sync.graph().below[stream.0]);
+    let text = format!(
+        "{}: those that no listing shows are left out, because {}. {fault}",
+        sync.plan().stream(stream).stream.name,
+        reason.text()
+    );
+    sync.output.log(Level::Warn, text);
 }
 
 /// The search did not find everything, so what it should find is found by listing every parent.
-fn list_instead(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault) {
+fn list_instead(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault, reason: Reason) {
     slice.lacks(sync.graph().below[stream.0]);
-    let (level, why) = match asana::consequence(fault, Place::Detail) {
-        Consequence::SkipSlice(reason) => (Level::Info, reason.text().to_owned()),
-        Consequence::SkipStream(_)
-        | Consequence::FailSlice(_)
-        | Consequence::FailStream(_)
-        | Consequence::FailSync(_) => (Level::Warn, fault.to_string()),
+    let (level, why) = match reason.is_refusal() {
+        true => (Level::Info, reason.text().to_owned()),
+        false => (Level::Warn, fault.to_string()),
     };
     let text = format!(
         "{}: the search for what changed in workspace {} gave no answer that can be relied on ({why}), so \
@@ -119,17 +113,6 @@ fn list_instead(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault)
         slice.workspace
     );
     sync.output.log(level, text);
-}
-
-/// Nothing at all can be read without workspaces.
-fn adjusted(sync: &Sync<'_>, stream: StreamId, consequence: Consequence) -> Consequence {
-    let planned = sync.plan().stream(stream);
-    match consequence {
-        Consequence::SkipStream(reason) if planned.level == StreamLevel::Workspace => {
-            Consequence::FailStream(reason)
-        }
-        other => other,
-    }
 }
 
 /// Skips a listing and says so. What is below it keeps its cursor.
@@ -148,7 +131,7 @@ fn skip(sync: &Sync<'_>, slice: &Slice, stream: StreamId, place: Place, fault: &
     }
     if skips <= SKIPS_LOGGED {
         let mut text = format!("{}: skipped, because {}. {fault}", names.join(", "), reason.text());
-        if place == Place::Root {
+        if matches!(place, Place::InWorkspace(_)) {
             text.push_str(
                 " If this sync overwrites the table, the table has no rows of this workspace afterwards.",
             );

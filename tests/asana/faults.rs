@@ -1,14 +1,10 @@
-//! Each row of the fault table: the meaning of an answer, whether it is retried, who must act, and the consequence at
-//! each place of a sync.
+//! Each row of the fault table: the meaning of an answer, whether it is retried, and who must act.
 
 use std::time::Duration;
 
 use airbyte_connector::{FailureKind, Secret, Secrets};
-use source_asana::asana::Consequence::{FailSlice, FailStream, FailSync, SkipSlice, SkipStream};
-use source_asana::asana::{Asked, Consequence, Fault, Kind, Place, Retry, consequence};
+use source_asana::asana::{Asked, Fault, Kind, Retry};
 use source_asana::moment::Moment;
-
-const PLACES: [Place; 3] = [Place::Root, Place::Slice, Place::Detail];
 
 fn asked() -> Asked {
     Asked { endpoint: "/projects/{gid}/sections".into(), object: "/projects/12/sections".to_owned() }
@@ -22,23 +18,8 @@ fn said(status: u16, message: &str) -> Fault {
     fault(status, &serde_json::json!({"errors": [{"message": message}]}).to_string(), None)
 }
 
-/// What follows at the root, in a slice, for a detail; by name, since the reason follows from the kind.
-fn consequences(fault: &Fault) -> [&'static str; 3] {
-    PLACES.map(|place| match consequence(fault, place) {
-        SkipSlice(_) => "skip slice",
-        SkipStream(_) => "skip stream",
-        FailSlice(_) => "fail slice",
-        FailStream(_) => "fail stream",
-        FailSync(_) => "fail sync",
-    })
-}
-
 #[test]
 fn each_row_of_the_table() {
-    let fails_slice = ["fail stream", "fail slice", "fail slice"];
-    let skips = ["skip stream", "skip slice", "skip slice"];
-    let skips_slice = ["fail stream", "skip slice", "skip slice"];
-    let fails_sync = ["fail sync"; 3];
     let backoff = Retry::WithBackoff;
     let (person, transient) = (FailureKind::Configuration, FailureKind::Transient);
     let slow = Kind::SlowDown { retry_after: Some(Duration::from_secs(7)) };
@@ -51,14 +32,12 @@ fn each_row_of_the_table() {
             Kind::RestartListing,
             Retry::Never,
             transient,
-            fails_slice,
         ),
         (
             said(400, "The dataset is too big and the result set has been truncated."),
             Kind::SplitListing,
             Retry::Never,
             person,
-            fails_slice,
         ),
         (
             said(
@@ -68,7 +47,6 @@ fn each_row_of_the_table() {
             Kind::AskForLess,
             Retry::Never,
             person,
-            fails_slice,
         ),
         (
             said(
@@ -78,95 +56,70 @@ fn each_row_of_the_table() {
             Kind::AskDifferently,
             Retry::Never,
             FailureKind::System,
-            fails_slice,
         ),
-        (
-            said(400, "project: Not a recognized ID: 12"),
-            Kind::CorrectRequest,
-            Retry::Never,
-            person,
-            fails_slice,
-        ),
-        (said(401, "Not Authorized"), Kind::GiveToken, Retry::Never, person, fails_sync),
-        (fault(401, page, None), Kind::GiveToken, Retry::Never, person, fails_sync),
-        (
-            said(402, "Sorry, this is only available to premium"),
-            Kind::UpgradePlan,
-            Retry::Never,
-            person,
-            skips,
-        ),
-        (said(403, "Forbidden"), Kind::GrantAccess, Retry::Never, person, skips),
-        (fault(403, "", None), Kind::GrantAccess, Retry::Never, person, skips),
-        (fault(403, page, None), Kind::DistrustAnswer, Retry::Never, transient, fails_slice),
-        (said(404, "project: Unknown object: 12"), Kind::LeaveOut, Retry::Never, person, skips_slice),
-        (fault(404, page, None), Kind::DistrustAnswer, Retry::Never, transient, fails_slice),
-        (said(410, "Gone"), Kind::LeaveOut, Retry::Never, person, skips_slice),
-        (said(407, "Proxy"), Kind::SatisfyProxy, Retry::Never, person, fails_sync),
-        (said(408, "Timeout"), Kind::TryAgain, backoff, transient, fails_slice),
+        (said(400, "project: Not a recognized ID: 12"), Kind::CorrectRequest, Retry::Never, person),
+        (said(401, "Not Authorized"), Kind::GiveToken, Retry::Never, person),
+        (fault(401, page, None), Kind::GiveToken, Retry::Never, person),
+        (said(402, "Sorry, this is only available to premium"), Kind::UpgradePlan, Retry::Never, person),
+        (said(403, "Forbidden"), Kind::GrantAccess, Retry::Never, person),
+        (fault(403, "", None), Kind::GrantAccess, Retry::Never, person),
+        (fault(403, page, None), Kind::DistrustAnswer, Retry::Never, transient),
+        (said(404, "project: Unknown object: 12"), Kind::LeaveOut, Retry::Never, person),
+        (fault(404, page, None), Kind::DistrustAnswer, Retry::Never, transient),
+        (said(410, "Gone"), Kind::LeaveOut, Retry::Never, person),
+        (said(407, "Proxy"), Kind::SatisfyProxy, Retry::Never, person),
+        (said(408, "Timeout"), Kind::TryAgain, backoff, transient),
         (
             fault(412, r#"{"errors":[{"message":"Sync token invalid or too old."}],"sync":"fresh"}"#, None),
             start_again,
             Retry::Never,
             transient,
-            fails_slice,
         ),
-        (said(409, "Conflict"), Kind::TryAgain, backoff, transient, fails_slice),
-        (said(413, "Too large"), Kind::AskForLess, Retry::Never, person, fails_slice),
-        (said(414, "URI too long"), Kind::AskDifferently, Retry::Never, FailureKind::System, fails_slice),
-        (
-            said(424, "storage"),
-            Kind::TryStorageAgain,
-            backoff,
-            transient,
-            ["fail stream", "fail slice", "skip slice"],
-        ),
-        (fault(429, "", Some("7")), slow, Retry::After(Duration::from_secs(7)), transient, fails_slice),
-        (fault(429, "", None), Kind::SlowDown { retry_after: None }, backoff, transient, fails_slice),
-        (fault(429, "", Some("soon")), Kind::SlowDown { retry_after: None }, backoff, transient, fails_slice),
+        (said(409, "Conflict"), Kind::TryAgain, backoff, transient),
+        (said(413, "Too large"), Kind::AskForLess, Retry::Never, person),
+        (said(414, "URI too long"), Kind::AskDifferently, Retry::Never, FailureKind::System),
+        (said(424, "storage"), Kind::TryStorageAgain, backoff, transient),
+        (fault(429, "", Some("7")), slow, Retry::After(Duration::from_secs(7)), transient),
+        (fault(429, "", None), Kind::SlowDown { retry_after: None }, backoff, transient),
+        (fault(429, "", Some("soon")), Kind::SlowDown { retry_after: None }, backoff, transient),
         (
             fault(429, "", Some("7200")).beyond_patience(Duration::from_secs(3600), now),
             Kind::RunAgainLater { after: now.plus(Duration::from_secs(7200)) },
             Retry::Never,
             transient,
-            fails_sync,
         ),
-        (said(422, "Unprocessable"), Kind::CorrectRequest, Retry::Never, person, fails_slice),
-        (said(423, "Locked"), Kind::TryAgain, backoff, transient, fails_slice),
-        (said(434, "deprecated"), Kind::AskDifferently, Retry::Never, FailureKind::System, fails_slice),
-        (said(451, "Embargoed"), Kind::AskFromElsewhere, Retry::Never, person, fails_sync),
+        (said(422, "Unprocessable"), Kind::CorrectRequest, Retry::Never, person),
+        (said(423, "Locked"), Kind::TryAgain, backoff, transient),
+        (said(434, "deprecated"), Kind::AskDifferently, Retry::Never, FailureKind::System),
+        (said(451, "Embargoed"), Kind::AskFromElsewhere, Retry::Never, person),
         (
             fault(500, r#"{"errors":[{"message":"Server Error","phrase":"6 sad squid"}]}"#, None),
             Kind::TryAgain,
             backoff,
             transient,
-            fails_slice,
         ),
-        (fault(502, page, None), Kind::TryAgain, backoff, transient, fails_slice),
-        (fault(503, "", None), Kind::TryAgain, backoff, transient, fails_slice),
-        (said(504, "slow"), Kind::TryAgain, backoff, transient, fails_slice),
-        (fault(302, "", None), Kind::DistrustAnswer, backoff, transient, fails_slice),
-        (fault(204, "", None), Kind::DistrustAnswer, backoff, transient, fails_slice),
+        (fault(502, page, None), Kind::TryAgain, backoff, transient),
+        (fault(503, "", None), Kind::TryAgain, backoff, transient),
+        (said(504, "slow"), Kind::TryAgain, backoff, transient),
+        (fault(302, "", None), Kind::DistrustAnswer, backoff, transient),
+        (fault(204, "", None), Kind::DistrustAnswer, backoff, transient),
         (
             Fault::new(Kind::Reconnect, None, "connection reset", &asked()),
             Kind::Reconnect,
             backoff,
             transient,
-            fails_slice,
         ),
         (
             Fault::new(Kind::TrustServer, None, "unknown issuer", &asked()),
             Kind::TrustServer,
             Retry::Never,
             person,
-            fails_sync,
         ),
     ];
-    for (fault, kind, retry, class, expected) in rows {
+    for (fault, kind, retry, class) in rows {
         assert_eq!(fault.kind, kind, "{fault}");
         assert_eq!(fault.retry(), retry, "{fault}");
         assert_eq!(fault.failure_kind(), class, "{fault}");
-        assert_eq!(consequences(&fault), expected, "{fault}");
     }
 }
 
@@ -176,15 +129,8 @@ fn no_status_is_without_a_meaning_and_none_panics() {
         for body in ["", "{}", "<html>", r#"{"errors":[]}"#, r#"{"errors":[{"message":"m"}]}"#] {
             let fault = fault(status, body, Some("1"));
             assert!(!fault.message.is_empty());
-            assert!(PLACES.iter().all(|place| !reason_of(consequence(&fault, *place)).is_empty()));
+            assert!(!fault.reason().text().is_empty());
         }
-    }
-}
-
-fn reason_of(consequence: Consequence) -> &'static str {
-    match consequence {
-        SkipSlice(reason) | SkipStream(reason) | FailSlice(reason) | FailStream(reason)
-        | FailSync(reason) => reason.text(),
     }
 }
 

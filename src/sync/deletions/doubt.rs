@@ -1,10 +1,11 @@
 //! Is the parent of a listing deleted? Asana answers the same for a listing below a deleted record as for one that the
 //! token may not see, so the record itself is asked for.
 
-use crate::asana::{self, Consequence, Fault, Kind, Place, Reason};
+use crate::asana::{self, Fault, Kind, Reason};
 use crate::gid::Gid;
 use crate::plan::{Level, ListingId};
 use crate::stream::Deletions;
+use crate::sync::consequence::{Consequence, Place, consequence};
 use crate::sync::context::Sync;
 use crate::sync::failures::{Cause, Stop};
 use crate::sync::requests;
@@ -23,11 +24,10 @@ pub async fn cleared(
     parent: &Gid,
     fault: Fault,
 ) -> Result<Option<Fault>, Stop> {
-    let is_not_found = asana::consequence(&fault, Place::Slice) == Consequence::SkipSlice(Reason::NotFound);
     let Some((level, path)) = path_of_parent(sync, listing) else { return Ok(Some(fault)) };
     // A parent that is a slice of its own is in no listing of the next sync, and then its slice is forgotten.
     let may_be_deleted = match level {
-        Level::InSlice => is_not_found || fault.kind == Kind::CorrectRequest,
+        Level::InSlice => matches!(fault.kind, Kind::LeaveOut | Kind::CorrectRequest),
         Level::SliceRoot => fault.kind == Kind::CorrectRequest,
         Level::Workspace => false,
     };
@@ -39,14 +39,14 @@ pub async fn cleared(
         Ok(_) => return Ok(Some(fault)),
         Err(answer) => answer,
     };
-    match asana::consequence(&answer, Place::Detail) {
-        Consequence::SkipSlice(Reason::NotFound) if level == Level::InSlice => Ok(None),
-        Consequence::SkipSlice(Reason::NotFound) => Ok(Some(answer)),
-        Consequence::FailSync(reason) => Err(Stop(Cause::Request { fault: &answer, reason }.failure())),
-        Consequence::SkipSlice(_)
-        | Consequence::SkipStream(_)
-        | Consequence::FailSlice(_)
-        | Consequence::FailStream(_) => Ok(Some(fault)),
+    match consequence(&answer, Place::Object) {
+        Consequence::Skip(Reason::NotFound) if level == Level::InSlice => Ok(None),
+        Consequence::Skip(Reason::NotFound) => Ok(Some(answer)),
+        Consequence::Stop(reason) => Err(Stop(Cause::Request { fault: &answer, reason }.failure())),
+        Consequence::Skip(_)
+        | Consequence::Fail(_)
+        | Consequence::Revoked
+        | Consequence::FindOtherwise(_) => Ok(Some(fault)),
     }
 }
 

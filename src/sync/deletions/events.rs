@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use airbyte_protocol::message::Level;
 
-use crate::asana::{self, Client, Consequence, Fault, Gap, Happening, Happenings, Place, Request};
+use crate::asana::{self, Client, Fault, Gap, Happening, Happenings, Request};
 use crate::config::ReportDeletions;
 use crate::gid::Gid;
 use crate::listed::{ELSEWHERE, Gids};
@@ -13,6 +13,7 @@ use crate::plan::{PlannedDeletionEvents, PlannedFeed};
 use crate::slice_key::SliceKey;
 use crate::stream::{DeletionEvents, Listing};
 use crate::stream_set::{StreamId, StreamSet};
+use crate::sync::consequence::{Consequence, Place, consequence};
 use crate::sync::context::Sync;
 use crate::sync::deletions::tombstones;
 use crate::sync::failures::{Cause, Stop};
@@ -165,23 +166,23 @@ fn is_listed_in_part(sync: &Sync<'_>, stream: StreamId) -> bool {
 /// the events, or, if Asana does not take the token any more, by comparing what is listed. Events only save requests, so
 /// no stream fails without them.
 fn go_without(sync: &Sync<'_>, of: &Gid, fault: &Fault) -> Result<(), Stop> {
-    match asana::consequence(fault, Place::Detail) {
-        Consequence::SkipSlice(reason) => {
-            if sync.deleted.borrow_mut().lack_events() <= LOGGED {
-                let text = format!("deletions in {of} cannot be reported, because {}", reason.text());
-                sync.output.log(Level::Info, text);
-            }
-        }
-        Consequence::FailSync(reason) => return Err(Stop(Cause::Request { fault, reason }.failure())),
-        Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
-            if sync.deleted.borrow_mut().lack_events() <= LOGGED {
-                let text = format!(
-                    "deletions in {of} are reported by a later sync, because its events cannot be read. {fault}"
-                );
-                sync.output.log(Level::Warn, text);
-            }
-        }
+    if let Consequence::Stop(reason) = consequence(fault, Place::Events) {
+        return Err(Stop(Cause::Request { fault, reason }.failure()));
     }
+    if sync.deleted.borrow_mut().lack_events() > LOGGED {
+        return Ok(());
+    }
+    let reason = fault.reason();
+    let (level, text) = match reason.is_refusal() {
+        true => (Level::Info, format!("deletions in {of} cannot be reported, because {}", reason.text())),
+        false => (
+            Level::Warn,
+            format!(
+                "deletions in {of} are reported by a later sync, because its events cannot be read. {fault}"
+            ),
+        ),
+    };
+    sync.output.log(level, text);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Does an object still exist? The question about a single object: only "not found" means that it is deleted.
 
-use crate::asana::{self, Consequence, Place, Reason, Request};
+use crate::asana::{self, Reason, Request};
+use crate::sync::consequence::{Consequence, Place, consequence};
 use crate::sync::context::Sync;
 use crate::sync::failures::{Cause, Stop};
 
@@ -27,13 +28,10 @@ pub async fn ask(sync: &Sync<'_>, request: &Request) -> Result<Existence, Stop> 
         Ok(record) => return Ok(Existence::There(record)),
         Err(fault) => fault,
     };
-    match asana::consequence(&fault, Place::Detail) {
-        Consequence::SkipSlice(Reason::NotFound) => Ok(Existence::Deleted),
-        Consequence::SkipSlice(Reason::StorageFailing) => Ok(Existence::Unknown),
-        Consequence::SkipSlice(_) => Ok(Existence::Forbidden),
-        Consequence::FailSync(reason) => Err(Stop(Cause::Request { fault: &fault, reason }.failure())),
-        Consequence::SkipStream(_) | Consequence::FailSlice(_) | Consequence::FailStream(_) => {
-            Ok(Existence::Unknown)
-        }
+    match consequence(&fault, Place::Object) {
+        Consequence::Skip(Reason::NotFound) => Ok(Existence::Deleted),
+        Consequence::Skip(_) => Ok(Existence::Forbidden),
+        Consequence::Fail(_) | Consequence::Revoked | Consequence::FindOtherwise(_) => Ok(Existence::Unknown),
+        Consequence::Stop(reason) => Err(Stop(Cause::Request { fault: &fault, reason }.failure())),
     }
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use airbyte_protocol::message::Level;
 
-use crate::asana::{self, Consequence, Fault, Place, Request};
+use crate::asana::{self, Fault, Request};
 use crate::plan::PlannedListing;
 use crate::slice_key::SliceKey;
 use crate::stream::Paging;
 use crate::stream_set::{StreamId, StreamSet};
+use crate::sync::consequence::{Consequence, Place, consequence};
 use crate::sync::context::Sync;
 use crate::sync::deletions::sighting;
 use crate::sync::deletions::unseen::SeenAs;
@@ -81,7 +82,7 @@ pub async fn list(
                 async move {
                     if let Err(fault) = note_rows(sync, tree, rows).await {
                         are_whole.set(false);
-                        if let Consequence::FailSync(reason) = asana::consequence(&fault, Place::Detail) {
+                        if let Consequence::Stop(reason) = consequence(&fault, Place::Changes) {
                             return Err(Stop(Cause::Request { fault: &fault, reason }.failure()));
                         }
                     }
