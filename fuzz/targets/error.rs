@@ -1,10 +1,11 @@
-//! Any answer that is no success: a fault with a message that is short and has no secret. Knows no network.
+//! Any answer that is no success: a fault with a message that is short and has no secret.
 
 #![no_main]
 
 use airbyte_connector::{Secret, Secrets};
 use libfuzzer_sys::fuzz_target;
-use source_asana::asana::{Asked, Fault, Place, consequence};
+use source_asana::asana::{Asked, Fault};
+use source_asana::sync::{EarlierAccess, Place, consequence};
 
 const TOKEN: &str = "2/1204/567:0123456789abcdef0123456789abcdef";
 
@@ -23,7 +24,7 @@ fuzz_target!(|input: (u16, Option<&str>, &[u8])| {
         assert!(!fault.message.is_empty());
         assert!(fault.to_string().chars().count() <= LONGEST, "{fault}");
         assert!(!text.contains("0123456789abcdef0123456789abcdef"), "{text}");
-        for place in [Place::Root, Place::Slice, Place::Detail] {
+        for place in [Place::Workspaces, Place::Unlisted(EarlierAccess::Yes), Place::Events, Place::Object] {
             consequence(&fault, place);
         }
         fault.retry();
