@@ -1,6 +1,8 @@
 //! Every way to sign in to a REST catalog, and what Snowflake Horizon's known refusals become.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -189,4 +191,46 @@ fn maintenance_leaves_tables_of_horizon_alone_and_says_so_once() {
     assert_eq!(server.table("tasks").0, before);
     let logs = run.messages.iter().filter_map(|message| message["log"]["message"].as_str());
     assert_eq!(logs.filter(|text| text.contains("Snowflake maintains the tables")).count(), 1, "{run:?}");
+}
+
+/// A server that reads the beginning of a TLS handshake, answers with `answer`, and hangs up.
+fn breaking_off(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut hello = [0; 64];
+            drop(stream.read(&mut hello));
+            drop(stream.write_all(answer));
+        }
+    });
+    address
+}
+
+#[test]
+fn a_handshake_that_breaks_off_prints_no_secret() {
+    // The harness looks for its beginning in everything that is printed.
+    const SECRET: &str = "zq9Kx7Vt-handshake-secret";
+    const HANDSHAKE_FAILURE: &[u8] = &[0x15, 3, 3, 0, 2, 2, 40];
+    let authentications = [
+        json!({"type": "oauth", "client_id": "loader", "client_secret": SECRET}),
+        json!({"type": "bearer", "token": SECRET}),
+    ];
+    let answers = [&b""[..], HANDSHAKE_FAILURE, b"HTTP/1.1 400 Bad Request\r\n\r\nspeak plain HTTP"];
+    let run = |answer: &'static [u8], authentication: &Value| {
+        let (mut destination, _server) = connected(authentication);
+        destination.config["catalog"]["uri"] = json!(breaking_off(answer));
+        destination.config["catalog"]["headers"] = json!([{"name": "X-Gateway-Key", "value": SECRET}]);
+        let check = destination.with_config(&["check"]).succeeded();
+        assert_eq!(status(&check).0, "FAILED");
+    };
+    // Each is tried again with pauses, so they wait together.
+    std::thread::scope(|scope| {
+        for answer in answers {
+            authentications
+                .iter()
+                .for_each(|authentication| drop(scope.spawn(move || run(answer, authentication))));
+        }
+    });
 }
