@@ -23,11 +23,11 @@ fn column(name: &str) -> Vec<(Fault, &'static str)> {
     let at = rows.next().unwrap().iter().position(|cell| *cell == name).unwrap();
     let found: Vec<_> =
         rows.skip(1).flat_map(|row| answers(row[0]).into_iter().map(move |fault| (fault, row[at]))).collect();
-    assert!(found.len() > 25, "{} answers", found.len());
+    assert!(found.len() > 20, "{} answers", found.len());
     found
 }
 
-/// The answers that a row is about. Of many statuses, the first and the last stand for all.
+/// The answers that a row is about. Of many statuses, the first stands for all.
 fn answers(row: &str) -> Vec<Fault> {
     let respond = |status, body: &str| Fault::Respond { status, headers: Vec::new(), body: body.to_owned() };
     let status = |status, retry_after| Fault::Status { status, retry_after };
@@ -46,13 +46,8 @@ fn answers(row: &str) -> Vec<Fault> {
         "429 for an hour, while other requests are answered" => Vec::new(),
         "429 for an hour, as every request" => vec![status(429, Some(0)), status(429, Some(7200))],
         statuses => {
-            let mut numbers: Vec<u16> =
-                statuses.split([',', ' ']).filter_map(|word| word.parse().ok()).collect();
-            assert!(!numbers.is_empty(), "a row that this test does not know: {statuses}");
-            let last = numbers.pop().unwrap();
-            numbers.truncate(1);
-            numbers.push(last);
-            numbers.into_iter().map(|number| status(number, None)).collect()
+            let first = statuses.split([',', ' ']).next().and_then(|word| word.parse().ok());
+            vec![status(first.expect("a row that this test knows, or numbers"), None)]
         }
     }
 }

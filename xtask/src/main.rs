@@ -1,5 +1,4 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `verify`, `release`, `compare`. Knows how to build the workspace's programs, and
-//! nothing of what they do.
+//! The project's own commands: `cargo xtask demo`, `test`, `verify`, `release`, `compare`.
 
 mod release;
 mod run;
@@ -17,7 +16,7 @@ const USAGE: &str = "The project's own commands
         Read a whole account with the real programs and show what came out: a simulated one, or, with ASANA_TOKEN in
         the environment, your own.
     cargo xtask test
-        What has to pass before every commit: formatting, tests, lints, documentation.
+        What has to pass before every commit: formatting, tests, documentation.
     cargo xtask verify [SUITE...]
         Everything else, or these suites of it.
     cargo xtask verify --list
