@@ -159,7 +159,9 @@ impl<'w> ListRequest<'w, '_> {
         Ok(match source {
             Source::Workspaces => Listing::new(Rows::Collected(Kind::Workspace, self.own_workspaces())),
             Source::Users => self.users()?,
-            Source::Teams => self.teams()?,
+            Source::Teams => self.teams(|_| Refusal::new(400, "workspace: Not an organization"))?,
+            Source::TeamsOfOrganization => self.teams(|gid| Refusal::unknown_object("organization", gid))?,
+            Source::UsersOfTeam => self.users_of_team(self.in_path(Kind::Team)?),
             Source::TeamMemberships => self.team_memberships()?,
             Source::WorkspaceMemberships => {
                 Listing::of(Kind::WorkspaceMembership, &self.in_workspace()?.memberships)
@@ -235,12 +237,19 @@ impl<'w> ListRequest<'w, '_> {
         Ok(if self.path_gid.is_some() { listing.paged(Paging::Whole) } else { listing })
     }
 
-    fn teams(&self) -> Result<Listing<'w>, Refusal> {
+    /// The teams of the workspace in the path. A plain workspace has none and is refused.
+    fn teams(&self, refusal: impl Fn(&str) -> Refusal) -> Result<Listing<'w>, Refusal> {
         let workspace = self.in_workspace()?;
         if workspace.form == WorkspaceForm::Plain {
-            return Err(Refusal::new(400, "workspace: Not an organization"));
+            return Err(refusal(self.path_gid.unwrap_or_default()));
         }
         Ok(Listing::of(Kind::Team, &workspace.teams))
+    }
+
+    fn users_of_team(&self, team: usize) -> Listing<'w> {
+        let users = self.world.users_of_team(Gid::new(Kind::Team, team as Index));
+        let indices = users.iter().map(|user| user.index()).collect();
+        Listing::new(Rows::Collected(Kind::User, indices)).paged(Paging::Whole)
     }
 
     fn team_memberships(&self) -> Result<Listing<'w>, Refusal> {

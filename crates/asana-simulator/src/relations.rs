@@ -2,6 +2,8 @@
 //!
 //! Lists here omit deleted records and include those that a viewer may not see; filter with [`World::sees`].
 
+use std::collections::BTreeSet;
+
 use crate::gid::{Gid, Index, Kind};
 use crate::model::WorkspaceForm;
 use crate::world::World;
@@ -166,6 +168,14 @@ impl World {
 
     pub fn teams_of_workspace(&self, workspace: Gid) -> Vec<Gid> {
         self.present(Kind::Team, &self.workspaces[workspace.index() as usize].teams)
+    }
+
+    /// Users of a team in the order of their gids.
+    pub fn users_of_team(&self, team: Gid) -> Vec<Gid> {
+        let memberships = self.memberships_of_team(team).into_iter();
+        let users = memberships.map(|membership| self.team_memberships[membership.index() as usize].user);
+        let users: BTreeSet<Index> = users.collect();
+        users.into_iter().map(|user| Gid::new(Kind::User, user)).collect()
     }
 
     pub fn memberships_of_team(&self, team: Gid) -> Vec<Gid> {

@@ -19,6 +19,8 @@ pub(crate) enum Source {
     Workspaces,
     Users,
     Teams,
+    TeamsOfOrganization,
+    UsersOfTeam,
     TeamMemberships,
     WorkspaceMemberships,
     Projects,
@@ -51,8 +53,10 @@ const fn list(source: Source) -> Endpoint {
     Endpoint::List(source)
 }
 
-/// Every path below `/api/1.0`, as Asana's OpenAPI writes it but with plain `{gid}`.
-pub(crate) const ENDPOINTS: [(&str, Endpoint); 63] = [
+/// Every path below `/api/1.0`, as Asana's OpenAPI writes it but with plain `{gid}`. `/organizations/{gid}/teams` is an
+/// older path, which Asana still answers.
+pub(crate) const ENDPOINTS: [(&str, Endpoint); 65] = [
+    ("/organizations/{gid}/teams", list(Source::TeamsOfOrganization)),
     ("/workspaces", list(Source::Workspaces)),
     ("/workspaces/{gid}", Endpoint::Record(Kind::Workspace)),
     ("/workspaces/{gid}/teams", list(Source::Teams)),
@@ -68,6 +72,7 @@ pub(crate) const ENDPOINTS: [(&str, Endpoint); 63] = [
     ("/users/{gid}", Endpoint::Record(Kind::User)),
     ("/teams/{gid}", Endpoint::Record(Kind::Team)),
     ("/teams/{gid}/projects", list(Source::ProjectsOfTeam)),
+    ("/teams/{gid}/users", list(Source::UsersOfTeam)),
     ("/teams/{gid}/team_memberships", list(Source::TeamMemberships)),
     ("/teams/{gid}/custom_field_settings", list(Source::CustomFieldSettings(Kind::Team))),
     ("/team_memberships", list(Source::TeamMemberships)),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Datelike, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 
 /// Milliseconds since 1970-01-01T00:00:00Z; Asana's finest resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,10 +20,13 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
 impl Timestamp {
-    /// Reads an ISO 8601 instant with a zone, or a date, which means its midnight in UTC.
+    /// Reads an ISO 8601 instant, or a date, which means its midnight. Without a zone it is in UTC.
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
             return Some(Self(instant.timestamp_millis()));
+        }
+        if let Ok(instant) = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f") {
+            return Some(Self(instant.and_utc().timestamp_millis()));
         }
         Day::parse(text).map(Day::start)
     }
@@ -180,6 +183,7 @@ mod tests {
         assert_eq!(instant.day().to_string(), "2012-02-22");
         assert_eq!(Timestamp::parse("2012-02-22").unwrap().to_string(), "2012-02-22T00:00:00.000Z");
         assert_eq!(Timestamp::parse("2012-02-22T04:06:58.147+02:00"), Some(instant));
+        assert_eq!(Timestamp::parse("2012-02-22T02:06:58.147000"), Some(instant));
         assert_eq!(Timestamp::parse("yesterday"), None);
         assert_eq!(Day::of(1969, 12, 31), Day(-1));
     }

@@ -51,7 +51,10 @@ fn listings(world: &World) -> Vec<(String, Vec<Gid>)> {
             (format!("/tasks?assignee=me&workspace={workspace}"), world.tasks_assigned(user, workspace)),
         ]);
         if world.is_organization(workspace) {
-            listings.push((format!("/workspaces/{workspace}/teams"), world.teams_of_workspace(workspace)));
+            for path in ["workspaces", "organizations"] {
+                let teams = world.teams_of_workspace(workspace);
+                listings.push((format!("/{path}/{workspace}/teams"), teams));
+            }
         }
         for goal in world.goals_of_workspace(workspace) {
             listings.extend([
@@ -63,6 +66,7 @@ fn listings(world: &World) -> Vec<(String, Vec<Gid>)> {
     }
     for team in world.gids(Kind::Team) {
         listings.push((format!("/teams/{team}/team_memberships"), world.memberships_of_team(team)));
+        listings.push((format!("/teams/{team}/users"), world.users_of_team(team)));
     }
     for project in world.visible(Kind::Project, viewer) {
         listings.extend([
@@ -297,6 +301,7 @@ fn tokens_paths_and_rights_are_checked() {
     assert_eq!(account.get(&format!("/projects/{secret}")).status, 403);
     assert_eq!(account.get_as("service", &format!("/projects/{secret}")).status, 200);
     assert_eq!(account.get(&format!("/workspaces/{plain}/teams")).status, 400);
+    assert_eq!(account.get(&format!("/organizations/{plain}/teams")).status, 404);
     for path in ["/portfolios?owner=me&workspace=", "/goals?workspace=", "/time_periods?workspace="] {
         assert_eq!(account.get_as("free", &format!("{path}{workspace}")).status, 402, "{path}");
         assert_eq!(account.get(&format!("{path}{workspace}")).status, 200, "{path}");
