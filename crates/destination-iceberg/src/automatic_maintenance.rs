@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use airbyte_connector::unix_milliseconds;
-use iceberg::spec::TableMetadata;
+use iceberg::spec::{Operation, SnapshotRef, TableMetadata};
 
 use crate::catalog::{Catalog, Table};
-use crate::compact::{Compaction, Policy, compact};
+use crate::commit::COMMIT_ID;
+use crate::compact::{Compaction, Policy, compact, has_dangling_deletes};
 use crate::config::Config;
 use crate::expiry::expire_old;
 use crate::failure::Result;
@@ -65,7 +66,10 @@ impl AutomaticMaintenance {
     }
 
     async fn join_files(&self, catalog: &Catalog, table: &Table) -> Result<(Table, Maintained)> {
-        if !is_worth_a_look(&table.metadata, self.target_bytes) {
+        let may_dangle = may_have_dangling_deletes(&table.metadata);
+        if !is_worth_a_look(&table.metadata, self.target_bytes)
+            && !(may_dangle && has_dangling_deletes(table).await?)
+        {
             return Ok((table.clone(), Maintained::default()));
         }
         let small_bytes = self.target_bytes * SMALL_FILE_PERCENT / 100;
@@ -85,7 +89,7 @@ impl AutomaticMaintenance {
         let mut next = metadata.current_snapshot();
         while let Some(snapshot) = next {
             let summary = snapshot.summary();
-            if summary.operation == iceberg::spec::Operation::Replace {
+            if summary.operation == Operation::Replace {
                 break;
             }
             let spent = summary.additional_properties.get(SYNC_MILLISECONDS);
@@ -106,4 +110,29 @@ fn is_worth_a_look(metadata: &TableMetadata, target_bytes: u64) -> bool {
     let deleted = count("total-position-deletes").unwrap_or(0);
     let rows = count("total-records").unwrap_or(0);
     files >= wanted + SURPLUS_FILES || (deleted > 0 && deleted * ROWS_A_DELETED_ROW >= rows)
+}
+
+/// Whether data files were removed since the last compaction, and the table has position deletes, which may be of these
+/// files. Compactions of other programs leave such deletes too.
+fn may_have_dangling_deletes(metadata: &TableMetadata) -> bool {
+    let count = |snapshot: &SnapshotRef, name: &str| -> u64 {
+        let count = snapshot.summary().additional_properties.get(name);
+        count.and_then(|text| text.parse().ok()).unwrap_or(0)
+    };
+    let mut next = metadata.current_snapshot();
+    if next.is_none_or(|snapshot| count(snapshot, "total-delete-files") == 0) {
+        return false;
+    }
+    while let Some(snapshot) = next {
+        let summary = snapshot.summary();
+        let is_own = summary.additional_properties.contains_key(COMMIT_ID);
+        if summary.operation == Operation::Replace && is_own {
+            return false;
+        }
+        if count(snapshot, "deleted-data-files") > 0 {
+            return true;
+        }
+        next = snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
+    }
+    false
 }

@@ -187,6 +187,13 @@ async fn without_dangling(
     Ok(added)
 }
 
+/// Whether a delete file deletes from no file of the table, as far as can be told without reading it.
+pub async fn has_dangling_deletes(table: &Table) -> Result<bool> {
+    let live = LiveFiles::of(table).await?;
+    let paths: BTreeSet<&str> = live.data.iter().map(DataFile::file_path).collect();
+    Ok(live.deletes.iter().any(|file| !may_delete_from(file, &paths)))
+}
+
 fn choose<'a>(live: &'a LiveFiles, targets: &DeleteTargets, policy: Policy) -> Vec<&'a DataFile> {
     let deleted_from = |file: &&DataFile| {
         let rows = targets.rows.get(file.file_path()).copied().unwrap_or(0);

@@ -134,7 +134,8 @@ impl Destination {
         Some(serde_json::from_slice(&text).unwrap())
     }
 
-    fn metadata_location(&self, name: &str) -> Option<String> {
+    /// The address of the table's metadata file.
+    pub fn metadata_location(&self, name: &str) -> Option<String> {
         // Killed early enough, it made no catalog yet.
         let catalog = rusqlite::Connection::open(self.warehouse().join("catalog.db")).ok()?;
         let sql = "SELECT metadata_location FROM iceberg_tables WHERE table_name = ?1";

@@ -11,6 +11,7 @@ mod commands;
 mod copy_on_write;
 mod crash;
 mod cuts;
+mod dangling;
 mod dependencies;
 mod harness;
 mod hostile;
