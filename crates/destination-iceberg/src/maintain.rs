@@ -16,7 +16,7 @@ use crate::compact::{Compaction, Policy, compact};
 use crate::config::Config;
 use crate::failure::{Failure, Result, of_iceberg};
 use crate::naming::identifier;
-use crate::storage::list;
+use crate::storage::{StoredFile, list};
 
 /// How often work that another writer's commit undid is done again.
 const ATTEMPTS: u32 = 8;
@@ -180,13 +180,11 @@ async fn remove_orphans(
     if !comparable(&data).starts_with(&own) {
         files.extend(list(&data, &table.storage).await?);
     }
-    let mut removed = 0;
-    for file in files {
-        if file.modified_at < newest && !referenced.contains(&comparable(&file.location)) {
-            table.file_io.delete(&file.location).await.map_err(of_iceberg)?;
-            removed += 1;
-        }
-    }
+    let is_orphan =
+        |file: &StoredFile| file.modified_at < newest && !referenced.contains(&comparable(&file.location));
+    let orphans: Vec<String> = files.into_iter().filter(is_orphan).map(|file| file.location).collect();
+    let removed = orphans.len();
+    table.file_io.delete_stream(futures::stream::iter(orphans)).await.map_err(of_iceberg)?;
     Ok(removed)
 }
 

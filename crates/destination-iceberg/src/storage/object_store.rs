@@ -1,5 +1,4 @@
-//! Object stores by OpenDAL, as the Iceberg library wants its storage: one operator for each bucket. Knows no store's own
-//! settings.
+//! Object stores by OpenDAL, as the Iceberg library wants its storage: one operator for each bucket.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,6 +20,9 @@ use crate::failure::{Failure, Result, with_causes};
 
 /// What stores take a file for whose type is not named; some tell no type at all then, and OpenDAL cannot read their answer.
 const CONTENT_TYPE: &str = "application/octet-stream";
+
+/// Files deleted at once where there are no batches.
+const DELETIONS_AT_ONCE: usize = 16;
 
 pub fn knows(scheme: &str) -> bool {
     s3::SCHEMES.contains(&scheme) || gcs::SCHEMES.contains(&scheme) || azure::SCHEMES.contains(&scheme)
@@ -127,6 +129,24 @@ impl ObjectStore {
     }
 }
 
+/// Deletes in batches. Some stores that only resemble Amazon's have no batches, so a failed batch is followed by a request
+/// for each file, and the failure of such a request counts.
+async fn delete_all(operator: &Operator, keys: Vec<String>) -> opendal::Result<()> {
+    if delete_in_batches(operator, &keys).await.is_ok() {
+        return Ok(());
+    }
+    let deletions = futures::stream::iter(keys.into_iter().map(Ok));
+    deletions
+        .try_for_each_concurrent(DELETIONS_AT_ONCE, async |key: String| operator.delete(&key).await)
+        .await
+}
+
+async fn delete_in_batches(operator: &Operator, keys: &[String]) -> opendal::Result<()> {
+    let mut deleter = operator.deleter().await?;
+    deleter.delete_iter(keys.iter().map(String::as_str)).await?;
+    deleter.close().await
+}
+
 fn foreign(error: opendal::Error) -> iceberg::Error {
     iceberg::Error::new(iceberg::ErrorKind::Unexpected, "the object store fails").with_source(error)
 }
@@ -179,8 +199,14 @@ impl Storage for ObjectStore {
     }
 
     async fn delete_stream(&self, mut paths: BoxStream<'static, String>) -> iceberg::Result<()> {
+        let mut keys_of: HashMap<String, (Operator, Vec<String>)> = HashMap::new();
         while let Some(path) = paths.next().await {
-            self.delete(&path).await?;
+            let (operator, key) = self.operator(&path)?;
+            let store = path[..path.len() - key.len()].to_owned();
+            keys_of.entry(store).or_insert_with(|| (operator, Vec::new())).1.push(key.to_owned());
+        }
+        for (operator, keys) in keys_of.into_values() {
+            delete_all(&operator, keys).await.map_err(foreign)?;
         }
         Ok(())
     }
