@@ -12,6 +12,7 @@ use crate::compact::{Compaction, Policy, compact, has_dangling_deletes};
 use crate::config::Config;
 use crate::expiry::expire_old;
 use crate::failure::Result;
+use crate::positions::SMALL_DELETES;
 
 /// The summary's key for the time that a sync spent on the table before the commit, in milliseconds. Of a sync of several
 /// streams, each gets an equal share.
@@ -67,9 +68,9 @@ impl AutomaticMaintenance {
 
     async fn join_files(&self, catalog: &Catalog, table: &Table) -> Result<(Table, Maintained)> {
         let may_dangle = may_have_dangling_deletes(&table.metadata);
-        if !is_worth_a_look(&table.metadata, self.target_bytes)
-            && !(may_dangle && has_dangling_deletes(table).await?)
-        {
+        let is_worth_it = is_worth_a_look(&table.metadata, self.target_bytes)
+            || (may_dangle && has_dangling_deletes(table).await?);
+        if !is_worth_it {
             return Ok((table.clone(), Maintained::default()));
         }
         let small_bytes = self.target_bytes * SMALL_FILE_PERCENT / 100;
@@ -112,8 +113,8 @@ fn is_worth_a_look(metadata: &TableMetadata, target_bytes: u64) -> bool {
     files >= wanted + SURPLUS_FILES || (deleted > 0 && deleted * ROWS_A_DELETED_ROW >= rows)
 }
 
-/// Whether data files were removed since the last compaction, and the table has position deletes, which may be of these
-/// files. Compactions of other programs leave such deletes too.
+/// Whether the table has position deletes, and since the last compaction data files were removed that these may be of:
+/// by another program, or by this one with more rows than a delete file has that each commit puts in order.
 fn may_have_dangling_deletes(metadata: &TableMetadata) -> bool {
     let count = |snapshot: &SnapshotRef, name: &str| -> u64 {
         let count = snapshot.summary().additional_properties.get(name);
@@ -123,13 +124,15 @@ fn may_have_dangling_deletes(metadata: &TableMetadata) -> bool {
     if next.is_none_or(|snapshot| count(snapshot, "total-delete-files") == 0) {
         return false;
     }
+    let mut rows = 0;
     while let Some(snapshot) = next {
         let summary = snapshot.summary();
         let is_own = summary.additional_properties.contains_key(COMMIT_ID);
-        if summary.operation == Operation::Replace && is_own {
+        if is_own && summary.operation == Operation::Replace {
             return false;
         }
-        if count(snapshot, "deleted-data-files") > 0 {
+        rows += count(snapshot, "deleted-records");
+        if count(snapshot, "deleted-data-files") > 0 && (!is_own || rows > SMALL_DELETES) {
             return true;
         }
         next = snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));

@@ -19,7 +19,7 @@ use crate::position_deletes::{each_deleted, may_delete_from};
 /// Files read at once.
 const READS_AT_ONCE: usize = 8;
 /// Delete files of at most this many rows are joined with the next one.
-const SMALL_DELETES: u64 = 10_000;
+pub const SMALL_DELETES: u64 = 10_000;
 
 /// The fields of the table that make up the key and the cursor, by number, keys in the primary key's order.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 use arrow_select::filter::filter_record_batch;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::DataFile;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
@@ -21,6 +21,9 @@ use crate::catalog::Table;
 use crate::data_file::DataFileWriter;
 use crate::failure::{Failure, Result, of_iceberg};
 use crate::parquet_columns::{read_all, unreadable};
+
+/// Files that are opened ahead. A small one is read as a whole then, so many small ones take few round trips.
+const FILES_AHEAD: usize = 8;
 
 /// Rows of data files that are deleted. A file with deleted rows takes one bit for each of its rows.
 #[derive(Debug, Default)]
@@ -81,12 +84,16 @@ pub async fn rewrite(
 ) -> Result<Vec<DataFile>> {
     let arrow = Arc::new(schema_to_arrow_schema(table.metadata.current_schema()).map_err(of_iceberg)?);
     let mut writer = DataFileWriter::new(table, target_bytes);
-    for file in files {
+    let reads: Vec<_> = files
+        .iter()
+        .map(|file| async move { Ok::<_, Failure>((*file, read_all(&table.file_io, file).await?)) })
+        .collect();
+    let mut sources = futures::stream::iter(reads).buffered(FILES_AHEAD);
+    while let Some((file, mut batches)) = sources.try_next().await? {
         let unfit = |error: ArrowError| {
             Failure::system(format!("the rows of {} do not fit their table: {error}", file.file_path()))
         };
         let kept = deleted.kept(file);
-        let mut batches = read_all(&table.file_io, file).await?;
         let mut start = 0;
         while let Some(batch) = batches.try_next().await.map_err(|error| unreadable(file, &error))? {
             let count = batch.num_rows();

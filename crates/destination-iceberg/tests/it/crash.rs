@@ -69,7 +69,13 @@ fn killed_after(destination: &Destination, input: &[String], lines: usize, state
 
 #[test]
 fn killed_again_and_again_and_restarted_from_its_last_state_it_ends_as_the_world() {
-    let destination = Destination::new().config(json!({"maintenance_percent": 100}));
+    for deletes in ["position_deletes", "copy_on_write"] {
+        kill_again_and_again(deletes);
+    }
+}
+
+fn kill_again_and_again(deletes: &str) {
+    let destination = Destination::new().config(json!({"maintenance_percent": 100, "deletes": deletes}));
     let mut done = 0;
     // Pairs of lines fed and states awaited: within the first batch, between a commit and its state, in a later
     // one. The lines always hold as many states as are awaited.
@@ -99,7 +105,13 @@ fn a_state_comes_out_while_the_input_is_still_open() {
 
 #[test]
 fn two_writers_of_one_table_lose_nothing_and_double_nothing() {
-    let destination = Destination::new().config(json!({"maintenance_percent": 100}));
+    for deletes in ["position_deletes", "copy_on_write"] {
+        let destination = Destination::new().config(json!({"maintenance_percent": 100, "deletes": deletes}));
+        write_by_two(&destination);
+    }
+}
+
+fn write_by_two(destination: &Destination) {
     let catalog = catalog(&[tasks("append_dedup")]);
     // Made first, so that both find the same table.
     destination.write(&catalog, &crate::harness::whole("tasks", [])).succeeded();

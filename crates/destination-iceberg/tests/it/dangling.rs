@@ -63,6 +63,7 @@ fn remove_first_data_file(destination: &Destination) {
     let summary = &mut snapshots.iter_mut().find(of_snapshot).unwrap()["summary"];
     summary["total-records"] = json!(rows.to_string());
     summary["total-files-size"] = json!(bytes.to_string());
+    summary.as_object_mut().unwrap().remove("airbyte.commit-id");
     summary["deleted-data-files"] = json!("1");
     summary["deleted-records"] = json!(removed.unwrap().to_string());
     std::fs::write(local(&location), document.to_string()).unwrap();
