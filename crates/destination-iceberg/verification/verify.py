@@ -14,6 +14,7 @@ import tempfile
 import time
 import urllib.request
 
+from cycle import cycle
 from pipe import Pipe, say, write_json
 from tables import Warehouse, compare
 from world import World
@@ -121,10 +122,33 @@ def verify_nested(folder):
         write_destination(folder, config, configured("people", properties, "append_dedup"), lines)
         whole = {"email": None, **one}
         expected.append({"gid": str(round_), "owner": whole, "followers": [whole, whole]})
-    for reader, arrow in Warehouse(folder / "nested/catalog.db").readings("people").items():
-        rows = sorted(arrow.select(["gid", "owner", "followers"]).to_pylist(), key=lambda row: row["gid"])
-        assert rows == expected, f"{reader}: {rows}"
-    say("typed nesting with a field added later: equal, by both readers")
+    config_file = write_json(folder / "nested.json", config)
+    for step in ("written", "maintained"):
+        if step == "maintained":
+            subprocess.run([BINARIES / "destination-iceberg", "maintain", "--config", config_file, *ALL_OF_IT],
+                           check=True, stdout=subprocess.DEVNULL)
+        for reader, arrow in Warehouse(folder / "nested/catalog.db").readings("people").items():
+            rows = sorted(arrow.select(["gid", "owner", "followers"]).to_pylist(), key=lambda row: row["gid"])
+            assert rows == expected, f"{reader}, {step}: {rows}"
+    say("typed nesting with a field added later, before and after maintain: equal, by both readers")
+
+
+def verify_deletes(folder):
+    """The same cycle with both kinds of deletes."""
+    for deletes in ("position_deletes", "copy_on_write"):
+        place = fresh(folder / deletes)
+        config = {"catalog": {"type": "embedded", "warehouse": str(place / "warehouse")}, "deletes": deletes,
+                  "maintenance_percent": 0}
+        counts = []
+
+        def readings():
+            warehouse = Warehouse(place / "warehouse/catalog.db")
+            counts.append(warehouse.table("items").inspect.delete_files().num_rows)
+            return warehouse.readings("items")
+
+        cells = cycle(BINARIES / "destination-iceberg", place, config, readings)
+        assert (max(counts) > 0) == (deletes == "position_deletes"), counts
+        say(f"{deletes}: {cells:,} cells are equal, by both readers; delete files after each step: {counts}")
 
 
 def verify_hostile(folder):
@@ -199,6 +223,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         verify_nested(folder)
+        verify_deletes(folder)
         verify_hostile(folder)
         verify_s3(folder)
         verify_crashes(fresh(folder / "crashes"), SCALE)
