@@ -49,6 +49,12 @@ def readings(database, properties, filesystem):
     return {"pyiceberg": table.scan().to_arrow(), "duckdb": found.read_all() if hasattr(found, "read_all") else found}
 
 
+def check_replaced_files_are_gone(filesystem, folder):
+    """After maintenance, the table has one data file, and the store has no other."""
+    left = [path for path in filesystem.find(folder) if path.endswith(".parquet")]
+    assert len(left) == 1, left
+
+
 class Metadata(http.server.BaseHTTPRequestHandler):
     """The part of Google's metadata server that gives tokens."""
 
@@ -88,6 +94,7 @@ def verify_gcs(folder):
     properties = {"gcs.service.host": endpoint, "gcs.oauth2.token": "anon"}
     cells = cycle(BINARY, folder, config, lambda: readings(database, properties, filesystem), environment, [Metadata.token])
     assert Metadata.asked, "no token was asked for"
+    check_replaced_files_are_gone(filesystem, "bucket/asana")
     metadata.shutdown()
     server.stop()
     say(f"Google Cloud Storage: {cells} cells equal, by both readers; {Metadata.asked} tokens")
@@ -122,6 +129,7 @@ def verify_azure(folder):
             properties = {"adls.connection-string": connection, "adls.account-name": ACCOUNT}
             hidden = [KEY, sas.split("sig=")[1].split("&")[0]]
             cells = cycle(BINARY, folder, config, lambda: readings(database, properties, filesystem), secrets=hidden)
+            check_replaced_files_are_gone(filesystem, f"tables/{name.replace(' ', '-')}")
             say(f"Azure with {name}: {cells} cells equal, by both readers")
     finally:
         process.terminate()
