@@ -1,5 +1,5 @@
-//! `cargo xtask release VERSION`: moves the version in every file that names it, and the changelog's heading. Knows where
-//! the version is written, and not what is published.
+//! `cargo xtask release VERSION`: changes the version in every file that names it, and the changelog's heading. It
+//! publishes nothing.
 
 use std::fs;
 
@@ -42,12 +42,12 @@ const PLACES: &[Place] = &[
 const CHANGELOG: &str = "CHANGELOG.md";
 const UNRELEASED: &str = "## Unreleased\n";
 
-/// Moves everything to the new version. What it writes is to be looked at and committed.
+/// Changes the version everywhere. Review what it writes, then commit it.
 ///
 /// # Errors
 ///
-/// When the version is not of the form 1.2.3 or not higher, when a place does not name the version, or when a file
-/// cannot be read or written. Then nothing has been written, unless the message is about writing.
+/// If the version is not of the form 1.2.3 or not higher, if a place does not name the version, or if a file cannot be
+/// read or written. Then it has written nothing, unless the message is about writing.
 pub fn run(new: &str) -> Result<(), String> {
     let old = current()?;
     let (from, to) = (numbers(&old)?, numbers(new)?);

@@ -1,4 +1,4 @@
-//! Runs the suites of a tier one after the other and says at the end what passed. Knows no suite.
+//! Runs the suites of a tier one after the other and reports at the end what passed.
 
 use std::time::Instant;
 
@@ -8,10 +8,10 @@ use crate::suites::Suite;
 /// The exit code of a command that has printed why it cannot run on this machine.
 const CANNOT_RUN_HERE: i32 = 75;
 
-/// What came of one suite.
+/// The result of one suite.
 struct Outcome {
     failed: bool,
-    /// What was not run, and whether that is the machine's doing. What an installed program would change is not.
+    /// What did not run, and why.
     skipped: Vec<(String, Skip)>,
     ran: bool,
 }
@@ -96,15 +96,15 @@ fn step(words: &[&str], outcome: &mut Outcome) -> bool {
     let ended = run(command);
     match ended.code {
         Some(0) => {
-            // A part that a script left out though it could run: what it lacks can be installed.
+            // The script itself could run, so what the skipped part needs can be installed.
             outcome.skipped.extend(ended.skipped.into_iter().map(|reason| (reason, Skip::NotInstalled)));
             outcome.ran = true;
             true
         }
         Some(CANNOT_RUN_HERE) => {
-            let told = ended.skipped.last().cloned();
-            outcome.failed = told.is_none();
-            outcome.skipped.extend(told.map(|reason| (reason, Skip::CannotRunHere)));
+            let reason = ended.skipped.last().cloned();
+            outcome.failed = reason.is_none();
+            outcome.skipped.extend(reason.map(|reason| (reason, Skip::CannotRunHere)));
             false
         }
         _ => {

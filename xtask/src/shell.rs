@@ -1,4 +1,4 @@
-//! Running other programs, and printing for the person at the terminal. Knows none of the commands.
+//! Runs other programs, and prints for the person at the terminal.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub fn command(words: &[&str]) -> Command {
 
 /// How a command ended, and the lines of its stdout that start with `SKIPPED`.
 pub struct Ended {
-    /// Nothing when a signal ended it or when it could not be started.
+    /// `None` if a signal ended it or if it could not be started.
     pub code: Option<i32>,
     pub skipped: Vec<String>,
 }
@@ -62,12 +62,12 @@ pub fn run(mut command: Command) -> Ended {
     Ended { code: child.wait().ok().and_then(|status| status.code()), skipped }
 }
 
-/// Whether a command can be run and succeeds. What it prints is dropped.
+/// Whether a command can run and succeeds. Its output is dropped.
 pub fn succeeds(mut command: Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Prints a line for a person. A terminal that is gone is no failure.
+/// Prints a line for a person. It ignores a closed terminal.
 pub fn say(text: &str) {
     drop(writeln!(std::io::stdout(), "{text}"));
 }
