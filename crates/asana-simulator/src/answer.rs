@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::events;
 use crate::gid::{Gid, Kind};
 use crate::listing::{ListRequest, Listing, Paging};
-use crate::opt_fields::Selection;
+use crate::model::TaskSubtype;
+use crate::opt_fields::{Level, Selection};
 use crate::options::{Options, Plan, Unpaged};
 use crate::page;
 use crate::query::Query;
@@ -91,6 +92,7 @@ pub(crate) fn answer(
             let listing = lists.listing(source)?;
             list(world, options, request, &listing)
         }
+        Endpoint::TaskCounts => task_counts(world, request, &lists),
         Endpoint::Search => search(world, index, options, request, &lists),
         Endpoint::Events => {
             let text = match request.path_gid {
@@ -110,6 +112,38 @@ pub(crate) fn answer(
             events(world, options, request, lists.workspace()?)
         }
     }
+}
+
+/// The counts of a project's tasks. Without `opt_fields`, Asana sends none of them.
+fn task_counts(world: &World, request: &Request<'_>, lists: &ListRequest<'_, '_>) -> Result<Answer, Refusal> {
+    let project = lists.find("project", request.path_gid.unwrap_or_default(), &[Kind::Project])?;
+    let tasks = world.tasks_of_project(project);
+    let tasks = tasks.iter().filter(|task| world.sees(request.viewer, **task));
+    let (mut all, mut completed, mut milestones, mut completed_milestones) = (0, 0, 0, 0);
+    for task in tasks {
+        let record = &world.tasks[task.index() as usize];
+        let is_completed = usize::from(record.completed_at.is_some());
+        all += 1;
+        completed += is_completed;
+        if record.subtype == TaskSubtype::Milestone {
+            milestones += 1;
+            completed_milestones += is_completed;
+        }
+    }
+    let counts = [
+        ("num_tasks", all),
+        ("num_incomplete_tasks", all - completed),
+        ("num_completed_tasks", completed),
+        ("num_milestones", milestones),
+        ("num_incomplete_milestones", milestones - completed_milestones),
+        ("num_completed_milestones", completed_milestones),
+    ];
+    let is_chosen = |name: &str| {
+        request.selection.is_some_and(|selection| selection.inside(name, Level::OptIn).is_some())
+    };
+    let counts = counts.iter().filter(|(name, _)| is_chosen(name));
+    let counts: Vec<String> = counts.map(|(name, count)| format!("\"{name}\":{count}")).collect();
+    Ok(Answer { body: format!("{{\"data\":{{{}}}}}", counts.join(",")), rows: 1 })
 }
 
 fn search(

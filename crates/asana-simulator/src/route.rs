@@ -8,6 +8,7 @@ pub(crate) enum Endpoint {
     /// One record by its gid.
     Record(Kind),
     List(Source),
+    TaskCounts,
     Search,
     Events,
     WorkspaceEvents,
@@ -55,7 +56,7 @@ const fn list(source: Source) -> Endpoint {
 
 /// Every path below `/api/1.0`, as Asana's OpenAPI writes it but with plain `{gid}`. `/organizations/{gid}/teams` is an
 /// older path, which Asana still answers.
-pub(crate) const ENDPOINTS: [(&str, Endpoint); 65] = [
+pub(crate) const ENDPOINTS: [(&str, Endpoint); 66] = [
     ("/organizations/{gid}/teams", list(Source::TeamsOfOrganization)),
     ("/workspaces", list(Source::Workspaces)),
     ("/workspaces/{gid}", Endpoint::Record(Kind::Workspace)),
@@ -81,6 +82,7 @@ pub(crate) const ENDPOINTS: [(&str, Endpoint); 65] = [
     ("/projects", list(Source::Projects)),
     ("/projects/{gid}", Endpoint::Record(Kind::Project)),
     ("/projects/{gid}/tasks", list(Source::TasksOfProject)),
+    ("/projects/{gid}/task_counts", Endpoint::TaskCounts),
     ("/projects/{gid}/sections", list(Source::Sections)),
     ("/projects/{gid}/custom_field_settings", list(Source::CustomFieldSettings(Kind::Project))),
     ("/projects/{gid}/events", Endpoint::Events),

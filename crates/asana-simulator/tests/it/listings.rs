@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::client::{Account, gids};
 use asana_simulator::{
     DEFAULT_TOKEN, Gid, Kind, Options, Plan, Scale, Token, UnassignedOrphans, Unpaged, World,
@@ -336,6 +338,35 @@ fn the_audit_log_never_ends_while_it_matches_anything() {
     assert_eq!(found, expected);
     let none = account.get(&format!("/workspaces/{workspace}/audit_log_events?event_type=nothing&limit=15"));
     assert!(none.rows().is_empty() && none.body["next_page"].is_null());
+}
+
+#[test]
+fn a_project_s_tasks_are_counted_and_only_as_far_as_asked_for() {
+    let account = Account::small();
+    let projects: Vec<Gid> =
+        account.simulator.world(|world| world.visible(Kind::Project, world.main_viewer()).collect());
+    for project in projects {
+        let all =
+            account.get(&format!("/tasks?project={project}&limit=100&opt_fields=completed,resource_subtype"));
+        assert!(all.body["next_page"].is_null() || all.rows().len() == 100);
+        if !all.body["next_page"].is_null() {
+            continue;
+        }
+        let count = |is: &dyn Fn(&Value) -> bool| all.rows().iter().filter(|row| is(row)).count();
+        let is_completed = |row: &Value| row["completed"] == true;
+        let is_milestone = |row: &Value| row["resource_subtype"] == "milestone";
+        let path = format!("/projects/{project}/task_counts");
+        let counts = account
+            .get(&format!("{path}?opt_fields=num_tasks,num_completed_tasks,num_incomplete_milestones"));
+        let expected = json!({
+            "num_tasks": all.rows().len(),
+            "num_completed_tasks": count(&is_completed),
+            "num_incomplete_milestones": count(&|row| is_milestone(row) && !is_completed(row)),
+        });
+        assert_eq!(counts.body["data"], expected);
+        assert_eq!(account.get(&path).body, json!({"data": {}}));
+    }
+    assert_eq!(account.get("/projects/1/task_counts").status, 404);
 }
 
 #[test]
