@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod command;
 pub mod config;
 pub mod emit;
+pub mod estimate;
 pub mod gid;
 pub mod gid_marks;
 pub mod listed;

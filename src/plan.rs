@@ -12,8 +12,8 @@ use crate::asana::SEARCH_FIELDS;
 use crate::opt_fields;
 use crate::schema;
 use crate::stream::{
-    ChangeSignal, Condition, Cursor, DeletionEvents, Deletions, Each, Feed, Fields, Listing, Paging, Repeats,
-    Stream, Tree,
+    ChangeSignal, Condition, Counted, Cursor, DeletionEvents, Deletions, Each, Feed, Fields, Listing, Paging,
+    Repeats, Stream, Tree,
 };
 use crate::stream_set::{StreamId, StreamSet};
 use crate::streams::ALL;
@@ -96,7 +96,7 @@ pub enum Mode {
 }
 
 /// A listing for each record of a parent, or a single one at the root.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PlannedListing {
     /// The stream that it lists.
     pub stream: StreamId,
@@ -108,6 +108,8 @@ pub struct PlannedListing {
     pub change_signal: ChangeSignal,
     pub archived: Option<&'static str>,
     pub fallback: Option<(&'static str, &'static str)>,
+    /// Where Asana says how many rows it has.
+    pub counted: Option<Counted>,
     /// `None` if the endpoint has no such parameter.
     pub opt_fields: Option<String>,
     /// The parameter with which Asana omits records that did not change since a time.
@@ -243,6 +245,7 @@ impl Plan {
                 change_signal: each.change_signal,
                 archived: each.archived,
                 fallback: each.fallback,
+                counted: each.counted,
                 opt_fields: None,
                 since,
                 tree,
@@ -301,6 +304,7 @@ impl Plan {
             change_signal: ChangeSignal::Missing,
             archived: None,
             fallback: None,
+            counted: None,
             opt_fields: None,
             since: None,
             tree,

@@ -53,6 +53,16 @@ pub struct Each {
     pub archived: Option<&'static str>,
     /// A query parameter that is added if Asana refuses the request without it.
     pub fallback: Option<(&'static str, &'static str)>,
+    pub counted: Option<Counted>,
+}
+
+/// Where Asana says how many rows a listing has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The path, with `{gid}` for the parent's gid.
+    pub path: &'static str,
+    /// The field of the answer.
+    pub field: &'static str,
 }
 
 /// Whether a parent's record shows that its children changed.
@@ -354,7 +364,13 @@ impl Each {
             change_signal: ChangeSignal::Missing,
             archived: None,
             fallback: None,
+            counted: None,
         }
+    }
+
+    pub const fn counted(mut self, path: &'static str, field: &'static str) -> Self {
+        self.counted = Some(Counted { path, field });
+        self
     }
 
     pub const fn fallback(mut self, name: &'static str, value: &'static str) -> Self {

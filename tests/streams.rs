@@ -414,6 +414,25 @@ fn listings_are_documented_operations() {
 }
 
 #[test]
+fn counts_are_documented() {
+    let facts = Facts::load();
+    let mut used = BTreeSet::new();
+    for stream in streams::ALL {
+        let Listing::Each(all) = &stream.listing else { continue };
+        for counted in all.iter().filter_map(|each| each.counted) {
+            let fields = facts.counts.get(counted.path);
+            assert!(
+                fields.is_some_and(|fields| fields.contains(counted.field)),
+                "{}: {counted:?}",
+                stream.name
+            );
+            used.insert(counted.path);
+        }
+    }
+    assert_eq!(used.len(), facts.counts.len(), "counts that are unused");
+}
+
+#[test]
 fn conditions_look_at_columns_that_can_hold_what_they_ask() {
     for stream in streams::ALL {
         for request in requests(stream) {

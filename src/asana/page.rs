@@ -172,6 +172,11 @@ impl Pages {
         Ok(None)
     }
 
+    /// Whether the last answer was the last one.
+    pub fn is_at_end(&self) -> bool {
+        self.is_done
+    }
+
     /// A page of so many rows brought nothing new. A server that goes on like that is not followed for ever.
     fn note_fruitless(&mut self, rows: usize) -> Result<(), Fault> {
         if rows > 0 && self.rows_to_repeat > 0 {

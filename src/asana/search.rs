@@ -114,6 +114,11 @@ impl Search {
         Ok(None)
     }
 
+    /// Whether the last answer was the last one.
+    pub fn is_at_end(&self) -> bool {
+        self.place.is_none()
+    }
+
     fn request_at(&self, place: Place) -> Request {
         let request =
             self.request.clone().query("limit", MAX_ROWS.to_string()).query("sort_ascending", "true");

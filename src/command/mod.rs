@@ -1,6 +1,7 @@
-//! The four verbs.
+//! The four verbs of the protocol, and `estimate`.
 
 mod check;
+mod estimate;
 mod read;
 
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use airbyte_connector::verbs::{self, Ending, Session, SourceVerb};
 use airbyte_connector::{Failure, files};
 use airbyte_protocol::Message;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::asana::{self, Client, DEFAULT_BASE_URL, Notice, OAuth, Patience, Timeouts, TokenSource};
@@ -21,27 +22,35 @@ use crate::{allocator, catalog, secrets_manager};
 #[command(version, about, disable_help_subcommand = true)]
 pub struct Arguments {
     #[command(subcommand)]
-    verb: SourceVerb,
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    #[command(flatten)]
+    Protocol(SourceVerb),
+    Estimate(estimate::Arguments),
 }
 
 /// Runs the verb to its exit code. After a signal it does not return.
 pub fn run(arguments: Arguments) -> ExitCode {
     allocator::give_back_large_buffers();
     verbs::run(|session| match arguments.verb {
-        SourceVerb::Spec => {
+        Verb::Protocol(SourceVerb::Spec) => {
             session.output.message(Message::Spec { spec: config::specification() })?;
             Ok(Ending::Done)
         }
-        SourceVerb::Check { config } => check::run(&config, session),
+        Verb::Protocol(SourceVerb::Check { config }) => check::run(&config, session),
         // The catalog is the same for every account.
-        SourceVerb::Discover { config } => {
+        Verb::Protocol(SourceVerb::Discover { config }) => {
             settings(&config, session)?;
             session.output.message(Message::Catalog { catalog: catalog::discovered() })?;
             Ok(Ending::Done)
         }
-        SourceVerb::Read { config, catalog, state } => {
+        Verb::Protocol(SourceVerb::Read { config, catalog, state }) => {
             read::run(&config, &catalog, state.as_deref(), session)
         }
+        Verb::Estimate(arguments) => estimate::run(&arguments, session),
     })
 }
 

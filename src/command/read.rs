@@ -29,11 +29,7 @@ pub(super) fn run(
         return Err(Failure::configuration(message).into());
     }
     let settings = settings(config, session)?;
-    let mut catalog = files::read_catalog(catalog)?;
-    let mut given = given_states(state, session)?;
-    let unusable = leave_out_unusable(&mut catalog, &given);
-    let (plan, unknown) = Plan::new(&catalog);
-    let states = states(&plan, &mut given, session)?;
+    let Inputs { plan, states, left_out, .. } = inputs(catalog, state, session)?;
     let (client, notices) = connect(&settings, Patience::default(), Timeouts::default())?;
     // The session's own output is not used before the sync ends.
     let mut output = Output::stdout();
@@ -46,11 +42,34 @@ pub(super) fn run(
     };
     let (outcome, written) = block_on(sync::sync(&plan, &settings, client, notices, states, stop, output))?;
     written.map_err(|_| Failure::system("the writer of stdout panicked"))??;
-    let left_out: Vec<Failure> = unusable.into_iter().chain(unknown.iter().map(unknown_stream)).collect();
     for failure in &left_out {
         session.output.failure(failure)?;
     }
     Ok(if outcome.failures.is_empty() && left_out.is_empty() { Ending::Done } else { Ending::Failed })
+}
+
+/// What catalog and state ask for.
+pub(super) struct Inputs {
+    pub catalog: ConfiguredCatalog,
+    pub plan: Plan,
+    /// One for each stream of the plan.
+    pub states: Vec<StreamState>,
+    /// Why streams of the catalog are not in the plan.
+    pub left_out: Vec<Failure>,
+}
+
+pub(super) fn inputs(
+    catalog: &Path,
+    state: Option<&Path>,
+    session: &mut Session,
+) -> Result<Inputs, Interruption> {
+    let mut catalog = files::read_catalog(catalog)?;
+    let mut given = given_states(state, session)?;
+    let unusable = leave_out_unusable(&mut catalog, &given);
+    let (plan, unknown) = Plan::new(&catalog);
+    let states = states(&plan, &mut given, session)?;
+    let left_out = unusable.into_iter().chain(unknown.iter().map(unknown_stream)).collect();
+    Ok(Inputs { catalog, plan, states, left_out })
 }
 
 fn unknown_stream(unknown: &UnknownStream) -> Failure {

@@ -14,7 +14,8 @@ use crate::stream::{Condition, DeletionEvents, Deletions, Each, Feed, Listing, R
 pub static STREAM: Stream = Stream::of::<Task>(
     "tasks",
     Listing::Each(&[
-        Each::of(&projects::STREAM, "/tasks?project={gid}"),
+        Each::of(&projects::STREAM, "/tasks?project={gid}")
+            .counted("/projects/{gid}/task_counts", "num_tasks"),
         Each::of(&users::STREAM, "/tasks?assignee={gid}&workspace={workspace}")
             .rows(Condition::Empty("projects")),
     ]),

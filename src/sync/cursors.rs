@@ -6,11 +6,11 @@
 
 use crate::gid::Gid;
 use crate::moment::Moment;
-use crate::plan::{Level, ListingId};
+use crate::plan::Level;
 use crate::slice_key::SliceKey;
-use crate::stream::ChangeSignal;
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::context::Sync;
+use crate::sync::reach::{self, Reach};
 use crate::sync::slices::{Purpose, Slice, Start};
 use crate::window::{self, Window};
 
@@ -25,7 +25,7 @@ pub fn begin(
 ) -> Slice {
     let windows: Vec<Window> =
         (0..sync.plan().streams.len()).map(StreamId).map(|id| window_of(sync, id, &key, streams)).collect();
-    let searched = covered_by(searched, &windows);
+    let searched = reach::covered_by(searched, &windows);
     let workspace = workspace.clone();
     open(sync, Start { key, workspace, purpose: Purpose::Listings, windows, streams, searched })
 }
@@ -102,67 +102,14 @@ fn window_of(sync: &Sync<'_>, id: StreamId, key: &SliceKey, streams: StreamSet) 
     }
 }
 
-/// The streams of a slice with these windows for which a search that reads `searched` finds every change.
-fn covered_by(searched: &[Window], windows: &[Window]) -> StreamSet {
-    let is_covered = |(own, searched): (&Window, &Window)| match own {
-        Window::Since(_) => searched.holds(*own),
-        Window::Whole | Window::Done => false,
-    };
-    let streams = windows.iter().zip(searched).enumerate();
-    streams.filter(|(_, both)| is_covered(*both)).map(|(index, _)| StreamId(index)).collect()
-}
-
-/// How far back a listing has to be read for every stream that needs it in this slice.
-pub fn listing_window(sync: &Sync<'_>, slice: &Slice, listing: ListingId) -> Window {
-    let stream = sync.plan().listing(listing).stream;
-    let planned = sync.plan().stream(stream);
-    let own = slice.window(stream);
-    if planned.children.is_empty() {
-        return own;
-    }
-    match planned.level {
-        // Its records are slices of their own, each with its own cursor.
-        Level::Workspace | Level::SliceRoot => Window::Whole,
-        Level::InSlice => {
-            planned.children.iter().fold(own, |window, child| window.union(child_window(sync, slice, *child)))
-        }
-    }
-}
-
-/// How far back the parents of a listing have to be read.
-fn child_window(sync: &Sync<'_>, slice: &Slice, child: ListingId) -> Window {
-    let listing = sync.plan().listing(child);
-    let left = left_to_search(sync, slice, child);
-    let wanted = sync.graph().below[listing.stream.0]
-        .without(left)
-        .iter()
-        .map(|id| slice.window(id))
-        .fold(Window::Done, Window::union);
-    match (listing.change_signal, wanted) {
-        (_, Window::Done) => Window::Done,
-        (ChangeSignal::MovesParent, window) => window,
-        (ChangeSignal::Missing, _) => Window::Whole,
-    }
-}
-
-/// The streams for whose sake a listing need not be read in a slice, because a search finds what changed.
-pub fn left_to_search(sync: &Sync<'_>, slice: &Slice, listing: ListingId) -> StreamSet {
-    let stream = sync.plan().listing(listing).stream;
-    if !sync.plan().changes.iter().any(|search| sync.plan().listing(*search).stream == stream) {
-        return StreamSet::default();
-    }
-    match slice.purpose {
-        Purpose::Search => sync.graph().below[stream.0],
-        Purpose::Listings => slice.searched,
-    }
-}
-
-/// What is read below a record of a slice. Records that are slices have windows of their own, which are computed when
-/// the slice begins.
-pub fn windows_below<'s>(sync: &'s Sync<'_>, slice: &'s Slice, level: Level) -> &'s [Window] {
-    match level {
-        Level::Workspace | Level::SliceRoot => &sync.graph().broadest,
-        Level::InSlice => &slice.windows,
+/// What a slice reads.
+pub fn reach<'s>(sync: &'s Sync<'_>, slice: &'s Slice) -> Reach<'s> {
+    Reach {
+        plan: sync.plan(),
+        graph: sync.graph(),
+        purpose: slice.purpose,
+        windows: &slice.windows,
+        searched: slice.searched,
     }
 }
 

@@ -12,9 +12,9 @@ use crate::emit::{Batch, Event};
 use crate::gid::Gid;
 use crate::listed::{ELSEWHERE, Gids};
 use crate::moment::Moment;
-use crate::plan::{Level as StreamLevel, ListingId, PlannedListing};
+use crate::plan::{Level as StreamLevel, ListingId};
 use crate::schema::UPDATED_AT;
-use crate::stream::{ChangeSignal, Cursor, Listing as StreamListing, Paging};
+use crate::stream::{Cursor, Listing as StreamListing, Paging};
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::children::Children;
 use crate::sync::context::Sync;
@@ -150,7 +150,7 @@ async fn read_rows(
 /// The source of a listing's rows, or `None` if no stream needs them.
 fn rows_of(sync: &Sync<'_>, target: &Target<'_>) -> Option<Rows> {
     let Target { listing, parent, slice } = target;
-    let since = match cursors::listing_window(sync, slice, *listing) {
+    let since = match cursors::reach(sync, slice).of_listing(*listing) {
         Window::Since(since) => Some(since),
         Window::Whole => None,
         Window::Done => return None,
@@ -186,6 +186,14 @@ impl Rows {
         match self {
             Self::Pages(pages) => pages.next().await,
             Self::Search(search) => search.next().await,
+        }
+    }
+
+    /// Whether the last answer was the last one.
+    pub fn is_at_end(&self) -> bool {
+        match self {
+            Self::Pages(pages) => pages.is_at_end(),
+            Self::Search(search) => search.is_at_end(),
         }
     }
 }
@@ -309,7 +317,8 @@ fn take_row(
     let (children, lacking) =
         children_below(sync, slice, stream, &gid, time, &field).map_err(Cause::Spill)?;
     if planned.repeats() {
-        let windows = cursors::windows_below(sync, slice, planned.level);
+        let reach = cursors::reach(sync, slice);
+        let windows = reach.windows_below(planned.level);
         sync.dedup.borrow_mut().cover(stream, &gid, lacking, windows).map_err(Cause::Spill)?;
     }
     if children != 0 {
@@ -336,34 +345,24 @@ fn children_below<'row>(
     if planned.children.is_empty() {
         return Ok((0, StreamSet::default()));
     }
-    let windows = cursors::windows_below(sync, slice, planned.level);
+    let reach = cursors::reach(sync, slice);
+    let windows = reach.windows_below(planned.level);
     let below_of = |child: &ListingId| sync.graph().below[plan.listing(*child).stream.0];
     let below =
         planned.children.iter().fold(StreamSet::default(), |below, child| below.union(below_of(child)));
     let lacking =
         if planned.repeats() { sync.dedup.borrow().lacking(stream, gid, below, windows)? } else { below };
-    let has_news = |listing: &PlannedListing, id: StreamId| match listing.change_signal {
-        ChangeSignal::MovesParent => windows[id.0].admits(time),
-        ChangeSignal::Missing => windows[id.0] != Window::Done,
-    };
     let mut bits = 0;
     for (index, child) in planned.children.iter().enumerate() {
         let listing = plan.listing(*child);
         let wanted = if listing.is_per_workspace() { below } else { lacking };
-        let left = match planned.level {
-            // Their children are separate slices.
-            StreamLevel::Workspace | StreamLevel::SliceRoot => StreamSet::default(),
-            StreamLevel::InSlice => cursors::left_to_search(sync, slice, *child),
-        };
-        let is_due =
-            below_of(child).without(left).iter().any(|id| wanted.contains(id) && has_news(listing, id));
         // If the listing had rows at the last sync, it is read once more, to find those that were deleted.
         let count_before = || sync.progress().stream(listing.stream).state.listed().count(gid);
         let is_needed = || {
             listing.when.holds(listing.when.field().and_then(field))
                 || (listing.is_kept && count_before().is_some_and(|count| count > 0))
         };
-        if is_due && is_needed() {
+        if reach.is_due(*child, planned.level, time, wanted) && is_needed() {
             bits |= 1 << index;
         }
     }

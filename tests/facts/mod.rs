@@ -8,6 +8,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 pub struct Facts {
     same_resource: BTreeMap<String, String>,
+    pub counts: BTreeMap<String, BTreeSet<String>>,
     pub listings: BTreeMap<String, DocumentedListing>,
     schemas: BTreeMap<String, BTreeMap<String, String>>,
 }

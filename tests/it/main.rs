@@ -11,6 +11,7 @@ mod check;
 mod concurrent;
 mod conformance;
 mod deletions;
+mod estimate;
 mod fault_table;
 mod faults;
 mod incremental;

@@ -69,7 +69,8 @@ pub async fn compare(
     if !planned.is_kept || !(is_always_whole || tombstones::are_wanted(sync, id)) {
         return Ok(());
     }
-    let is_whole = planned.since.is_none() || cursors::listing_window(sync, slice, listing) == Window::Whole;
+    let is_whole =
+        planned.since.is_none() || cursors::reach(sync, slice).of_listing(listing) == Window::Whole;
     let (count, mut missing) = {
         let mut progress = sync.progress();
         let before = progress.stream(id).state.listed();

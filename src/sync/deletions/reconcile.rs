@@ -27,7 +27,7 @@ use crate::sync::failures::Stop;
 use crate::sync::requests;
 
 /// How long stored records are taken to exist. A daily schedule is never a whole day apart.
-const EVERY: Duration = Duration::from_secs(20 * 60 * 60);
+pub const EVERY: Duration = Duration::from_secs(20 * 60 * 60);
 
 /// How many records that are out of sight are asked for again each time.
 const ASKED_AGAIN: usize = 100;
