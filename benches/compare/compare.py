@@ -145,6 +145,9 @@ def run(command: list, environment: dict[str, str], folder: Path) -> tuple[Path,
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=os.environ | environment)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        lines = (folder / "stderr.txt").read_text(errors="replace").splitlines()[-10:]
+        print(f"{command[0]} ended with exit code {process.returncode}. The end of its log:", *lines, sep="\n", file=sys.stderr)
     return output, process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
@@ -410,4 +413,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        command = " ".join(str(word) for word in error.cmd)
+        sys.exit(f"{error.stderr or ''}`{command}` failed with exit code {error.returncode}, so there is no comparison.")
