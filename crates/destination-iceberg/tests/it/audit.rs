@@ -342,11 +342,10 @@ fn audit_deletes(live: &HashMap<String, (DataFile, i64)>) {
             for row in 0..batch.num_rows() {
                 let place = (paths.value(row).to_owned(), positions.value(row));
                 assert!(last.as_ref().is_none_or(|last| *last < place), "{path} is not sorted");
-                // A data file that was rewritten may still be named; such a delete deletes nothing.
-                if let Some((data, data_sequence)) = live.get(&place.0) {
-                    assert!(data_sequence <= sequence, "{path} is older than {}", place.0);
-                    assert!((0..data.record_count() as i64).contains(&place.1), "{path}: {place:?}");
-                }
+                let target = live.get(&place.0);
+                let (data, data_sequence) = target.unwrap_or_else(|| panic!("{path}: {} is gone", place.0));
+                assert!(data_sequence <= sequence, "{path} is older than {}", place.0);
+                assert!((0..data.record_count() as i64).contains(&place.1), "{path}: {place:?}");
                 files.insert(place.0.clone());
                 last = Some(place);
             }
