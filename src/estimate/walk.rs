@@ -71,7 +71,7 @@ pub struct Subject<'a> {
 struct View {
     purpose: Purpose,
     windows: Vec<Window>,
-    searched: StreamSet,
+    covered_by_search: StreamSet,
 }
 
 /// Records like this one.
@@ -256,7 +256,11 @@ impl<'a> Walk<'a> {
             if windows.iter().all(|window| *window == Window::Done) {
                 continue;
             }
-            let view = Rc::new(View { purpose: Purpose::Search, windows, searched: StreamSet::default() });
+            let view = Rc::new(View {
+                purpose: Purpose::FindChanges,
+                windows,
+                covered_by_search: StreamSet::default(),
+            });
             let window = self.reach(&view).of_listing(listing);
             let found =
                 self.asker.pages(self.rows(listing, workspace, workspace, window), MOST_PAGES).await?;
@@ -679,14 +683,14 @@ impl<'a> Walk<'a> {
             None => Window::Done,
         };
         let windows: Vec<Window> = (0..plan.streams.len()).map(StreamId).map(window).collect();
-        let searched = reach::covered_by(searched, &windows);
-        Rc::new(View { purpose: Purpose::Listings, windows, searched })
+        let covered_by_search = reach::covered_by(searched, &windows);
+        Rc::new(View { purpose: Purpose::Read, windows, covered_by_search })
     }
 
     fn reach<'w>(&'w self, view: &'w View) -> Reach<'w> {
-        let View { purpose, windows, searched } = view;
+        let View { purpose, windows, covered_by_search } = view;
         let Subject { plan, graph, .. } = self.subject;
-        Reach { plan, graph, purpose: *purpose, windows, searched: *searched }
+        Reach { plan, graph, purpose: *purpose, windows, covered_by_search: *covered_by_search }
     }
 
     fn all(&self) -> StreamSet {

@@ -1,14 +1,14 @@
-//! Records whose child listings wait for their turn. There can be millions, so each takes a few bytes.
+//! Parents whose child listings wait for their turn. There can be millions, so each takes a few bytes.
 
 use crate::gid::Gid;
 use crate::plan::{ListingId, Plan};
 use crate::stream_set::StreamId;
 use crate::varint;
 
-/// Records, by stream, and for each a bit per child listing of its stream that is worth a request. A test checks that no
-/// stream has more listings than bits.
+/// Parents by stream, and for each the child listings that are still to be read: a bit per child listing of its stream. A
+/// test checks that no stream has more listings than bits.
 #[derive(Debug, Default)]
-pub struct Children {
+pub struct PendingListings {
     groups: Vec<(StreamId, Packed)>,
 }
 
@@ -21,7 +21,7 @@ struct Packed {
     others: Vec<(Gid, u32)>,
 }
 
-impl Children {
+impl PendingListings {
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_gid_of_asanas_takes_a_few_bytes() {
-        let mut children = Children::default();
+        let mut children = PendingListings::default();
         for index in 0..1000_u64 {
             children.push(StreamId(3), Gid::Number(1_200_000_000_000_000 + index * 11_999_999), 3);
         }
@@ -136,7 +136,7 @@ mod tests {
                     any::<u32>()), 0..40),
             split in 0..40_usize,
         ) {
-            let mut parts = [Children::default(), Children::default()];
+            let mut parts = [PendingListings::default(), PendingListings::default()];
             for (index, (stream, gid, bits)) in records.iter().enumerate() {
                 parts[usize::from(index >= split)].push(StreamId(*stream), gid.clone(), *bits);
             }

@@ -1,8 +1,9 @@
-//! When does a cursor move? What a slice is, how far back each stream reads it, and what follows when it was read.
+//! When does a cursor move? `settle` moves it when the stream has no listing left in the slice, and only if nothing of it
+//! was refused or failed. `end_streams` moves a search's cursor when its stream ends, because slices that were not reached
+//! may still rely on the old one. A stream that is complete drops the cursors of slices that this sync did not see
+//! (`Progress::complete`), and an undeleted record drops its slice's (`deletions/events.rs`).
 //!
-//! A slice's cursor for a stream advances when the stream has no listing left in the slice, and only if nothing of it
-//! was refused or failed. A search's cursors advance later, at the end of the stream, because slices that were not
-//! reached may still rely on the old ones.
+//! The file also says how far back each stream reads a slice: its window. `reach.rs` says what follows for its listings.
 
 use crate::gid::Gid;
 use crate::moment::Moment;
@@ -25,9 +26,9 @@ pub fn begin(
 ) -> Slice {
     let windows: Vec<Window> =
         (0..sync.plan().streams.len()).map(StreamId).map(|id| window_of(sync, id, &key, streams)).collect();
-    let searched = reach::covered_by(searched, &windows);
+    let covered_by_search = reach::covered_by(searched, &windows);
     let workspace = workspace.clone();
-    open(sync, Start { key, workspace, purpose: Purpose::Listings, windows, streams, searched })
+    open(sync, Start { key, workspace, purpose: Purpose::Read, windows, streams, covered_by_search })
 }
 
 /// Begins a slice, whose streams stay open until it is settled for them.
@@ -36,7 +37,7 @@ pub fn open(sync: &Sync<'_>, start: Start) -> Slice {
     sync.slices.borrow_mut().begin(start)
 }
 
-/// Notes that a workspace still has listings of these streams, and with them whatever is below.
+/// Marks the access keys of these streams, and of those below them, as seen, so that the state keeps them.
 pub fn see_access(sync: &Sync<'_>, workspace: &Gid, streams: StreamSet) {
     for stream in streams.iter() {
         let key = SliceKey::access(workspace, sync.plan().stream(stream).stream.name);
@@ -44,18 +45,18 @@ pub fn see_access(sync: &Sync<'_>, workspace: &Gid, streams: StreamSet) {
     }
 }
 
-/// These streams have no listing left in the slice: their cursors move, unless something is lacking.
+/// These streams have no listing left in the slice. Their cursors move, unless something could not be read.
 pub fn settle(sync: &Sync<'_>, slice: &Slice, streams: StreamSet) {
     let cursor = window::next_cursor(sync.facts.began());
-    let lacking = slice.lacking();
+    let incomplete = slice.incomplete();
     {
         let mut progress = sync.progress();
-        for stream in streams.iter().filter(|stream| !lacking.contains(*stream)) {
+        for stream in streams.iter().filter(|stream| !incomplete.contains(*stream)) {
             if slice.window(stream) != Window::Done {
                 match slice.purpose {
-                    Purpose::Listings => progress.advance(stream, &slice.key, cursor),
-                    Purpose::Search => {
-                        sync.slices.borrow_mut().searched(stream, slice.key.clone());
+                    Purpose::Read => progress.advance(stream, &slice.key, cursor),
+                    Purpose::FindChanges => {
+                        sync.slices.borrow_mut().record_finished_search(stream, slice.key.clone());
                     }
                 }
             }
@@ -75,16 +76,16 @@ pub fn settle(sync: &Sync<'_>, slice: &Slice, streams: StreamSet) {
 
 /// Emits the checkpoints that are due, and ends the streams that nothing can be listed for any more.
 pub fn end_streams(sync: &Sync<'_>) {
-    let ended = sync.progress().ended(&sync.output);
+    let ended = sync.progress().checkpoint_open_streams(&sync.output);
     let cursor = window::next_cursor(sync.facts.began());
     for id in ended {
         let mut progress = sync.progress();
-        if progress.is_incomplete(id) {
+        if progress.fail_if_refused(id) {
             progress.leave_incomplete(id, &sync.output);
             continue;
         }
         let mut slices = sync.slices.borrow_mut();
-        for key in slices.take_searched(id) {
+        for key in slices.take_finished_searches(id) {
             progress.advance(id, &key, cursor);
         }
         progress.complete(id, |key| slices.is_seen(key, id), &sync.output);
@@ -109,7 +110,7 @@ pub fn reach<'s>(sync: &'s Sync<'_>, slice: &'s Slice) -> Reach<'s> {
         graph: sync.graph(),
         purpose: slice.purpose,
         windows: &slice.windows,
-        searched: slice.searched,
+        covered_by_search: slice.covered_by_search,
     }
 }
 
@@ -124,8 +125,8 @@ pub fn could_read_before(sync: &Sync<'_>, slice: &Slice, stream: StreamId) -> bo
     })
 }
 
-/// The oldest cursor of a stream, from which a search that was never made has to begin.
-pub fn anchor(sync: &Sync<'_>, id: StreamId, key: &SliceKey) -> Option<Moment> {
+/// The search's cursor. If it has none yet, the stream's oldest cursor becomes its first.
+pub fn ensure_search_cursor(sync: &Sync<'_>, id: StreamId, key: &SliceKey) -> Option<Moment> {
     let mut progress = sync.progress();
     let state = &mut progress.stream(id).state;
     if let (None, Some(oldest)) = (state.cursor(key), state.oldest()) {

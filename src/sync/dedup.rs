@@ -60,14 +60,14 @@ impl Dedup {
     }
 
     /// Those of `streams` that no slice has read below the record in at least the window in `windows`.
-    pub fn lacking(
+    pub fn unread(
         &self,
         stream: StreamId,
         gid: &Gid,
         streams: StreamSet,
         windows: &[Window],
     ) -> io::Result<StreamSet> {
-        let mut lacking = StreamSet::default();
+        let mut unread = StreamSet::default();
         for (below, marks) in self.below[stream.0].chunks(STREAMS).zip(&self.marks[stream.0]) {
             let marks = marks.of(gid)?;
             for (bit, id) in below.iter().enumerate().filter(|(_, id)| streams.contains(**id)) {
@@ -76,11 +76,11 @@ impl Dedup {
                 let is_read = marks & (1 << bit) != 0 && broadest.holds(window)
                     || marks & (1 << (STREAMS + bit)) != 0 && common.holds(window);
                 if window != Window::Done && !is_read {
-                    lacking.insert(*id);
+                    unread.insert(*id);
                 }
             }
         }
-        Ok(lacking)
+        Ok(unread)
     }
 
     /// Notes that `streams` are read below a record in these windows.
@@ -157,11 +157,11 @@ mod tests {
         let mut marks = dedup(vec![Window::Whole], vec![since(3)]);
         let (gid, all) = (Gid::new("7"), [RECORDS].into_iter().collect());
         marks.cover(RECORDS, &gid, all, &[since(3)]).unwrap();
-        assert_eq!(marks.lacking(RECORDS, &gid, all, &[since(3)]).unwrap(), StreamSet::default());
-        assert_eq!(marks.lacking(RECORDS, &gid, all, &[since(2)]).unwrap(), all);
-        assert_eq!(marks.lacking(RECORDS, &gid, all, &[Window::Whole]).unwrap(), all);
+        assert_eq!(marks.unread(RECORDS, &gid, all, &[since(3)]).unwrap(), StreamSet::default());
+        assert_eq!(marks.unread(RECORDS, &gid, all, &[since(2)]).unwrap(), all);
+        assert_eq!(marks.unread(RECORDS, &gid, all, &[Window::Whole]).unwrap(), all);
         marks.cover(RECORDS, &gid, all, &[Window::Whole]).unwrap();
-        assert_eq!(marks.lacking(RECORDS, &gid, all, &[Window::Whole]).unwrap(), StreamSet::default());
+        assert_eq!(marks.unread(RECORDS, &gid, all, &[Window::Whole]).unwrap(), StreamSet::default());
     }
 
     proptest! {
@@ -176,9 +176,9 @@ mod tests {
             let all: StreamSet = (0..COUNT).map(StreamId).collect();
             let mut read = [Window::Done; COUNT];
             for windows in &slices {
-                let lacking = marks.lacking(RECORDS, &gid, all, windows).unwrap();
-                marks.cover(RECORDS, &gid, lacking, windows).unwrap();
-                for id in lacking.iter() {
+                let unread = marks.unread(RECORDS, &gid, all, windows).unwrap();
+                marks.cover(RECORDS, &gid, unread, windows).unwrap();
+                for id in unread.iter() {
                     read[id.0] = read[id.0].union(windows[id.0]);
                 }
                 for (read, window) in read.iter().zip(windows) {

@@ -10,7 +10,7 @@ use airbyte_connector::{Failure, FailureKind};
 /// Why a listing, a stream or the sync failed.
 #[derive(Debug)]
 pub enum Cause<'a> {
-    /// A request failed for good.
+    /// A request failed, and is not made again in this sync.
     Request { fault: &'a Fault, reason: Reason },
     /// Asana refuses what the last sync could read.
     RefusedNow { fault: &'a Fault },

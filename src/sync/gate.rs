@@ -52,8 +52,8 @@ impl Gate {
         admitted.await.expect("the gate keeps the sender until it admits")
     }
 
-    /// Admits waiting listings up to the limit, as long as answers are processed as fast as they arrive. At least one
-    /// is always open, because only open listings call this again.
+    /// Admits waiting listings up to the limit, as long as answers are processed as fast as they arrive. If none is open,
+    /// it admits one even if they are not, so that the sync cannot stall.
     pub fn admit(&self) {
         loop {
             let next = {

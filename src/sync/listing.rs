@@ -16,10 +16,10 @@ use crate::plan::{Level as StreamLevel, ListingId};
 use crate::schema::UPDATED_AT;
 use crate::stream::{Cursor, Listing as StreamListing, Paging};
 use crate::stream_set::{StreamId, StreamSet};
-use crate::sync::children::Children;
+use crate::sync::children::PendingListings;
 use crate::sync::context::Sync;
 use crate::sync::cursors;
-use crate::sync::deletions::doubt;
+use crate::sync::deletions::deleted_parent;
 use crate::sync::deletions::missing::{self, Extent};
 use crate::sync::deletions::sighting;
 use crate::sync::deletions::tombstones;
@@ -43,7 +43,7 @@ pub struct Target<'s> {
 /// The result of a listing.
 #[derive(Debug)]
 pub struct Listed {
-    pub children: Children,
+    pub children: PendingListings,
     pub extent: Extent,
 }
 
@@ -51,7 +51,7 @@ pub struct Listed {
 #[derive(Debug, Default)]
 struct Found {
     pages: u64,
-    children: Children,
+    children: PendingListings,
     /// The gids of its rows, if the state stores them.
     gids: Gids,
     /// The gids of rows that the state stores below a different parent.
@@ -138,7 +138,7 @@ async fn read_rows(
             }
             // The children found so far are still read, because their parents were emitted.
             Err(fault) => {
-                if let Some(fault) = doubt::cleared(sync, *listing, parent, fault).await? {
+                if let Some(fault) = deleted_parent::unless_deleted(sync, *listing, parent, fault).await? {
                     refusals::judge(sync, slice, *listing, &fault)?;
                 }
                 return Ok(Extent::InPart);
@@ -252,14 +252,14 @@ fn take_row(
     let field = |name: &str| sync.graph().probe(target.listing, name).and_then(|index| probe.field(index));
     let node_parent =
         listing.tree.and_then(|tree| row::reference(field(tree.parent)).map(|gid| (tree.stream, gid)));
-    // The search's index lags: a subtask that it finds may no longer have a parent.
-    let is_of_tree = sync.plan().changes.contains(&target.listing);
-    let is_own = || !is_of_tree && listing.rows.holds(listing.rows.field().and_then(field));
+    // The search's index is behind: a row without a parent is no subtask any more. Another listing shows it.
+    let is_change_search = sync.plan().changes.contains(&target.listing);
+    let is_own = || !is_change_search && listing.rows.holds(listing.rows.field().and_then(field));
     let is_in_tree = listing.tree.is_some()
         || sync.plan().unlisted.contains(&target.listing)
         || matches!(sync.plan().stream(listing.stream).stream.listing, StreamListing::Tree(_));
     if node_parent.is_none() && !is_own() {
-        if is_in_tree && !is_of_tree {
+        if is_in_tree && !is_change_search {
             sync.deleted.borrow_mut().unseen.see(&gid, SeenAs::Root);
         }
         return Ok(());
@@ -314,12 +314,11 @@ fn take_row(
     if listing.is_kept && stream == listing.stream {
         found.gids.push(&gid);
     }
-    let (children, lacking) =
-        children_below(sync, slice, stream, &gid, time, &field).map_err(Cause::Spill)?;
+    let (children, unread) = children_below(sync, slice, stream, &gid, time, &field).map_err(Cause::Spill)?;
     if planned.repeats() {
         let reach = cursors::reach(sync, slice);
         let windows = reach.windows_below(planned.level);
-        sync.dedup.borrow_mut().cover(stream, &gid, lacking, windows).map_err(Cause::Spill)?;
+        sync.dedup.borrow_mut().cover(stream, &gid, unread, windows).map_err(Cause::Spill)?;
     }
     if children != 0 {
         for child in crate::sync::children::listings(sync.plan(), stream, children) {
@@ -350,12 +349,12 @@ fn children_below<'row>(
     let below_of = |child: &ListingId| sync.graph().below[plan.listing(*child).stream.0];
     let below =
         planned.children.iter().fold(StreamSet::default(), |below, child| below.union(below_of(child)));
-    let lacking =
-        if planned.repeats() { sync.dedup.borrow().lacking(stream, gid, below, windows)? } else { below };
+    let unread =
+        if planned.repeats() { sync.dedup.borrow().unread(stream, gid, below, windows)? } else { below };
     let mut bits = 0;
     for (index, child) in planned.children.iter().enumerate() {
         let listing = plan.listing(*child);
-        let wanted = if listing.is_per_workspace() { below } else { lacking };
+        let wanted = if listing.is_per_workspace() { below } else { unread };
         // If the listing had rows at the last sync, it is read once more, to find those that were deleted.
         let count_before = || sync.progress().stream(listing.stream).state.listed().count(gid);
         let is_needed = || {
@@ -366,7 +365,7 @@ fn children_below<'row>(
             bits |= 1 << index;
         }
     }
-    Ok((bits, lacking))
+    Ok((bits, unread))
 }
 
 fn batch_of<'a>(

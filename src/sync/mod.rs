@@ -1,7 +1,7 @@
 //! The read path: workspaces, phases and concurrency.
 //!
-//! A sync has two phases. First everything whose cost does not grow with the number of tasks, and the task listings
-//! themselves; then what is read per task. Everything runs as local futures on one thread: a listing waits for the gate,
+//! A sync has three phases: everything whose cost does not grow with the number of tasks, and the task listings themselves;
+//! then what is read per task; then the daily comparison of stored records with what exists. Everything runs as local futures on one thread: a listing waits for the gate,
 //! a request for room in the output and for the limiter's permit. Nothing is locked, and dropping the future stops
 //! everything below it.
 //!
@@ -9,9 +9,9 @@
 //! |---|---|
 //! | What happens to a project, from top to bottom? | `slice.rs` |
 //! | How is a changed subtask found? | `search.rs` |
-//! | When is a row reported as deleted? | `deletions/events.rs`, `deletions/missing.rs`, `deletions/reconcile.rs` |
+//! | When is a row reported as deleted? | `deletions/events.rs` (Asana reports it), `missing.rs` (a listing no longer shows it), `reconcile.rs` (the daily comparison), `sighting.rs` (it moved to another stream) |
 //! | When does a cursor move? | `cursors.rs` |
-//! | What happens on a 403? | `consequence.rs` decides, `refusals.rs` does it |
+//! | What happens on a 403? | `consequence.rs` decides; `refusals.rs` does it for listings and searches, `deletions/events.rs` for events, `deletions/existence.rs` for single objects |
 
 mod access;
 mod children;
@@ -63,7 +63,7 @@ use crate::plan::{ListingId, Plan};
 use crate::slice_key::SliceKey;
 use crate::state::StreamState;
 use crate::stream_set::{StreamId, StreamSet};
-use crate::sync::children::Children;
+use crate::sync::children::PendingListings;
 use crate::sync::context::{Facts, Sync};
 use crate::sync::dedup::Dedup;
 use crate::sync::deletions::conversions::Conversions;
@@ -241,7 +241,7 @@ async fn read_everything(sync: &Sync<'_>, begin: impl Fn(Phase)) -> Result<(), S
 }
 
 /// Lists the workspaces, and returns the listings below them.
-async fn read_root(sync: &Sync<'_>) -> Result<Children, Stop> {
+async fn read_root(sync: &Sync<'_>) -> Result<PendingListings, Stop> {
     let root = sync.plan().root;
     let stream = sync.plan().listing(root).stream;
     let nobody = Gid::new("");
@@ -258,7 +258,9 @@ async fn read_root(sync: &Sync<'_>) -> Result<Children, Stop> {
 }
 
 /// Workspaces that the config names must be among those that the token sees.
-fn check_workspaces(sync: &Sync<'_>, root: ListingId, children: &Children) -> Result<(), Stop> {
+fn check_workspaces(sync: &Sync<'_>, root: ListingId, children: &PendingListings) -> Result<(), Stop> {
+    // If only workspaces are read, nothing below them is known.
+    // If only workspaces are read, nothing below them is known.
     let is_only_stream = sync.plan().stream(sync.plan().listing(root).stream).children.is_empty();
     let listed = children.gids();
     match sync.facts.workspaces.iter().find(|gid| !listed.contains(gid)) {
@@ -278,7 +280,7 @@ async fn read_workspace(
     drop(slot);
     let wait = |found: Option<Waiting>| waiting.borrow_mut().extend(found);
     let (searched, found) = search::changed(sync, workspace, SLICES).await?;
-    for search::Searched { slice, children } in found {
+    for search::SearchResult { slice, children } in found {
         wait(slice::settle(sync, slice, children));
     }
     let unlisted = search::begin_unlisted(sync, workspace, &searched);
@@ -303,7 +305,7 @@ async fn read_workspace(
 }
 
 /// Reads the listings of a workspace. What they list are slices, which are returned.
-async fn read_slice_roots(sync: &Sync<'_>, workspace: &Gid, listings: u32) -> Result<Children, Stop> {
+async fn read_slice_roots(sync: &Sync<'_>, workspace: &Gid, listings: u32) -> Result<PendingListings, Stop> {
     let plan = sync.plan();
     let listings: Vec<ListingId> =
         children::listings(plan, plan.listing(plan.root).stream, listings).collect();

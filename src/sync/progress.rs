@@ -59,7 +59,7 @@ pub struct StreamProgress {
     pub refusals: Refusals,
     phase: Phase,
     checkpoint: Checkpoint,
-    left: Left,
+    left: Remaining,
 }
 
 /// What could not be read of a stream.
@@ -91,7 +91,7 @@ struct Checkpoint {
 
 /// What is known to be left of a stream.
 #[derive(Debug, Default)]
-struct Left {
+struct Remaining {
     listings: u64,
     slices: u64,
 }
@@ -167,8 +167,8 @@ impl<'a> Progress<'a> {
         stream.checkpoint.has_emitted = true;
     }
 
-    /// The streams that nothing can be listed for any more. Emits checkpoints of the others where they are due.
-    pub fn ended(&mut self, output: &Output) -> Vec<StreamId> {
+    /// Emits checkpoints where they are due. Returns the streams that nothing can be listed for any more.
+    pub fn checkpoint_open_streams(&mut self, output: &Output) -> Vec<StreamId> {
         let open = self.open_streams();
         let mut ended = Vec::new();
         for id in self.ids() {
@@ -185,8 +185,8 @@ impl<'a> Progress<'a> {
         ended
     }
 
-    /// Whether something of the stream could not be read. If nothing of one kind could, the stream fails here.
-    pub fn is_incomplete(&mut self, id: StreamId) -> bool {
+    /// Fails the stream if Asana refused every listing of one kind. Returns whether the stream has a failure.
+    pub fn fail_if_refused(&mut self, id: StreamId) -> bool {
         if !self.streams[id.0].account.is_incomplete() {
             let tries = |above: StreamId| &self.streams[above.0].refusals.tries;
             if let Some(cause) = access::none_readable(self.plan, self.graph, id, tries) {
@@ -204,7 +204,8 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Emits the last checkpoint of a stream that has everything, and COMPLETE.
+    /// Emits the last checkpoint and COMPLETE. The stream has no failure. Some of its listings may have been skipped: then
+    /// the state keeps slices that this sync did not see.
     pub fn complete(&mut self, id: StreamId, was_seen: impl Fn(&SliceKey) -> bool, output: &Output) {
         self.start(id, output);
         let name = self.plan.stream(id).stream.name;
@@ -379,7 +380,7 @@ impl StreamProgress {
             refusals: Refusals::default(),
             phase: Phase::default(),
             checkpoint: Checkpoint::default(),
-            left: Left::default(),
+            left: Remaining::default(),
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Reach<'a> {
     /// The window of each stream.
     pub windows: &'a [Window],
     /// Streams whose changes since their cursor are found by the workspace's search.
-    pub searched: StreamSet,
+    pub covered_by_search: StreamSet,
 }
 
 impl Reach<'_> {
@@ -43,7 +43,7 @@ impl Reach<'_> {
     fn of_parents(&self, child: ListingId) -> Window {
         let listing = self.plan.listing(child);
         let wanted = self.graph.below[listing.stream.0]
-            .without(self.left_to_search(child))
+            .without(self.covered_by_search(child))
             .iter()
             .map(|id| self.windows[id.0])
             .fold(Window::Done, Window::union);
@@ -54,15 +54,15 @@ impl Reach<'_> {
         }
     }
 
-    /// The streams for whose sake a listing need not be read, because a search finds what changed.
-    fn left_to_search(&self, listing: ListingId) -> StreamSet {
+    /// The streams whose changes the search finds. For them, this listing is not read.
+    fn covered_by_search(&self, listing: ListingId) -> StreamSet {
         let stream = self.plan.listing(listing).stream;
         if !self.plan.changes.iter().any(|search| self.plan.listing(*search).stream == stream) {
             return StreamSet::default();
         }
         match self.purpose {
-            Purpose::Search => self.graph.below[stream.0],
-            Purpose::Listings => self.searched,
+            Purpose::FindChanges => self.graph.below[stream.0],
+            Purpose::Read => self.covered_by_search,
         }
     }
 
@@ -82,7 +82,7 @@ impl Reach<'_> {
         let left = match level {
             // Their children are separate slices.
             Level::Workspace | Level::SliceRoot => StreamSet::default(),
-            Level::InSlice => self.left_to_search(child),
+            Level::InSlice => self.covered_by_search(child),
         };
         let has_news = |id: StreamId| match listing.change_signal {
             ChangeSignal::MovesParent => windows[id.0].admits(time),

@@ -1,9 +1,10 @@
 //! What happens on a 403, or on any other fault that is not retried any more? `consequence.rs` decides, and this file does
-//! it: skip the listing and say so, fail its stream, or stop the sync.
+//! it for listings and searches: it skips the listing and says so, fails its stream, lists instead of searching, or stops
+//! the sync.
 //!
 //! A refusal costs what it refuses: it is logged, and the cursors of the stream and of everything below stay where they
-//! are. It fails the stream in two cases. The last sync could read the listing, so access was revoked. Or every listing of
-//! the kind is refused (`access.rs`).
+//! are. It fails the stream in three cases: the refused listing is that of the workspaces; the last sync could read it, so
+//! access was revoked; or every listing of its kind is refused (`access.rs`).
 
 use airbyte_protocol::message::Level;
 
@@ -61,7 +62,7 @@ fn place_of(sync: &Sync<'_>, slice: &Slice, listing: ListingId) -> Place {
     };
     if paging == Paging::ByTime {
         return match slice.purpose {
-            Purpose::Search => Place::Changes,
+            Purpose::FindChanges => Place::Changes,
             _ => Place::Unlisted(earlier_access()),
         };
     }
@@ -90,7 +91,7 @@ fn count_refusal(sync: &Sync<'_>, listing: ListingId, fault: &Fault, reason: Rea
 
 /// Says that what only the search shows is left out.
 fn leave_out_unlisted(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault, reason: Reason) {
-    slice.lacks(sync.graph().below[stream.0]);
+    slice.mark_incomplete(sync.graph().below[stream.0]);
     let text = format!(
         "{}: those that no listing shows are left out, because {}. {fault}",
         sync.plan().stream(stream).stream.name,
@@ -101,7 +102,7 @@ fn leave_out_unlisted(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &
 
 /// The search did not find everything, so what it should find is found by listing every parent.
 fn list_instead(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault, reason: Reason) {
-    slice.lacks(sync.graph().below[stream.0]);
+    slice.mark_incomplete(sync.graph().below[stream.0]);
     let (level, why) = match reason.is_refusal() {
         true => (Level::Info, reason.text().to_owned()),
         false => (Level::Warn, fault.to_string()),
@@ -118,7 +119,7 @@ fn list_instead(sync: &Sync<'_>, slice: &Slice, stream: StreamId, fault: &Fault,
 /// Skips a listing and says so. What is below it keeps its cursor.
 fn skip(sync: &Sync<'_>, slice: &Slice, stream: StreamId, place: Place, fault: &Fault, reason: Reason) {
     let below = sync.graph().below[stream.0];
-    slice.lacks(below);
+    slice.mark_incomplete(below);
     let mut names = Vec::new();
     let mut skips = 0;
     for id in below.iter() {
@@ -143,7 +144,7 @@ fn skip(sync: &Sync<'_>, slice: &Slice, stream: StreamId, place: Place, fault: &
 /// Marks a stream, and everything below it, as incomplete.
 pub fn fail(sync: &Sync<'_>, slice: &Slice, stream: StreamId, cause: &Cause<'_>) {
     let below = sync.graph().below[stream.0];
-    slice.lacks(below);
+    slice.mark_incomplete(below);
     for id in below.iter() {
         let planned = sync.plan().stream(id);
         if planned.selection.is_some() || id == stream {

@@ -15,7 +15,7 @@ pub struct Account {
     pub bytes: u64,
     /// Listings that were read or tried.
     pub listings: u64,
-    /// Those of them that are through, one way or another.
+    /// Those of them whose reading ended, with or without a fault.
     pub listings_done: u64,
     /// Requests that were sent for them, retries included.
     pub requests: u64,
@@ -29,12 +29,12 @@ pub struct Account {
     pub is_unfinished: bool,
 }
 
-/// So many failures of one stream are told one by one; Airbyte keeps ten of a sync.
-const TOLD: usize = 3;
+/// How many failures of a stream are reported one by one. Airbyte keeps ten of a sync.
+const REPORTED: usize = 3;
 
-/// From so many listings on, and such a share of all, it can be told what the others hold.
-const TELLING_LISTINGS: u64 = 20;
-const TELLING_SHARE: f64 = 0.1;
+/// An estimate needs at least this many listings, and this share of all.
+const MIN_LISTINGS_FOR_ESTIMATE: u64 = 20;
+const MIN_SHARE_FOR_ESTIMATE: f64 = 0.1;
 
 /// How much a stream is expected to come to in this sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Account {
     }
 
     pub fn fail(&mut self, failure: Failure) {
-        if self.failures.len() < TOLD {
+        if self.failures.len() < REPORTED {
             self.failures.push(failure);
         } else {
             self.further_failures += 1;
@@ -129,8 +129,8 @@ impl Account {
     /// Nothing while that would be a guess.
     pub fn estimate(&self, left: u64) -> Option<Estimate> {
         let all = self.listings_done + left;
-        let is_telling = self.listings_done >= TELLING_LISTINGS
-            && self.listings_done as f64 >= TELLING_SHARE * all as f64
+        let is_telling = self.listings_done >= MIN_LISTINGS_FOR_ESTIMATE
+            && self.listings_done as f64 >= MIN_SHARE_FOR_ESTIMATE * all as f64
             && self.records > 0;
         let scaled = |sum: u64| (sum as f64 * all as f64 / self.listings_done as f64).round() as u64;
         is_telling.then(|| Estimate { records: scaled(self.records), bytes: scaled(self.bytes) })
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_failures_are_told() {
+    fn only_the_first_failures_are_reported() {
         let mut account = Account::default();
         (0..9).for_each(|_| account.fail(Failure::transient("a")));
         assert_eq!((account.failures.len(), account.further_failures), (3, 6));

@@ -2,10 +2,9 @@
 //! subtasks have to be listed again. Where the plan includes Asana's search, one search per workspace finds what changed,
 //! before the workspace's slices begin.
 //!
-//! The search reads since a cursor of its own, one per stream. It replaces the listing of unchanged parents in slices
-//! whose cursor is no older than that; a slice that failed or was refused has an older one, and its parents are listed
-//! until it has caught up. The search's cursor moves when its stream ends and not before: a sync that goes on after an
-//! interruption finds slices that were not reached, whose cursors are as old as the search's.
+//! Each stream has a cursor for the search. If a slice's cursor is at least as new, the search finds all its changes, and
+//! unchanged parents are not listed. If a slice's cursor is older, because the slice failed or was refused, its parents are
+//! listed. The search's cursor moves only when the stream ends: after an interruption, some slices still have old cursors.
 //!
 //! Tasks that no listing shows are found by another search, and only by it.
 
@@ -14,7 +13,7 @@ use crate::gid::Gid;
 use crate::plan::{ListingId, Mode};
 use crate::slice_key::SliceKey;
 use crate::stream_set::{StreamId, StreamSet};
-use crate::sync::children::Children;
+use crate::sync::children::PendingListings;
 use crate::sync::context::Sync;
 use crate::sync::cursors;
 use crate::sync::deletions::missing::Extent;
@@ -26,9 +25,9 @@ use crate::window::Window;
 
 /// A search that was made, and the listings below what it found.
 #[derive(Debug)]
-pub struct Searched {
+pub struct SearchResult {
     pub slice: Slice,
-    pub children: Children,
+    pub children: PendingListings,
 }
 
 /// Searches a workspace for what changed in each tree. Returns how far back each stream was searched, where everything
@@ -41,7 +40,7 @@ pub async fn changed(
     sync: &Sync<'_>,
     workspace: &Gid,
     depth: Depth,
-) -> Result<(Vec<Window>, Vec<Searched>), Stop> {
+) -> Result<(Vec<Window>, Vec<SearchResult>), Stop> {
     let mut reach = vec![Window::Done; sync.plan().streams.len()];
     let mut results = Vec::new();
     for (nth, listing) in sync.plan().changes.iter().enumerate() {
@@ -52,14 +51,14 @@ pub async fn changed(
                 *reach = reach.union(*window);
             }
         }
-        results.push(Searched { slice, children });
+        results.push(SearchResult { slice, children });
     }
     Ok((reach, results))
 }
 
 /// The slice of a search for what changed, if there is anything to search for.
 fn begin(sync: &Sync<'_>, workspace: &Gid, nth: usize, listing: ListingId) -> Option<Slice> {
-    // A search cannot leave out what is below tasks of archived projects.
+    // The search also returns subtasks in archived projects. If the config leaves those out, nothing is searched.
     if sync.facts.settings.archived_projects != ArchivedProjects::Included {
         return None;
     }
@@ -70,7 +69,7 @@ fn begin(sync: &Sync<'_>, workspace: &Gid, nth: usize, listing: ListingId) -> Op
         .map(|id| match sync.plan().stream(id).is_incremental() && streams.contains(id) {
             // A search that was never made begins at the oldest slice. The slices' cursors move while it is under way: if
             // the sync is interrupted, the next one has to begin here too.
-            true => cursors::anchor(sync, id, &key).map_or(Window::Done, |cursor| {
+            true => cursors::ensure_search_cursor(sync, id, &key).map_or(Window::Done, |cursor| {
                 Window::of(Mode::Incremental, Some(cursor), sync.graph().starts[id.0])
             }),
             false => Window::Done,
@@ -79,8 +78,9 @@ fn begin(sync: &Sync<'_>, workspace: &Gid, nth: usize, listing: ListingId) -> Op
     if windows.iter().all(|window| *window == Window::Done) {
         return None;
     }
-    let (workspace, searched) = (workspace.clone(), StreamSet::default());
-    Some(cursors::open(sync, Start { key, workspace, purpose: Purpose::Search, windows, streams, searched }))
+    let (workspace, covered_by_search) = (workspace.clone(), StreamSet::default());
+    let purpose = Purpose::FindChanges;
+    Some(cursors::open(sync, Start { key, workspace, purpose, windows, streams, covered_by_search }))
 }
 
 /// Begins the slices of what no listing of a workspace shows. `searched` is how far back the search for changes went.

@@ -9,7 +9,7 @@ use crate::gid::Gid;
 use crate::plan::ListingId;
 use crate::slice_key::SliceKey;
 use crate::stream_set::{StreamId, StreamSet};
-use crate::sync::children::{self, Children};
+use crate::sync::children::{self, PendingListings};
 use crate::sync::context::Sync;
 use crate::sync::cursors;
 use crate::sync::deletions::events;
@@ -31,7 +31,7 @@ pub struct Planned {
 #[derive(Debug)]
 pub struct Waiting {
     pub slice: Slice,
-    pub children: Children,
+    pub children: PendingListings,
 }
 
 /// Reads a slice without its listings per task, which are returned.
@@ -88,8 +88,8 @@ pub async fn read_listings(
     listings: Vec<ListingId>,
     depth: Depth,
     slot: Slot,
-) -> Result<Children, Stop> {
-    let children = RefCell::new(Children::default());
+) -> Result<PendingListings, Stop> {
+    let children = RefCell::new(PendingListings::default());
     sync.gate
         .for_each(depth + 1, Some(slot), listings, |listing, slot| {
             let children = &children;
@@ -105,7 +105,7 @@ pub async fn read_listings(
 }
 
 /// Moves the cursors of the streams that are complete for the slice. The others wait for the listings per task.
-pub fn settle(sync: &Sync<'_>, slice: Slice, children: Children) -> Option<Waiting> {
+pub fn settle(sync: &Sync<'_>, slice: Slice, children: PendingListings) -> Option<Waiting> {
     if children.is_empty() {
         cursors::settle(sync, &slice, slice.streams);
         return None;
@@ -130,7 +130,7 @@ pub async fn read_children(sync: &Sync<'_>, waiting: Waiting, depth: Depth, slot
 async fn read_below(
     sync: &Sync<'_>,
     slice: &Slice,
-    children: Children,
+    children: PendingListings,
     depth: Depth,
     slot: Option<Slot>,
 ) -> Result<(), Stop> {

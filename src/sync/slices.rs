@@ -12,10 +12,10 @@ use crate::window::Window;
 /// Why a slice is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To list the records below one object.
-    Listings,
-    /// To search a workspace for changed records, and to read what is below them.
-    Search,
+    /// To read records: the listings below an object, or the search for records that no listing shows.
+    Read,
+    /// To search a workspace for changed records, and to read what is below them. Its cursor moves when the stream ends.
+    FindChanges,
 }
 
 /// One slice while it is read.
@@ -29,9 +29,9 @@ pub struct Slice {
     /// The streams that are read in it.
     pub streams: StreamSet,
     /// Streams whose changes since their cursor are found by the workspace's search.
-    pub searched: StreamSet,
+    pub covered_by_search: StreamSet,
     /// Streams that could not be read completely. Their cursors do not move.
-    lacking: Cell<StreamSet>,
+    incomplete: Cell<StreamSet>,
 }
 
 impl Slice {
@@ -40,13 +40,13 @@ impl Slice {
     }
 
     /// The streams that could not be read completely.
-    pub fn lacking(&self) -> StreamSet {
-        self.lacking.get()
+    pub fn incomplete(&self) -> StreamSet {
+        self.incomplete.get()
     }
 
     /// Marks streams as incomplete, so that their cursors do not move.
-    pub fn lacks(&self, streams: StreamSet) {
-        self.lacking.set(self.lacking.get().union(streams));
+    pub fn mark_incomplete(&self, streams: StreamSet) {
+        self.incomplete.set(self.incomplete.get().union(streams));
     }
 }
 
@@ -58,7 +58,7 @@ pub struct Start {
     pub purpose: Purpose,
     pub windows: Vec<Window>,
     pub streams: StreamSet,
-    pub searched: StreamSet,
+    pub covered_by_search: StreamSet,
 }
 
 /// Which slices were seen, and which cursors move when their stream ends.
@@ -67,7 +67,7 @@ pub struct Slices {
     /// The streams for which each slice was seen. The state drops slices that were not seen.
     seen: HashMap<SliceKey, StreamSet>,
     /// Searches that were read completely.
-    searched: Vec<(StreamId, SliceKey)>,
+    finished_searches: Vec<(StreamId, SliceKey)>,
     /// The windows of the last slice. Most slices have the same, and share them.
     windows: Option<Rc<[Window]>>,
 }
@@ -89,21 +89,21 @@ impl Slices {
     }
 
     /// Notes that the search `key` was read completely for the stream. Its cursor moves when the stream ends.
-    pub fn searched(&mut self, stream: StreamId, key: SliceKey) {
-        self.searched.push((stream, key));
+    pub fn record_finished_search(&mut self, stream: StreamId, key: SliceKey) {
+        self.finished_searches.push((stream, key));
     }
 
     /// Removes and returns the searches that were read completely for the stream.
-    pub fn take_searched(&mut self, stream: StreamId) -> Vec<SliceKey> {
-        self.searched.extract_if(.., |(of, _)| *of == stream).map(|(_, key)| key).collect()
+    pub fn take_finished_searches(&mut self, stream: StreamId) -> Vec<SliceKey> {
+        self.finished_searches.extract_if(.., |(of, _)| *of == stream).map(|(_, key)| key).collect()
     }
 
     /// Starts a slice.
     pub fn begin(&mut self, start: Start) -> Slice {
-        let Start { key, workspace, purpose, windows, streams, searched } = start;
+        let Start { key, workspace, purpose, windows, streams, covered_by_search } = start;
         self.see(&key, streams);
         let windows = self.share(windows);
-        Slice { key, workspace, purpose, windows, streams, searched, lacking: Cell::default() }
+        Slice { key, workspace, purpose, windows, streams, covered_by_search, incomplete: Cell::default() }
     }
 
     fn share(&mut self, windows: Vec<Window>) -> Rc<[Window]> {

@@ -32,8 +32,8 @@ impl Conversions {
         Self { held: held.collect(), pairs }
     }
 
-    /// The stream that a record was in before it was listed in `stream`, the first time that it is listed there.
-    pub fn left(&mut self, stream: StreamId, gid: &Gid) -> Option<StreamId> {
+    /// The stream that a record was in before it was listed in `stream`, and nothing when asked once more.
+    pub fn take_former_stream(&mut self, stream: StreamId, gid: &Gid) -> Option<StreamId> {
         let number = gid.number()?;
         let other = self.pairs.iter().find_map(|(roots, nodes)| match stream {
             stream if stream == *roots => Some(*nodes),

@@ -7,8 +7,8 @@ use crate::stream_set::StreamId;
 use crate::sync::deletions::conversions::Conversions;
 use crate::sync::deletions::unseen::Unseen;
 
-/// Below which record something was listed, and of which stream that is.
-pub type Place = (StreamId, Gid);
+/// A stream, and the record below which its records were listed.
+pub type ListedPlace = (StreamId, Gid);
 
 /// Records that were reported as deleted, and places whose missing records are being asked for.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub struct Deleted {
     pub unseen: Unseen,
     conversions: Conversions,
     reported: HashSet<(StreamId, Gid)>,
-    asking: HashSet<Place>,
+    asking: HashSet<ListedPlace>,
     without_events: u64,
 }
 
@@ -25,9 +25,9 @@ impl Deleted {
         Self { conversions, unseen, ..Self::default() }
     }
 
-    /// The stream that a record has left, if it is now listed in another one.
-    pub fn left(&mut self, stream: StreamId, gid: &Gid) -> Option<StreamId> {
-        self.conversions.left(stream, gid)
+    /// The stream that a record has left, if it is now listed in another one, and nothing when asked once more.
+    pub fn take_former_stream(&mut self, stream: StreamId, gid: &Gid) -> Option<StreamId> {
+        self.conversions.take_former_stream(stream, gid)
     }
 
     /// Whether this sync has reported that a record is deleted. What a listing still shows of it is older than that.
@@ -46,15 +46,15 @@ impl Deleted {
         of_stream.filter_map(|(_, gid)| gid.number()).collect()
     }
 
-    pub fn is_asking(&self, place: &Place) -> bool {
+    pub fn is_asking(&self, place: &ListedPlace) -> bool {
         self.asking.contains(place)
     }
 
-    pub fn begin_asking(&mut self, place: &Place) {
+    pub fn begin_asking(&mut self, place: &ListedPlace) {
         self.asking.insert(place.clone());
     }
 
-    pub fn end_asking(&mut self, place: &Place) {
+    pub fn end_asking(&mut self, place: &ListedPlace) {
         self.asking.remove(place);
     }
 

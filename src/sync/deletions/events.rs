@@ -116,7 +116,7 @@ fn take_batch(sync: &Sync<'_>, planned: &PlannedDeletionEvents, of: &Gid, happen
                 tombstones::emit(sync, *stream, gid, at_or_now(at));
                 // Nothing documents that events name what is deleted with it.
                 let below = sync.progress().stream(*stream).state.listed().missing(gid, &Gids::default());
-                below.iter().for_each(|gid| sync.deleted.borrow_mut().unseen.doubt(gid));
+                below.iter().for_each(|gid| sync.deleted.borrow_mut().unseen.must_check(gid));
             }
             LastWord::There => is_restored = true,
         }
@@ -138,7 +138,7 @@ fn take_batch(sync: &Sync<'_>, planned: &PlannedDeletionEvents, of: &Gid, happen
     let kinds: Vec<&str> = std::iter::once(events).chain(above).map(|events| events.resource).collect();
     let departures = happenings.events.iter().filter(|event| event.action == REMOVED);
     for event in departures.filter(|event| kinds.contains(&event.resource.as_str())) {
-        sync.deleted.borrow_mut().unseen.doubt(&event.gid);
+        sync.deleted.borrow_mut().unseen.must_check(&event.gid);
     }
     for event in of_kind().filter(is_departure) {
         if listed.holds(of, &event.gid) == Some(true) {
@@ -155,16 +155,16 @@ fn take_batch(sync: &Sync<'_>, planned: &PlannedDeletionEvents, of: &Gid, happen
     }
 }
 
-/// Whether what is below unmoved parents, or unmoved itself, is listed again only if nothing is known of the slice. Streams
-/// below tasks need no such thing: Asana documents that a task is modified when something on it is removed.
+/// Whether an incremental sync lists only changed records, or only those below changed parents. Such a listing cannot show
+/// a deletion, so a slice whose events were lost is read whole. Streams below tasks do not need this: Asana documents that
+/// a task is modified when something on it is removed.
 fn is_listed_in_part(sync: &Sync<'_>, stream: StreamId) -> bool {
     let planned = sync.plan().stream(stream).stream;
     planned.cursor.parameter().is_some() || matches!(planned.listing, Listing::Tree(_))
 }
 
-/// Without events, deletions below this record are not reported. The token stays, so that the next sync reports them: from
-/// the events, or, if Asana does not take the token any more, by comparing what is listed. Events only save requests, so
-/// no stream fails without them.
+/// Goes on without the events of a record. The token stays, so a later sync reports these deletions: from the events, or
+/// by the daily comparison. Events only save requests, so no stream fails without them.
 fn go_without(sync: &Sync<'_>, of: &Gid, fault: &Fault) -> Result<(), Stop> {
     if let Consequence::Stop(reason) = consequence(fault, Place::Events) {
         return Err(Stop(Cause::Request { fault, reason }.failure()));
@@ -174,7 +174,10 @@ fn go_without(sync: &Sync<'_>, of: &Gid, fault: &Fault) -> Result<(), Stop> {
     }
     let reason = fault.reason();
     let (level, text) = match reason.is_refusal() {
-        true => (Level::Info, format!("deletions in {of} cannot be reported, because {}", reason.text())),
+        true => (
+            Level::Info,
+            format!("deletions in {of} are found by the daily comparison, because {}", reason.text()),
+        ),
         false => (
             Level::Warn,
             format!(

@@ -14,7 +14,7 @@ use crate::stream::{Deletions, Repeats};
 use crate::stream_set::StreamId;
 use crate::sync::context::Sync;
 use crate::sync::cursors;
-use crate::sync::deletions::deleted::Place;
+use crate::sync::deletions::deleted::ListedPlace;
 use crate::sync::deletions::existence::{self, Existence};
 use crate::sync::deletions::tombstones;
 use crate::sync::failures::Stop;
@@ -101,7 +101,12 @@ pub async fn compare(
 
 /// Asks for records that were listed in a place and are not any more. Until all answers are in, the state keeps what it
 /// had, so that a sync that goes on after an interruption asks again.
-async fn confirm(sync: &Sync<'_>, place: Place, missing: Vec<Gid>, mut listed: Gids) -> Result<(), Stop> {
+async fn confirm(
+    sync: &Sync<'_>,
+    place: ListedPlace,
+    missing: Vec<Gid>,
+    mut listed: Gids,
+) -> Result<(), Stop> {
     let (id, parent) = &place;
     if sync.deleted.borrow().is_asking(&place) {
         return Ok(());
@@ -198,6 +203,6 @@ fn follow(sync: &Sync<'_>, id: StreamId, gid: &Gid, at: Moment) {
             continue;
         }
         let held = sync.progress().stream(below).state.listed().missing(gid, &Gids::default());
-        held.iter().for_each(|gid| sync.deleted.borrow_mut().unseen.doubt(gid));
+        held.iter().for_each(|gid| sync.deleted.borrow_mut().unseen.must_check(gid));
     }
 }

@@ -3,7 +3,7 @@
 
 pub mod conversions;
 pub mod deleted;
-pub mod doubt;
+pub mod deleted_parent;
 pub mod events;
 pub mod existence;
 pub mod inventory;

@@ -5,8 +5,8 @@
 //! 2. The rest is listed by gids alone: the tasks of each project, and by search the subtasks and the tasks of no project.
 //! 3. What no listing shows is asked for one by one. Only "not found" is a deletion.
 //!
-//! What is deleted takes along what is on it. What exists or is forbidden, and no listing shows, is out of sight: only some
-//! of it is asked for again each time.
+//! If a record is deleted, what is on it is deleted too. A record is out of sight if it exists or is forbidden, but no
+//! listing shows it. Each comparison asks for at most 100 of these again.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -60,11 +60,11 @@ pub async fn run(sync: &Sync<'_>) -> Result<(), Stop> {
     let held = sync.deleted.borrow().unseen.streams();
     let mut due: StreamSet = held.iter().filter(|id| is_due(sync, *id)).collect();
     let mut answers = Answers::default();
-    let doubtful = sync.deleted.borrow().unseen.doubtful();
-    let mut is_thorough = compare(sync, due, doubtful, &mut answers).await?;
-    let has_nodes = sync.deleted.borrow().unseen.roles().iter().any(|(_, role)| *role == Role::Nodes);
+    let to_check = sync.deleted.borrow().unseen.to_check();
+    let mut is_thorough = compare(sync, due, to_check, &mut answers).await?;
+    let has_nodes = sync.deleted.borrow().unseen.roles().iter().any(|(_, role)| *role == Role::Nested);
     if !answers.deleted.is_empty() && !has_nodes && due != held {
-        // No state knows what was below a deleted record, and is deleted with it.
+        // No stored stream knows the subtasks of the deleted record. Comparing all streams finds what was on them.
         due = held.iter().filter(|id| !sync.progress().stream(*id).account.is_incomplete()).collect();
         is_thorough = compare(sync, due, BTreeSet::new(), &mut answers).await?;
     }
@@ -72,25 +72,25 @@ pub async fn run(sync: &Sync<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Compares the stored records of the streams that are due with what exists, and asks for the doubtful ones. Returns whether
+/// Compares the stored records of the streams that are due with what exists, and asks for those that must be checked. Returns whether
 /// everything was listed.
 async fn compare(
     sync: &Sync<'_>,
     due: StreamSet,
-    mut doubtful: BTreeSet<u64>,
+    mut to_check: BTreeSet<u64>,
     answers: &mut Answers,
 ) -> Result<bool, Stop> {
-    let standing = ask_for_slices(sync, due, answers).await?;
+    let existing = ask_for_slices(sync, due, answers).await?;
     let Some(tree) = tree(sync) else { return Ok(false) };
-    let skipped: BTreeSet<u64> = below(sync, &standing).into_iter().chain(out_of_sight(sync, due)).collect();
+    let skipped: BTreeSet<u64> = below(sync, &existing).into_iter().chain(out_of_sight(sync, due)).collect();
     let unseen = || -> BTreeSet<u64> {
         let unseen = sync.deleted.borrow().unseen.of(due);
         unseen.difference(&skipped).copied().collect()
     };
     let is_thorough = list(sync, tree, due, &unseen).await?;
-    doubtful.append(&mut unseen());
-    doubtful.retain(|gid| !answers.deleted.contains(gid) && !is_settled(sync, *gid));
-    ask_for_records(sync, tree, doubtful, answers).await?;
+    to_check.append(&mut unseen());
+    to_check.retain(|gid| !answers.deleted.contains(gid) && !is_settled(sync, *gid));
+    ask_for_records(sync, tree, to_check, answers).await?;
     Ok(is_thorough)
 }
 
@@ -111,7 +111,7 @@ fn is_due(sync: &Sync<'_>, id: StreamId) -> bool {
 
 /// Asks for the records above slices that are not listed any more. Returns those that still exist.
 async fn ask_for_slices(sync: &Sync<'_>, due: StreamSet, answers: &mut Answers) -> Result<Vec<Gid>, Stop> {
-    let mut standing = Vec::new();
+    let mut existing = Vec::new();
     for feed in &sync.plan().feeds {
         let Some(path) = sync.plan().stream(feed.of).stream.deletions.path() else { continue };
         let streams: Vec<StreamId> = feed.streams.iter().map(|planned| planned.stream).collect();
@@ -130,19 +130,19 @@ async fn ask_for_slices(sync: &Sync<'_>, due: StreamSet, answers: &mut Answers) 
             match existence {
                 Existence::Deleted => streams.iter().for_each(|id| slice_is_deleted(sync, *id, &gid)),
                 Existence::Unknown => answers.is_unknown = true,
-                Existence::There(_) | Existence::Forbidden => standing.push(gid),
+                Existence::There(_) | Existence::Forbidden => existing.push(gid),
             }
         }
     }
-    Ok(standing)
+    Ok(existing)
 }
 
 /// What is on the deleted record of a slice is deleted with it. Roots and nodes may be elsewhere.
 fn slice_is_deleted(sync: &Sync<'_>, id: StreamId, gid: &Gid) {
     let roles = sync.deleted.borrow().unseen.roles();
     match roles.iter().find(|(stream, _)| *stream == id) {
-        Some((_, Role::Below)) => tombstones::emit_below(sync, id, gid, sync.facts.now()),
-        Some((_, Role::Roots | Role::Nodes)) => {
+        Some((_, Role::Attached)) => tombstones::emit_below(sync, id, gid, sync.facts.now()),
+        Some((_, Role::TopLevel | Role::Nested)) => {
             let mut progress = sync.progress();
             let listed = progress.stream(id).state.listed_mut();
             let held = listed.take(gid);
@@ -154,12 +154,12 @@ fn slice_is_deleted(sync: &Sync<'_>, id: StreamId, gid: &Gid) {
 }
 
 /// What was listed below records that exist and are not listed: it is as much out of sight as they are.
-fn below(sync: &Sync<'_>, standing: &[Gid]) -> BTreeSet<u64> {
+fn below(sync: &Sync<'_>, existing: &[Gid]) -> BTreeSet<u64> {
     let roles = sync.deleted.borrow().unseen.roles();
     let mut found = BTreeSet::new();
-    let mut pending = standing.to_vec();
+    let mut pending = existing.to_vec();
     while let Some(parent) = pending.pop() {
-        for (id, _) in roles.iter().filter(|(_, role)| *role != Role::Below) {
+        for (id, _) in roles.iter().filter(|(_, role)| *role != Role::Attached) {
             let held = sync.progress().stream(*id).state.listed().missing(&parent, &Default::default());
             pending.extend(
                 held.into_iter().filter(|gid| gid.number().is_some_and(|number| found.insert(number))),
@@ -223,10 +223,10 @@ async fn ask_for_records(
 fn is_settled(sync: &Sync<'_>, number: u64) -> bool {
     let (deleted, gid) = (sync.deleted.borrow(), Gid::Number(number));
     let is_reported = |(id, role): &(StreamId, Role)| match role {
-        Role::Roots | Role::Nodes => deleted.is_reported(*id, &gid),
-        Role::Below => sync.progress().stream(*id).state.listed().count(&gid).is_none(),
+        Role::TopLevel | Role::Nested => deleted.is_reported(*id, &gid),
+        Role::Attached => sync.progress().stream(*id).state.listed().count(&gid).is_none(),
     };
-    deleted.unseen.is_seen(number) || deleted.unseen.streams_of(number).iter().all(is_reported)
+    deleted.unseen.is_not_awaited(number) || deleted.unseen.streams_of(number).iter().all(is_reported)
 }
 
 /// Reports that a record of the tree is deleted, and what is on it. Returns what was below it in the tree.
@@ -236,13 +236,13 @@ fn record_is_deleted(sync: &Sync<'_>, gid: &Gid) -> Vec<u64> {
         gid.number().map(|number| sync.deleted.borrow().unseen.streams_of(number)).unwrap_or_default();
     for (id, role) in streams {
         match role {
-            Role::Roots | Role::Nodes => tombstones::emit(sync, id, gid, now),
-            Role::Below => tombstones::emit_below(sync, id, gid, now),
+            Role::TopLevel | Role::Nested => tombstones::emit(sync, id, gid, now),
+            Role::Attached => tombstones::emit_below(sync, id, gid, now),
         }
     }
     let roles = sync.deleted.borrow().unseen.roles();
     let mut below = Vec::new();
-    for (id, _) in roles.into_iter().filter(|(_, role)| *role == Role::Nodes) {
+    for (id, _) in roles.into_iter().filter(|(_, role)| *role == Role::Nested) {
         let held = sync.progress().stream(id).state.listed().missing(gid, &Default::default());
         below.extend(held.iter().filter_map(Gid::number));
     }
@@ -279,7 +279,7 @@ fn settle(sync: &Sync<'_>, held: StreamSet, due: StreamSet, answers: &Answers, i
             deleted.unseen.streams_of(*gid).iter().any(|(stream, _)| *stream == id) && !reported.contains(gid)
         };
         let out_of_sight = state.out_of_sight_mut();
-        out_of_sight.retain(|gid| !deleted.unseen.is_seen(*gid) && !answers.deleted.contains(gid));
+        out_of_sight.retain(|gid| !deleted.unseen.is_not_awaited(*gid) && !answers.deleted.contains(gid));
         out_of_sight.extend(answers.forbidden.iter().copied().filter(decides));
         if is_thorough {
             out_of_sight.extend(answers.there.iter().copied().filter(decides));

@@ -17,7 +17,7 @@ pub fn note(sync: &Sync<'_>, stream: StreamId, gid: &Gid, seen_as: SeenAs, time:
     let left = {
         let mut deleted = sync.deleted.borrow_mut();
         deleted.unseen.see(gid, seen_as);
-        deleted.left(stream, gid)
+        deleted.take_former_stream(stream, gid)
     };
     if let Some(left) = left {
         // Later than the row that it replaces, and in Asana's time.

@@ -13,12 +13,12 @@ use crate::stream_set::{StreamId, StreamSet};
 /// Which records of the tree decide whether the stored records of a stream exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// They are the roots of the tree.
-    Roots,
-    /// They are the nodes of the tree.
-    Nodes,
-    /// They are on roots and nodes, and are deleted with them.
-    Below,
+    /// They are tasks with no parent.
+    TopLevel,
+    /// They are tasks below tasks.
+    Nested,
+    /// They are on such records, and are deleted with them.
+    Attached,
 }
 
 /// What a record of the tree was seen as.
@@ -33,7 +33,7 @@ pub enum SeenAs {
 pub struct Unseen {
     streams: Vec<Stored>,
     /// Records that left a parent: they are asked for unless they are seen elsewhere.
-    doubtful: HashSet<u64>,
+    to_check: HashSet<u64>,
 }
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Unseen {
             is_stored.then(|| Stored::new(plan, stream, state))
         };
         let streams = ids.filter_map(stored);
-        Self { streams: streams.collect(), doubtful: HashSet::new() }
+        Self { streams: streams.collect(), to_check: HashSet::new() }
     }
 
     /// The streams with stored records.
@@ -67,9 +67,9 @@ impl Unseen {
         let Some(number) = gid.number() else { return };
         for stored in &mut self.streams {
             let counts = match stored.role {
-                Role::Roots => seen_as == SeenAs::Root,
-                Role::Nodes => seen_as == SeenAs::Node,
-                Role::Below => true,
+                Role::TopLevel => seen_as == SeenAs::Root,
+                Role::Nested => seen_as == SeenAs::Node,
+                Role::Attached => true,
             };
             if counts && let Some(is_seen) = stored.records.get_mut(&number) {
                 *is_seen = true;
@@ -77,9 +77,9 @@ impl Unseen {
         }
     }
 
-    /// The record is where none of its listings may show it.
-    pub fn doubt(&mut self, gid: &Gid) {
-        self.doubtful.extend(gid.number());
+    /// Marks a record that left its parent, or whose parent was deleted. It is asked for, unless this sync sees it.
+    pub fn must_check(&mut self, gid: &Gid) {
+        self.to_check.extend(gid.number());
     }
 
     /// The records of these streams that were not seen.
@@ -93,9 +93,9 @@ impl Unseen {
     }
 
     /// The records that left a parent and were not seen elsewhere.
-    pub fn doubtful(&self) -> BTreeSet<u64> {
+    pub fn to_check(&self) -> BTreeSet<u64> {
         let is_unseen = |gid: &u64| self.streams.iter().any(|stored| stored.records.get(gid) == Some(&false));
-        self.doubtful.iter().copied().filter(is_unseen).collect()
+        self.to_check.iter().copied().filter(is_unseen).collect()
     }
 
     /// The streams for which the record decides, and how.
@@ -109,8 +109,8 @@ impl Unseen {
         self.streams.iter().map(|stored| (stored.stream, stored.role)).collect()
     }
 
-    /// Whether any stream has the record, and each that has it has seen it.
-    pub fn is_seen(&self, gid: u64) -> bool {
+    /// Whether no stream still waits to see the record. Also true if no stream stores it.
+    pub fn is_not_awaited(&self, gid: u64) -> bool {
         self.streams.iter().all(|stored| stored.records.get(&gid) != Some(&false))
     }
 }
@@ -122,8 +122,8 @@ impl Stored {
         // What is listed below a slice's own record is not decided by a record of the tree.
         let is_in_tree = |parent: &u64| state.token(&SliceKey::Object(Gid::Number(*parent))).is_none();
         let records: HashMap<u64, bool> = match role {
-            Role::Roots | Role::Nodes => listed.numbers().map(|gid| (gid, false)).collect(),
-            Role::Below => listed.parents().filter(is_in_tree).map(|gid| (gid, false)).collect(),
+            Role::TopLevel | Role::Nested => listed.numbers().map(|gid| (gid, false)).collect(),
+            Role::Attached => listed.parents().filter(is_in_tree).map(|gid| (gid, false)).collect(),
         };
         Self { stream, role, records }
     }
@@ -134,8 +134,8 @@ fn role(plan: &Plan, stream: StreamId) -> Role {
         listing.stream == stream && listing.tree.is_some_and(|tree| tree.stream != stream)
     };
     match plan.stream(stream).stream.listing {
-        Listing::Tree(_) => Role::Nodes,
-        Listing::Root(_) | Listing::Each(_) if plan.listings.iter().any(is_root_of) => Role::Roots,
-        Listing::Root(_) | Listing::Each(_) => Role::Below,
+        Listing::Tree(_) => Role::Nested,
+        Listing::Root(_) | Listing::Each(_) if plan.listings.iter().any(is_root_of) => Role::TopLevel,
+        Listing::Root(_) | Listing::Each(_) => Role::Attached,
     }
 }

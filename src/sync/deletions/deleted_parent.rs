@@ -1,5 +1,5 @@
-//! Is the parent of a listing deleted? Asana answers the same for a listing below a deleted record as for one that the
-//! token may not see, so the record itself is asked for.
+//! Is the parent of a failed listing deleted? Asana answers the same for a listing below a deleted record as for one that
+//! the token may not see, so the record itself is asked for.
 
 use crate::asana::{self, Fault, Kind, Reason};
 use crate::gid::Gid;
@@ -10,15 +10,16 @@ use crate::sync::context::Sync;
 use crate::sync::failures::{Cause, Stop};
 use crate::sync::requests;
 
-/// What is left to judge of a listing's fault: nothing if its parent was deleted during the sync. Then nothing is lacking:
-/// otherwise one deletion per sync would keep a large project from ever being complete.
+/// Asks for the parent of a failed listing. Returns nothing if the parent was deleted during the sync: the listing then
+/// counts as complete, or one deletion per sync would keep a large project from ever being complete. Otherwise returns the
+/// fault that is to be judged.
 ///
 /// Asana answers 404 for a listing below a deleted record, or 400 with "Not a recognized ID".
 ///
 /// # Errors
 ///
 /// When the answer shows that nothing else can be read either.
-pub async fn cleared(
+pub async fn unless_deleted(
     sync: &Sync<'_>,
     listing: ListingId,
     parent: &Gid,
