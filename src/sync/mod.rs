@@ -260,7 +260,6 @@ async fn read_root(sync: &Sync<'_>) -> Result<PendingListings, Stop> {
 /// Workspaces that the config names must be among those that the token sees.
 fn check_workspaces(sync: &Sync<'_>, root: ListingId, children: &PendingListings) -> Result<(), Stop> {
     // If only workspaces are read, nothing below them is known.
-    // If only workspaces are read, nothing below them is known.
     let is_only_stream = sync.plan().stream(sync.plan().listing(root).stream).children.is_empty();
     let listed = children.gids();
     match sync.facts.workspaces.iter().find(|gid| !listed.contains(gid)) {
