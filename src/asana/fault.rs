@@ -392,7 +392,7 @@ impl Said {
                     false => ServerText::new(messages.join("; ")).redact(secrets),
                 };
                 // Tokens of event listings are kept and printed in states; none of ours is one.
-                let sync = sync.filter(|sync| *ServerText::new(sync).redact(secrets) == **sync);
+                let sync = sync.filter(|sync| !secrets.occur_in(sync));
                 Self::ByAsana { message, sync }
             }
             Err(_) => Self::ByAnother,

@@ -504,3 +504,16 @@ fn deletions_are_not_told_where_no_one_wants_them() {
     let second = account.connector.read(&catalog, Some(&first.state())).expect_success();
     assert_eq!(all_deleted(&second), []);
 }
+
+/// Whatever its characters are by chance: here it ends as the access token begins, when a character is escaped.
+#[test]
+fn every_sync_token_is_stored() {
+    let account = Account::new(&Scale::tiny(), Plan::Paid);
+    let sync_token = "de4774f6915eae04714ca93b2f5e1234";
+    assert!(TOKEN.starts_with("2/1234"), "or this proves nothing");
+    let body = json!({"errors": [{"message": "Sync token invalid or too old."}], "sync": sync_token});
+    let expired = Fault::Respond { status: 412, headers: Vec::new(), body: body.to_string() };
+    account.simulator.faults().add(FaultRule::new("/events", expired));
+    let (first, _) = account.sync(None);
+    assert!(first.state().to_string().contains(sync_token), "the token is not in the state");
+}

@@ -223,6 +223,13 @@ impl Secrets {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.iter().fold(text.to_owned(), |text, secret| secret.redact(&text))
     }
+
+    /// Whether a secret is in the text. Unlike [`Self::redact`], it does not take the text for one that was cut: it may
+    /// end, by chance, in the characters with which a secret begins.
+    pub fn occur_in(&self, text: &str) -> bool {
+        let ended = format!("{text} ");
+        self.redact(&ended) != ended
+    }
 }
 
 impl fmt::Debug for Secrets {
@@ -269,6 +276,18 @@ mod tests {
         assert_eq!(redact(TOKEN, "token=2/1204/567:0123456789abcde"), "token=[redacted]");
         assert_eq!(redact(TOKEN, "token=2%2F1204%2F5"), "token=[redacted]");
         assert_eq!(redact(TOKEN, "page 2"), "page 2");
+    }
+
+    #[test]
+    fn a_text_that_ends_by_chance_like_a_secret_begins_has_no_secret_in_it() {
+        let secrets = Secrets::default();
+        secrets.learn(&Secret::new(TOKEN));
+        let sync_token = "de4774f6915eae04714ca93b2f5e1204";
+        assert_ne!(secrets.redact(sync_token), sync_token, "what may be cut is redacted");
+        assert!(!secrets.occur_in(sync_token));
+        for secret in [TOKEN, "sync=2%2F1204%2f567%3A0123456789abcdef", "0123456789abcdef"] {
+            assert!(secrets.occur_in(secret), "{secret}");
+        }
     }
 
     #[test]
