@@ -16,7 +16,7 @@ const USAGE: &str = "The project's own commands
         Read a whole account with the real programs and show what came out: a simulated one, or, with ASANA_TOKEN in
         the environment, your own.
     cargo xtask test
-        What has to pass before every commit: formatting, tests, documentation.
+        What has to pass before every commit: formatting and tests.
     cargo xtask verify [SUITE...]
         Everything else, or these suites of it.
     cargo xtask verify --list

@@ -86,13 +86,6 @@ pub const TEST: &[Suite] = &[
         commands: &[&[CARGO_TEST[0], CARGO_TEST[1], CARGO_TEST[2], CARGO_TEST[3], "--", "--skip", "medium"]],
         probe: None,
     },
-    Suite {
-        name: "docs",
-        shows: "the documentation of the code, where a broken link is an error",
-        needs: &[],
-        commands: &[&["cargo", "doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]],
-        probe: None,
-    },
 ];
 
 /// `cargo xtask verify`: everything else.
@@ -113,6 +106,13 @@ pub const VERIFY: &[Suite] = &[
             "-D",
             "warnings",
         ]],
+        probe: None,
+    },
+    Suite {
+        name: "docs",
+        shows: "the documentation of the code, where a broken link is an error",
+        needs: &[],
+        commands: &[&["cargo", "doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]],
         probe: None,
     },
     Suite {
