@@ -1,9 +1,7 @@
 //! `estimate`: how many requests a sync takes, and how long.
 
-use std::path::PathBuf;
-
 use airbyte_connector::unix_milliseconds;
-use airbyte_connector::verbs::{Ending, Interruption, Session};
+use airbyte_connector::verbs::{Ending, Interruption, ReadArguments, Session};
 use clap::Args;
 
 use super::{block_on, connect, read, settings};
@@ -14,24 +12,16 @@ use crate::moment::Moment;
 /// Say how many requests a sync takes, and how long, by few requests.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The config file, JSON.
-    #[arg(long)]
-    config: PathBuf,
-    /// The configured catalog, JSON.
-    #[arg(long)]
-    catalog: PathBuf,
-    /// The state of an earlier sync, JSON.
-    #[arg(long)]
-    state: Option<PathBuf>,
+    #[command(flatten)]
+    read: ReadArguments,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Ending, Interruption> {
-    let settings = settings(&arguments.config, session)?;
-    let read::Inputs { catalog, plan: _, states, left_out } =
-        read::inputs(&arguments.catalog, arguments.state.as_deref(), session)?;
+    let settings = settings(&arguments.read.config, session)?;
+    let read::Inputs { catalog, plan: _, states, left_out } = read::inputs(&arguments.read, session)?;
     if let Some(failure) = left_out.into_iter().next() {
         return Err(failure.into());
     }

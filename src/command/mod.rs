@@ -47,9 +47,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             session.output.message(Message::Catalog { catalog: catalog::discovered() })?;
             Ok(Ending::Done)
         }
-        Verb::Protocol(SourceVerb::Read { config, catalog, state }) => {
-            read::run(&config, &catalog, state.as_deref(), session)
-        }
+        Verb::Protocol(SourceVerb::Read(arguments)) => read::run(&arguments, session),
         Verb::Estimate(arguments) => estimate::run(&arguments, session),
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::path::Path;
 
-use airbyte_connector::verbs::{Ending, Interruption, Session};
+use airbyte_connector::verbs::{Ending, Interruption, ReadArguments, Session};
 use airbyte_connector::{Failure, Output, files};
 use airbyte_protocol::catalog::ConfiguredCatalog;
 use airbyte_protocol::message::{Level, StreamDescriptor};
@@ -16,20 +16,15 @@ use crate::plan::{Plan, UnknownStream};
 use crate::state::{StreamState, Unusable};
 use crate::sync;
 
-pub(super) fn run(
-    config: &Path,
-    catalog: &Path,
-    state: Option<&Path>,
-    session: &mut Session,
-) -> Result<Ending, Interruption> {
+pub(super) fn run(arguments: &ReadArguments, session: &mut Session) -> Result<Ending, Interruption> {
     let stop = session.stop();
     if std::env::var_os("DATA_CHANNEL_MEDIUM").is_some_and(|medium| medium == "SOCKET") {
         let message = "the platform wants records over sockets, and this connector writes them to stdout: set \
                        DATA_CHANNEL_MEDIUM to STDIO";
         return Err(Failure::configuration(message).into());
     }
-    let settings = settings(config, session)?;
-    let Inputs { plan, states, left_out, .. } = inputs(catalog, state, session)?;
+    let settings = settings(&arguments.config, session)?;
+    let Inputs { plan, states, left_out, .. } = inputs(arguments, session)?;
     let (client, notices) = connect(&settings, Patience::default(), Timeouts::default())?;
     // The session's own output is not used before the sync ends.
     let mut output = Output::stdout();
@@ -58,13 +53,9 @@ pub(super) struct Inputs {
     pub left_out: Vec<Failure>,
 }
 
-pub(super) fn inputs(
-    catalog: &Path,
-    state: Option<&Path>,
-    session: &mut Session,
-) -> Result<Inputs, Interruption> {
-    let mut catalog = files::read_catalog(catalog)?;
-    let mut given = given_states(state, session)?;
+pub(super) fn inputs(arguments: &ReadArguments, session: &mut Session) -> Result<Inputs, Interruption> {
+    let mut catalog = files::read_catalog(&arguments.catalog)?;
+    let mut given = given_states(arguments.state.as_deref(), session)?;
     let unusable = leave_out_unusable(&mut catalog, &given);
     let (plan, unknown) = Plan::new(&catalog);
     let states = states(&plan, &mut given, session)?;

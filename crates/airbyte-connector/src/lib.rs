@@ -39,8 +39,8 @@
 //!             let checked = read_config(&config, session).map(|config| Some(format!("up to {}", config.last)));
 //!             session.output.message(verbs::connection_status(checked)?)?;
 //!         }
-//!         SourceVerb::Read { config, .. } => {
-//!             let config = read_config(&config, session)?;
+//!         SourceVerb::Read(arguments) => {
+//!             let config = read_config(&arguments.config, session)?;
 //!             let envelope = Envelope::new("numbers");
 //!             for number in 1..=config.last {
 //!                 let data = format!(r#"{{"number":{number}}}"#);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use airbyte_protocol::Message;
 use airbyte_protocol::message::{CheckStatus, ConnectionStatus};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::failure::{Failure, FailureKind};
 use crate::output::Output;
@@ -30,17 +30,21 @@ pub enum SourceVerb {
         config: PathBuf,
     },
     /// Read the configured streams.
-    Read {
-        /// The config file, JSON.
-        #[arg(long)]
-        config: PathBuf,
-        /// The configured catalog, JSON.
-        #[arg(long)]
-        catalog: PathBuf,
-        /// The state of an earlier sync, JSON.
-        #[arg(long)]
-        state: Option<PathBuf>,
-    },
+    Read(ReadArguments),
+}
+
+/// The files that a read goes by. Flatten them into other verbs that ask about a read.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ReadArguments {
+    /// The config file, JSON.
+    #[arg(long)]
+    pub config: PathBuf,
+    /// The configured catalog, JSON.
+    #[arg(long)]
+    pub catalog: PathBuf,
+    /// The state of an earlier sync, JSON.
+    #[arg(long)]
+    pub state: Option<PathBuf>,
 }
 
 /// What a platform asks of a destination. Flatten it into the program's own `clap` arguments.
