@@ -3,15 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::config::ReportDeletions;
-use crate::estimate::walk::{Seen, Subject};
+use crate::estimate::walk::{PAGE, Seen, Subject};
 use crate::gid::Gid;
 use crate::listed::Gids;
 use crate::stream::Deletions;
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::{COMPARED_EVERY, Unseen};
-
-/// Rows of a full page.
-const PAGE: f64 = 100.0;
 
 /// The requests of a comparison.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]

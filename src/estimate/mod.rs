@@ -3,6 +3,7 @@
 mod asker;
 mod comparison;
 mod report;
+mod sample;
 mod walk;
 
 pub use report::{Estimate, Line};

@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::asana::Limits;
-use crate::sync::report::{grouped, plural};
+use crate::sync::report::{duration, grouped, plural};
+
+/// More seconds than any sync takes, and no more than a [`Duration`] holds.
+const LONGEST_SECONDS: f64 = 1e12;
 
 /// What a sync will take.
 #[derive(Debug)]
@@ -133,7 +136,7 @@ impl Estimate {
             "The sync takes about {} {}: {} at {} a minute.\n\n",
             grouped(whole(all)),
             plural(whole(all), "request"),
-            duration(self.minutes()),
+            duration(minutes(self.minutes())),
             grouped(u64::from(self.limits.ceiling_per_minute)),
         );
         let mut lines: Vec<&Line> = self.lines.iter().collect();
@@ -149,7 +152,7 @@ impl Estimate {
                 line.name.to_owned(),
                 grouped(whole(line.requests)),
                 format!("{:.0} %", 100.0 * line.requests / all),
-                duration(line.requests / self.per_minute()),
+                duration(minutes(line.requests / self.per_minute())),
                 remark.to_owned(),
             ]
         }));
@@ -166,7 +169,7 @@ impl Estimate {
                 "\nMost of it is for {stream}: without that stream, the sync takes {} {} and {}.\n",
                 grouped(whole(requests)),
                 plural(whole(requests), "request"),
-                duration(requests / self.per_minute()),
+                duration(minutes(requests / self.per_minute())),
             ));
         }
         text.push_str(&format!(
@@ -181,14 +184,8 @@ impl Estimate {
     }
 }
 
-/// Minutes as a person says them.
-fn duration(minutes: f64) -> String {
-    let span = Duration::from_secs_f64((minutes * 60.0).clamp(0.0, 1e12));
-    match (span.as_secs() / 3600, span.as_secs() / 60 % 60, span.as_secs() % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{} h {minutes} min", grouped(hours)),
-    }
+fn minutes(minutes: f64) -> Duration {
+    Duration::from_secs_f64((minutes * 60.0).clamp(0.0, LONGEST_SECONDS))
 }
 
 #[cfg(test)]

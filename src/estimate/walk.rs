@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::asana::Request;
 use crate::config::{ArchivedProjects, ReportDeletions, Settings};
 use crate::estimate::asker::{Asker, Found};
+use crate::estimate::sample::{proportional, share, spread};
 use crate::gid::Gid;
 use crate::moment::Moment;
 use crate::opt_fields;
@@ -28,17 +29,17 @@ use crate::sync::slices::Purpose;
 use crate::sync::{Rows, requests};
 use crate::window::{self, Window};
 
-/// Rows of a full page.
-const PAGE: f64 = 100.0;
-/// Of more workspaces, so many are read, and the others are taken to be like them.
+/// The rows of a full page.
+pub const PAGE: f64 = 100.0;
+/// At most this many workspaces are read. The estimate assumes that the others are like them.
 const MOST_WORKSPACES: usize = 4;
-/// Of more slices, the rows of so many are counted, and the others are taken to be like them.
+/// Rows are counted in at most this many slices. The estimate assumes that the others are like them.
 const MOST_COUNTED: usize = 300;
-/// Requests at once for one per slice.
+/// How many of the requests that are made once per slice are under way at once.
 const AT_ONCE: usize = 10;
-/// Pages of one listing outside of samples.
+/// At most this many pages of one listing are read, outside of samples.
 const MOST_PAGES: usize = 10;
-/// How deep a tree is followed. Asana allows five levels.
+/// How many levels of a tree are followed. A sync follows all.
 const DEEPEST: usize = 6;
 /// The share of the budget for pages of counted listings.
 const OF_COUNTED: f64 = 0.4;
@@ -47,13 +48,13 @@ const OF_OTHERS: f64 = 0.3;
 /// The share of what is then left for each level of a tree.
 const OF_LEVEL: f64 = 0.6;
 
-/// A record with so many times the mean of rows below it is an outlier.
+/// A record is an outlier if it has more than this many times the mean number of rows below it.
 const OUTLIER: f64 = 10.0;
-/// So many nodes of a tree, of any level, show what all are like.
+/// From this many nodes of a tree on, of any level, the estimate assumes that all are like them.
 const FEWEST_STRAYS: usize = 30;
-/// At most this share of a tree's nodes is taken to be below other nodes.
+/// The estimate assumes that at most this share of a tree's nodes is below other nodes.
 const MOST_NESTED: f64 = 0.8;
-/// With more outliers in a sample, they are no exceptions.
+/// If a sample has more outliers than this, they are no exceptions.
 const FEW_OUTLIERS: usize = 2;
 
 /// What an estimate is made for.
@@ -717,49 +718,5 @@ fn lower_outliers(members: &mut [Member], rows: impl Fn(&Member) -> f64, alone: 
     let outliers: Vec<usize> = (0..members.len()).filter(|index| rows(&members[*index]) > most).collect();
     if outliers.len() <= FEW_OUTLIERS {
         outliers.into_iter().for_each(|index| members[index].weight = members[index].weight.min(alone));
-    }
-}
-
-/// At most `most` of so many indices, evenly spread.
-fn spread(count: usize, most: usize) -> Vec<usize> {
-    let most = most.min(count);
-    (0..most).map(|nth| (2 * nth + 1) * count / (2 * most)).collect()
-}
-
-/// How often each is picked when `picks` are evenly spread over the sum of the sizes.
-fn proportional(sizes: &[f64], picks: usize) -> Vec<usize> {
-    let step = sizes.iter().sum::<f64>() / picks.max(1) as f64;
-    let (mut before, mut reached) = (0, 0.0);
-    let pick = |size: &f64| {
-        reached += size;
-        let until = ((reached / step + 0.5).floor() as usize).min(picks);
-        let own = until - before;
-        before = until;
-        own
-    };
-    sizes.iter().map(pick).collect()
-}
-
-/// A share of the requests that are left.
-fn share(left: usize, share: f64) -> usize {
-    (left as f64 * share).ceil() as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sample_is_spread_over_all() {
-        assert_eq!(spread(9, 3), [1, 4, 7]);
-        assert_eq!(spread(2, 5), [0, 1]);
-        assert_eq!(spread(0, 5), Vec::<usize>::new());
-    }
-
-    #[test]
-    fn picks_are_proportional_to_sizes_and_add_up() {
-        assert_eq!(proportional(&[10.0, 80.0, 10.0], 5), [1, 4, 0]);
-        assert_eq!(proportional(&[1.0; 100], 10).iter().sum::<usize>(), 10);
-        assert_eq!(proportional(&[], 10), Vec::<usize>::new());
     }
 }

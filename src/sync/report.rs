@@ -178,6 +178,28 @@ pub fn plural(count: u64, noun: &str) -> String {
     if count == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
+/// A time as a person says it.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{} h {minutes} min", grouped(hours)),
+    }
+}
+
+#[cfg(test)]
+impl Standing {
+    pub(super) const EXAMPLE: Self = Self {
+        streams: 10,
+        streams_done: 3,
+        requests: 1204,
+        listings_left: 3001,
+        elapsed: Duration::from_secs(16 * 60),
+        pause: Duration::ZERO,
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,14 +218,7 @@ mod tests {
 
     #[test]
     fn a_standing_says_what_was_done_of_what_is_known() {
-        let standing = Standing {
-            streams: 10,
-            streams_done: 3,
-            requests: 1204,
-            listings_left: 3001,
-            elapsed: Duration::from_secs(16 * 60),
-            pause: Duration::ZERO,
-        };
+        let standing = Standing::EXAMPLE;
         assert_eq!(
             standing.line(),
             "3 of 10 streams done; 1,204 requests made, 75 a minute; at least 3,001 more, about 40 minutes, and more \

@@ -5,12 +5,11 @@
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
 
 use airbyte_connector::Output;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::sync::report::{Account, Standing, grouped, plural};
+use crate::sync::report::{Account, Standing, duration, grouped, plural};
 
 /// The phases of a sync, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,34 +162,25 @@ fn table(streams: &[(&str, Account)], standing: &Standing) -> String {
     rows.iter().map(line).collect()
 }
 
-fn duration(elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs();
-    match seconds / 60 {
-        0 => format!("{seconds} s"),
-        minutes => format!("{} min {} s", grouped(minutes), seconds % 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asana::Reason;
+    use std::time::Duration;
 
-    const STANDING: Standing = Standing {
-        streams: 10,
-        streams_done: 3,
-        requests: 1204,
-        listings_left: 3001,
-        elapsed: Duration::from_secs(16 * 60),
-        pause: Duration::ZERO,
-    };
+    use crate::asana::Reason;
 
     #[test]
     fn a_bar_shows_listings_rate_records_time_left_and_the_wait() {
-        let view = View { phase: Phase::PerTask, done: 999, left: 3001, records: 52_113, standing: STANDING };
+        let view = View {
+            phase: Phase::PerTask,
+            done: 999,
+            left: 3001,
+            records: 52_113,
+            standing: Standing::EXAMPLE,
+        };
         assert_eq!(headline(&view), "999 of 4,000 listings, 40 minutes left");
         assert_eq!(details(&view), "1,204 requests, 75 a minute; 52,113 records; 3 of 10 streams done");
-        let waiting = Standing { pause: Duration::from_secs(1800), ..STANDING };
+        let waiting = Standing { pause: Duration::from_secs(1800), ..Standing::EXAMPLE };
         let view = View { standing: waiting, ..view };
         assert_eq!(headline(&view), "999 of 4,000 listings, 70 minutes left");
         assert!(details(&view).ends_with("; waiting 1,800 s for Asana's quota"), "{}", details(&view));
@@ -203,7 +193,7 @@ mod tests {
         let stories = Account { records: 12, requests: 7, is_unfinished: true, ..Account::default() };
         let tasks = Account { records: 1204, deletions: 4, requests: 31, ..Account::default() };
         assert_eq!(
-            table(&[("tasks", tasks), ("goals", goals), ("stories", stories)], &STANDING),
+            table(&[("tasks", tasks), ("goals", goals), ("stories", stories)], &Standing::EXAMPLE),
             "stream   records  deleted  requests\n\
              tasks      1,204        4        31  complete\n\
              goals          0        0         1  1 listing skipped\n\
