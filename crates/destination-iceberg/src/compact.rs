@@ -187,7 +187,8 @@ async fn without_dangling(
     Ok(added)
 }
 
-/// Whether a delete file deletes from no file of the table, as far as can be told without reading it.
+/// Whether the table has a delete file whose bounds name none of its data files. Delete files are not read for this, so one
+/// with wide bounds can be missed.
 pub async fn has_dangling_deletes(table: &Table) -> Result<bool> {
     let live = LiveFiles::of(table).await?;
     let paths: BTreeSet<&str> = live.data.iter().map(DataFile::file_path).collect();

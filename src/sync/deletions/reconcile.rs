@@ -64,7 +64,7 @@ pub async fn run(sync: &Sync<'_>) -> Result<(), Stop> {
     let mut is_thorough = compare(sync, due, to_check, &mut answers).await?;
     let has_nodes = sync.deleted.borrow().unseen.roles().iter().any(|(_, role)| *role == Role::Nested);
     if !answers.deleted.is_empty() && !has_nodes && due != held {
-        // No stored stream knows the subtasks of the deleted record. Comparing all streams finds what was on them.
+        // No due stream knows what was nested below the deleted record. Comparing all streams finds what was on it.
         due = held.iter().filter(|id| !sync.progress().stream(*id).account.is_incomplete()).collect();
         is_thorough = compare(sync, due, BTreeSet::new(), &mut answers).await?;
     }

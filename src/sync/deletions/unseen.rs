@@ -13,9 +13,9 @@ use crate::stream_set::{StreamId, StreamSet};
 /// Which records of the tree decide whether the stored records of a stream exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// They are tasks with no parent.
+    /// They are the records of the tree that have no parent.
     TopLevel,
-    /// They are tasks below tasks.
+    /// They are the records of the tree that have one.
     Nested,
     /// They are on such records, and are deleted with them.
     Attached,
