@@ -18,7 +18,7 @@ pub enum Place {
     Unlisted(EarlierAccess),
     /// The search for what changed. Listing every parent finds the same.
     Changes,
-    /// Asana's events on a record. Comparing listings finds the same deletions.
+    /// Asana's events on a record.
     Events,
     /// One object, to see whether it was deleted.
     Object,
@@ -41,7 +41,7 @@ pub enum Consequence {
     Fail(Reason),
     /// The same, because Asana refuses what the last sync could read.
     Revoked,
-    /// Nothing is lost: the same is found in another way, now or in a later sync.
+    /// The stream is complete: listings find the same now, or a later sync finds it.
     FindOtherwise(Reason),
     /// The sync ends, because no other request can succeed either.
     Stop(Reason),

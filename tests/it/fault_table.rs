@@ -1,4 +1,4 @@
-//! `docs/FAULTS.md` is generated from the tables in the code. Here every answer in it is given at every place, and the
+//! `docs/FAULTS.md` is generated from the tables in the code. Here an answer of each row is given at each place, and the
 //! connector does what the cell says.
 
 use std::time::Duration;

@@ -312,3 +312,28 @@ fn a_comparison_that_fails_is_made_again() {
         assert_eq!(replica.ghosts(&account, &all), BTreeSet::new(), "{pattern}");
     }
 }
+
+/// A token that may read no events at all. The log says what that costs, and nothing that exists is taken for deleted.
+#[test]
+fn without_events_nothing_that_exists_is_reported_as_deleted() {
+    use asana_simulator::{Fault, FaultRule};
+    for plan in [Plan::Paid, Plan::Free] {
+        let account = Account::new(&scale(), plan);
+        let refused = Fault::Status { status: 403, retry_after: None };
+        account.simulator.faults().add(FaultRule::new("/events", refused));
+        let all = whole_catalog("incremental");
+        let mut state = None;
+        let mut replica = Replica::default();
+        for _ in 0..3 {
+            let run = read(&account, &all, state.as_ref());
+            let said = "cannot be reported, because the token has no access to it";
+            assert!(run.logs().iter().any(|text| text.contains(said)), "{:#?}", run.logs());
+            replica.write(&run, &all);
+            let reported = REPORTING.map(|stream| delivered_and_deleted(&run, stream).1);
+            assert!(reported.iter().all(BTreeSet::is_empty), "{plan:?}: {reported:?}");
+            assert_eq!(replica.ghosts(&account, &all), BTreeSet::new(), "{plan:?}");
+            state = Some(run.state());
+            account.simulator.advance(GAP);
+        }
+    }
+}

@@ -163,8 +163,8 @@ fn is_listed_in_part(sync: &Sync<'_>, stream: StreamId) -> bool {
     planned.cursor.parameter().is_some() || matches!(planned.listing, Listing::Tree(_))
 }
 
-/// Goes on without the events of a record. The token stays, so a later sync reports these deletions: from the events, or
-/// by the daily comparison. Events only save requests, so no stream fails without them.
+/// Goes on without the events of a record; no stream fails without them. The token stays, so the next sync that may read the
+/// events reports these deletions. While Asana refuses them, the daily comparison finds only some.
 fn go_without(sync: &Sync<'_>, of: &Gid, fault: &Fault) -> Result<(), Stop> {
     if let Consequence::Stop(reason) = consequence(fault, Place::Events) {
         return Err(Stop(Cause::Request { fault, reason }.failure()));
@@ -174,10 +174,9 @@ fn go_without(sync: &Sync<'_>, of: &Gid, fault: &Fault) -> Result<(), Stop> {
     }
     let reason = fault.reason();
     let (level, text) = match reason.is_refusal() {
-        true => (
-            Level::Info,
-            format!("deletions in {of} are found by the daily comparison, because {}", reason.text()),
-        ),
+        true => {
+            (Level::Info, format!("some deletions in {of} cannot be reported, because {}", reason.text()))
+        }
         false => (
             Level::Warn,
             format!(
