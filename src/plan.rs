@@ -110,6 +110,8 @@ pub struct PlannedListing {
     pub fallback: Option<(&'static str, &'static str)>,
     /// Where Asana says how many rows it has.
     pub counted: Option<Counted>,
+    /// The search of a workspace for the parents whose listing has rows.
+    pub parents_search: Option<&'static str>,
     /// `None` if the endpoint has no such parameter.
     pub opt_fields: Option<String>,
     /// The parameter with which Asana omits records that did not change since a time.
@@ -246,6 +248,7 @@ impl Plan {
                 archived: each.archived,
                 fallback: each.fallback,
                 counted: each.counted,
+                parents_search: each.parents_search,
                 opt_fields: None,
                 since,
                 tree,
@@ -305,6 +308,7 @@ impl Plan {
             archived: None,
             fallback: None,
             counted: None,
+            parents_search: None,
             opt_fields: None,
             since: None,
             tree,
@@ -398,6 +402,9 @@ impl Plan {
         fields.extend(listing.tree.map(|tree| tree.parent));
         if listing.paging == Paging::ByTime {
             fields.extend(SEARCH_FIELDS);
+        }
+        if listing.parents_search.is_some() {
+            fields.extend(self.stream(listing.stream).stream.cursor.field());
         }
         for fed in [Some(listing.stream), listing.tree.map(|tree| tree.stream)].into_iter().flatten() {
             let planned = self.stream(fed);

@@ -54,6 +54,9 @@ pub struct Each {
     /// A query parameter that is added if Asana refuses the request without it.
     pub fallback: Option<(&'static str, &'static str)>,
     pub counted: Option<Counted>,
+    /// Asana's search of workspace `{gid}` for the parents whose listing has rows, if the plan includes search. The path
+    /// has the filter; `asana::Search` steps through time.
+    pub parents_search: Option<&'static str>,
 }
 
 /// Where Asana says how many rows a listing has.
@@ -365,7 +368,13 @@ impl Each {
             archived: None,
             fallback: None,
             counted: None,
+            parents_search: None,
         }
+    }
+
+    pub const fn parents_search(mut self, path: &'static str) -> Self {
+        self.parents_search = Some(path);
+        self
     }
 
     pub const fn counted(mut self, path: &'static str, field: &'static str) -> Self {

@@ -162,6 +162,7 @@ fn the_page_of_faults_is_what_the_fault_table_decides() {
         ("search for the unlisted", Place::Unlisted(EarlierAccess::Unknown)),
         ("search for the unlisted, read before", Place::Unlisted(EarlierAccess::Yes)),
         ("search for changes", Place::Changes),
+        ("search for parents", Place::Parents),
         ("events", Place::Events),
         ("one object", Place::Object),
     ];

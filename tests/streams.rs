@@ -10,7 +10,7 @@ use source_asana::schema::{
     DELETED_AT, FOREIGN_KEY, ORIGIN, Origin, UPDATED_AT, departures_from_dialect, marked, properties,
     published,
 };
-use source_asana::stream::{Condition, Deletions, Fields, Listing, Paging, Stream};
+use source_asana::stream::{Condition, Cursor, Deletions, Fields, Listing, Paging, Stream};
 use source_asana::{opt_fields, streams};
 
 /// An intended deviation from the facts. An unused one fails the test.
@@ -430,6 +430,21 @@ fn counts_are_documented() {
         }
     }
     assert_eq!(used.len(), facts.counts.len(), "counts that are unused");
+}
+
+/// The age of a row shows whether the search has to know its parent, and the parent's time whether the index does.
+#[test]
+fn a_search_for_parents_can_be_checked() {
+    let mut found = 0;
+    for stream in streams::ALL {
+        let Listing::Each(all) = &stream.listing else { continue };
+        for each in all.iter().filter(|each| each.parents_search.is_some()) {
+            assert!(stream.cursor.field().is_some(), "{}", stream.name);
+            assert!(matches!(each.parent.cursor, Cursor::Moves { .. }), "{}", each.parent.name);
+            found += 1;
+        }
+    }
+    assert!(found > 0, "no stream has one");
 }
 
 #[test]

@@ -50,6 +50,12 @@ pub(super) struct Config {
     #[schemars(title = "Deleted records", extend("order" = 5))]
     pub(super) deletions: bool,
 
+    /// Find the tasks with attachments by Asana's search, and request the attachments of these tasks and of a sample of the
+    /// others. Only paid plans have the search. Without it, the attachments of every task are requested.
+    #[serde(default = "Config::default_attachment_search")]
+    #[schemars(title = "Find attachments by search", extend("order" = 8))]
+    pub(super) attachment_search: bool,
+
     /// How fast to send requests. Asana allows each token 150 requests a minute on free plans and 1,500 on
     /// paid ones; every program that uses the token shares them.
     #[schemars(title = "Rate limit", extend("type" = "object", "order" = 6))]
@@ -69,6 +75,10 @@ impl Config {
     }
 
     fn default_deletions() -> bool {
+        true
+    }
+
+    fn default_attachment_search() -> bool {
         true
     }
 

@@ -30,6 +30,7 @@ pub struct Settings {
     pub start: Option<Moment>,
     pub archived_projects: ArchivedProjects,
     pub deletions: ReportDeletions,
+    pub search_parents: SearchParents,
     /// Maximum size of each stream's state, in bytes of JSON.
     pub state_limit_bytes: usize,
     pub limits: Limits,
@@ -45,6 +46,13 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// Whether deleted records are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportDeletions {
+    Yes,
+    No,
+}
+
+/// Whether searches find the parents whose listings have rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchParents {
     Yes,
     No,
 }
@@ -136,6 +144,7 @@ impl Settings {
             most_marks_in_memory: MOST_IN_MEMORY,
             state_limit_bytes: config.state_limit_bytes,
             deletions: if config.deletions { ReportDeletions::Yes } else { ReportDeletions::No },
+            search_parents: if config.attachment_search { SearchParents::Yes } else { SearchParents::No },
             limits: limits(config.rate_limit),
         })
     }

@@ -42,6 +42,11 @@ impl Asker {
         self.left.set(self.left.get() + requests);
     }
 
+    /// Keeps requests for later; `allow` releases them.
+    pub fn reserve(&self, requests: usize) {
+        self.left.set(self.left().saturating_sub(requests));
+    }
+
     /// All requests so far.
     pub fn sent(&self) -> usize {
         usize::try_from(self.client.counts().values().map(|counts| counts.requests).sum::<u64>()).unwrap_or(0)

@@ -9,8 +9,8 @@ use airbyte_connector::Failure;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::value::RawValue;
 
-use crate::asana::Request;
-use crate::config::{ArchivedProjects, ReportDeletions, Settings};
+use crate::asana::{Request, SEARCH_FIELDS};
+use crate::config::{ArchivedProjects, ReportDeletions, SearchParents, Settings};
 use crate::estimate::asker::{Asker, Found};
 use crate::estimate::sample::{proportional, share, spread};
 use crate::gid::Gid;
@@ -20,9 +20,10 @@ use crate::plan::{Level, ListingId, Mode, Plan, PlannedListing};
 use crate::schema;
 use crate::slice_key::SliceKey;
 use crate::state::StreamState;
-use crate::stream::{Condition, Cursor, Listing};
+use crate::stream::{Condition, Cursor, Listing, Paging};
 use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::graph::Graph;
+use crate::sync::parent_search;
 use crate::sync::reach::{self, Reach};
 use crate::sync::row::{self, Probe};
 use crate::sync::slices::Purpose;
@@ -39,6 +40,8 @@ const MOST_COUNTED: usize = 300;
 const AT_ONCE: usize = 10;
 /// At most this many pages of one listing are read, outside of samples.
 const MOST_PAGES: usize = 10;
+/// Answers of the searches for parents that are read.
+const OF_PARENT_SEARCHES: usize = 8;
 /// How many levels of a tree are followed. A sync follows all.
 const DEEPEST: usize = 6;
 /// The share of the budget for pages of counted listings.
@@ -70,6 +73,7 @@ pub struct Subject<'a> {
 /// What a slice reads.
 #[derive(Debug, PartialEq, Eq)]
 struct View {
+    workspace: Gid,
     purpose: Purpose,
     windows: Vec<Window>,
     covered_by_search: StreamSet,
@@ -136,6 +140,8 @@ pub struct Walk<'a> {
     /// The records that are slices.
     slices: HashSet<Gid>,
     branches: Vec<Branch>,
+    /// The workspaces in which Asana answered a search.
+    searchable: Vec<Gid>,
     /// How many workspaces are like each one that is read.
     scale: f64,
 }
@@ -157,6 +163,7 @@ impl<'a> Walk<'a> {
             exact: HashSet::new(),
             slices: HashSet::new(),
             branches: Vec::new(),
+            searchable: Vec::new(),
             scale: 1.0,
         }
     }
@@ -170,7 +177,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let nobody = Gid::new("");
-        let view = self.view(&SliceKey::Root, &[]);
+        let view = self.view(&SliceKey::Root, &nobody, &[]);
         let found =
             self.asker.pages(self.rows(plan.root, &nobody, &nobody, Window::Whole), MOST_PAGES).await?;
         self.cost(plan.root, found.requests as f64);
@@ -187,6 +194,8 @@ impl<'a> Walk<'a> {
         for index in sample {
             self.workspace(stream, &workspaces[index]).await?;
         }
+        let for_searches = if self.searchable.is_empty() { 0 } else { OF_PARENT_SEARCHES };
+        self.asker.reserve(for_searches);
         self.count().await?;
         self.sample_counted().await?;
         self.sample_others().await?;
@@ -195,7 +204,8 @@ impl<'a> Walk<'a> {
                 self.descend(id).await?;
             }
         }
-        Ok(())
+        self.asker.allow(for_searches);
+        self.search_parents().await
     }
 
     fn is_wanted(&self, workspace: &Gid) -> bool {
@@ -209,7 +219,7 @@ impl<'a> Walk<'a> {
         for listing in plan.unlisted.clone() {
             self.unlisted(listing, &workspace.gid, &searched).await?;
         }
-        let view = self.view(&SliceKey::Object(workspace.gid.clone()), &[]);
+        let view = self.view(&SliceKey::Object(workspace.gid.clone()), &workspace.gid, &[]);
         for (index, child) in plan.stream(stream).children.iter().copied().enumerate() {
             let window = self.reach(&view).of_listing(child);
             let is_due = self.reach(&view).is_due(child, Level::Workspace, None, self.all());
@@ -258,6 +268,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let view = Rc::new(View {
+                workspace: workspace.clone(),
                 purpose: Purpose::FindChanges,
                 windows,
                 covered_by_search: StreamSet::default(),
@@ -285,7 +296,7 @@ impl<'a> Walk<'a> {
         workspace: &Gid,
         searched: &[Window],
     ) -> Result<(), Failure> {
-        let view = self.view(&SliceKey::Unlisted { workspace: workspace.clone() }, searched);
+        let view = self.view(&SliceKey::Unlisted { workspace: workspace.clone() }, workspace, searched);
         let window = self.reach(&view).of_listing(listing);
         if window == Window::Done {
             return Ok(());
@@ -293,7 +304,10 @@ impl<'a> Walk<'a> {
         let found = self.asker.pages(self.rows(listing, workspace, workspace, window), MOST_PAGES).await?;
         self.cost(listing, found.requests as f64 * self.scale);
         self.costs.searches += found.requests as f64 * self.scale;
-        self.seen.is_searchable |= found.refusal.is_none();
+        if found.refusal.is_none() {
+            self.seen.is_searchable = true;
+            self.searchable.push(workspace.clone());
+        }
         self.add_exactly(listing, &found, self.scale, &view);
         Ok(())
     }
@@ -307,7 +321,7 @@ impl<'a> Walk<'a> {
             true => SliceKey::in_workspace(workspace, &slice.gid),
             false => SliceKey::Object(slice.gid.clone()),
         };
-        let view = self.view(&key, searched);
+        let view = self.view(&key, workspace, searched);
         for (index, feed) in plan.feeds.iter().enumerate().filter(|(_, feed)| feed.of == stream) {
             if self.subject.settings.deletions == ReportDeletions::Yes {
                 let tokens =
@@ -463,7 +477,9 @@ impl<'a> Walk<'a> {
     /// The listings below the records of a stream, and a sample of what they show.
     async fn descend(&mut self, id: StreamId) -> Result<(), Failure> {
         let plan = self.subject.plan;
-        for (index, child) in plan.stream(id).children.iter().copied().enumerate() {
+        let children = plan.stream(id).children.iter().copied().enumerate();
+        // `search_parents` counts the others.
+        for (index, child) in children.filter(|(_, child)| plan.listing(*child).parents_search.is_none()) {
             let below = plan.listing(child).stream;
             let mut from = 0;
             for _ in 0..DEEPEST {
@@ -501,6 +517,100 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The listings whose parents a search finds: how many it shows of the records that changed in the times that a few
+    /// of its answers cover.
+    async fn search_parents(&mut self) -> Result<(), Failure> {
+        let plan = self.subject.plan;
+        let mut kinds: BTreeMap<(Gid, &'static str), Vec<(ListingId, Member)>> = BTreeMap::new();
+        for id in (0..plan.streams.len()).map(StreamId) {
+            for (index, child) in plan.stream(id).children.iter().copied().enumerate() {
+                let Some(path) = plan.listing(child).parents_search else { continue };
+                for member in self.due(id, index, child, 0) {
+                    let kind = (member.view.workspace.clone(), path);
+                    kinds.entry(kind).or_default().push((child, member));
+                }
+            }
+        }
+        let sizes: Vec<f64> =
+            kinds.values().map(|due| weight_of(due.iter().map(|(_, member)| member))).collect();
+        for (((workspace, path), due), answers) in
+            kinds.into_iter().zip(proportional(&sizes, OF_PARENT_SEARCHES))
+        {
+            let indexed_until = window::next_cursor(self.subject.began);
+            let is_recent = |member: &Member| member.time.is_none_or(|time| time >= indexed_until);
+            let settled: Vec<&Member> =
+                due.iter().map(|(_, member)| member).filter(|member| !is_recent(member)).collect();
+            let is_first = |(listing, member): &&(ListingId, Member)| {
+                let parent = plan.listing(*listing).parent;
+                let is_deferred = parent.is_some_and(|parent| self.subject.graph.deferred.contains(parent));
+                !is_recent(member) && (!is_deferred || member.view.purpose == Purpose::FindChanges)
+            };
+            let waiting = weight_of(due.iter().filter(is_first).map(|(_, member)| member)) / self.scale;
+            let is_made = self.subject.settings.search_parents == SearchParents::Yes
+                && parent_search::is_worthwhile(waiting as u64)
+                && self.searchable.contains(&workspace);
+            let share = match is_made {
+                true => self.share_shown(&workspace, path, &settled, answers.max(1)).await?,
+                false => None,
+            };
+            let count = weight_of(settled.iter().copied()) / self.scale;
+            let answers = (share.unwrap_or(1.0) * count / PAGE).ceil().max(1.0);
+            let most = parent_search::most_answers(waiting as u64) as f64;
+            let asked = match share.filter(|_| answers <= most) {
+                Some(share) => {
+                    let not_shown = count * (1.0 - share);
+                    share + (1.0 - share) / parent_search::one_asked_in(not_shown as u64) as f64
+                }
+                None => 1.0,
+            };
+            if let (true, Some((listing, _))) = (is_made, due.first()) {
+                self.cost(*listing, answers.min(most) * self.scale);
+                self.costs.searches += answers.min(most) * self.scale;
+            }
+            for (listing, member) in &due {
+                let stored = self.subject.states[plan.listing(*listing).stream.0].listed().count(&member.gid);
+                let is_asked = is_recent(member) || stored.is_some_and(|count| count > 0);
+                self.cost(*listing, member.weight * if is_asked { 1.0 } else { asked });
+            }
+        }
+        Ok(())
+    }
+
+    /// The share of these members that a search shows; `None` if Asana refuses it.
+    async fn share_shown(
+        &self,
+        workspace: &Gid,
+        path: &'static str,
+        members: &[&Member],
+        answers: usize,
+    ) -> Result<Option<f64>, Failure> {
+        let mut times: Vec<Moment> = members.iter().filter_map(|member| member.time).collect();
+        times.sort_unstable();
+        let (mut all, mut shown) = (0.0, 0.0);
+        for index in spread(times.len(), answers) {
+            let start = times[index];
+            let request = requests::of_gids(path, workspace, workspace, &SEARCH_FIELDS);
+            let indexed_until = window::next_cursor(self.subject.began);
+            let client = self.asker.client.clone();
+            let rows = Rows::of(client, request, Paging::ByTime, Some(start), indexed_until);
+            let found = self.asker.pages(rows, 1).await?;
+            if found.refusal.is_some() {
+                return Ok(None);
+            }
+            let probes = found.rows.iter().filter_map(|row| Probe::read(row, &SEARCH_FIELDS).ok());
+            let of_rows: BTreeMap<Gid, Option<Moment>> =
+                probes.filter_map(|probe| Some((probe.gid.clone()?, row::moment(probe.field(0))))).collect();
+            let end = of_rows.values().flatten().max().filter(|_| found.has_more);
+            for member in members {
+                if member.time.is_some_and(|time| time >= start && end.is_none_or(|end| time < *end)) {
+                    all += member.weight;
+                    shown += if of_rows.contains_key(&member.gid) { member.weight } else { 0.0 };
+                }
+            }
+        }
+        Ok(Some(if all > 0.0 { shown / all } else { 1.0 }))
     }
 
     /// Whether nodes of all levels are known already.
@@ -674,7 +784,7 @@ impl<'a> Walk<'a> {
         Rows::of(self.asker.client.clone(), request, listing.paging, since, indexed_until)
     }
 
-    fn view(&self, key: &SliceKey, searched: &[Window]) -> Rc<View> {
+    fn view(&self, key: &SliceKey, workspace: &Gid, searched: &[Window]) -> Rc<View> {
         let plan = self.subject.plan;
         let window = |id: StreamId| match &plan.stream(id).selection {
             Some(selection) => {
@@ -685,11 +795,12 @@ impl<'a> Walk<'a> {
         };
         let windows: Vec<Window> = (0..plan.streams.len()).map(StreamId).map(window).collect();
         let covered_by_search = reach::covered_by(searched, &windows);
-        Rc::new(View { purpose: Purpose::Read, windows, covered_by_search })
+        let workspace = workspace.clone();
+        Rc::new(View { workspace, purpose: Purpose::Read, windows, covered_by_search })
     }
 
     fn reach<'w>(&'w self, view: &'w View) -> Reach<'w> {
-        let View { purpose, windows, covered_by_search } = view;
+        let View { purpose, windows, covered_by_search, .. } = view;
         let Subject { plan, graph, .. } = self.subject;
         Reach { plan, graph, purpose: *purpose, windows, covered_by_search: *covered_by_search }
     }
@@ -701,6 +812,10 @@ impl<'a> Walk<'a> {
     fn cost(&mut self, listing: ListingId, requests: f64) {
         self.costs.of_listings[listing.0] += requests;
     }
+}
+
+fn weight_of<'m>(members: impl Iterator<Item = &'m Member>) -> f64 {
+    members.map(|member| member.weight).sum()
 }
 
 /// What was found out about a counted listing.

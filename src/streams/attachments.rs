@@ -11,8 +11,12 @@ use crate::stream::{ChangeSignal, DeletionEvents, Deletions, Each, Listing, Stre
 pub static STREAM: Stream = Stream::of::<Attachment>(
     "attachments",
     Listing::Each(&[
-        Each::of(&tasks::STREAM, "/attachments?parent={gid}").change_signal(ChangeSignal::MovesParent),
-        Each::of(&subtasks::STREAM, "/attachments?parent={gid}").change_signal(ChangeSignal::MovesParent),
+        Each::of(&tasks::STREAM, "/attachments?parent={gid}")
+            .change_signal(ChangeSignal::MovesParent)
+            .parents_search(PARENTS),
+        Each::of(&subtasks::STREAM, "/attachments?parent={gid}")
+            .change_signal(ChangeSignal::MovesParent)
+            .parents_search(PARENTS),
         Each::of(&projects::STREAM, "/attachments?parent={gid}"),
     ]),
 )
@@ -23,6 +27,9 @@ pub static STREAM: Stream = Stream::of::<Attachment>(
     path: "/attachments/{gid}",
 })
 .scope("attachments:read");
+
+/// The tasks and subtasks that have attachments.
+const PARENTS: &str = "/workspaces/{gid}/tasks/search?has_attachment=true";
 
 /// A file on a task or project, kept by Asana or by another service.
 #[derive(JsonSchema)]

@@ -2,14 +2,26 @@
 
 use crate::gid::Gid;
 use crate::plan::{ListingId, Plan};
-use crate::stream_set::StreamId;
+use crate::stream_set::{StreamId, StreamSet};
 use crate::varint;
 
-/// Parents by stream, and for each the child listings that are still to be read: a bit per child listing of its stream. A
-/// test checks that no stream has more listings than bits.
-#[derive(Debug, Default)]
+/// The bit of a parent that changed so late that Asana's search may not know it yet.
+pub const RECENT: u32 = 1 << 31;
+
+/// Parents by stream, and for each the child listings that are still to be read: a bit per child listing of its stream, and
+/// [`RECENT`]. A test checks that no stream has more listings than bits.
+#[derive(Debug, Clone, Default)]
 pub struct PendingListings {
     groups: Vec<(StreamId, Packed)>,
+}
+
+/// A child listing, and the record that it is below.
+#[derive(Debug, Clone)]
+pub struct PendingListing {
+    pub listing: ListingId,
+    pub parent: Gid,
+    /// The parent changed so late that Asana's search may not know it yet.
+    pub is_recent: bool,
 }
 
 /// Gids and bits. A gid is stored as its distance from the one before.
@@ -62,11 +74,39 @@ impl PendingListings {
             .flat_map(|(stream, packed)| packed.into_iter().map(move |(gid, bits)| (stream, gid, bits)))
     }
 
-    /// The child listings, with the record that each is below.
-    pub fn into_listings(self, plan: &Plan) -> impl Iterator<Item = (ListingId, Gid)> {
+    pub fn into_listings(self, plan: &Plan) -> impl Iterator<Item = PendingListing> {
         self.into_records().flat_map(move |(stream, parent, bits)| {
-            listings(plan, stream, bits).map(move |listing| (listing, parent.clone()))
+            let is_recent = bits & RECENT != 0;
+            listings(plan, stream, bits).map(move |listing| PendingListing {
+                listing,
+                parent: parent.clone(),
+                is_recent,
+            })
         })
+    }
+
+    /// The streams of the child listings.
+    pub fn streams(&self, plan: &Plan) -> StreamSet {
+        self.clone().into_listings(plan).map(|pending| plan.listing(pending.listing).stream).collect()
+    }
+
+    /// The child listings that are `wanted`, and the others.
+    pub fn split(self, plan: &Plan, wanted: impl Fn(&PendingListing) -> bool) -> (Self, Self) {
+        let (mut chosen, mut others) = (Self::default(), Self::default());
+        for (stream, parent, bits) in self.into_records() {
+            let mut pending = PendingListing { listing: ListingId(0), parent, is_recent: bits & RECENT != 0 };
+            let mut of_chosen = 0;
+            for (index, listing) in plan.stream(stream).children.iter().enumerate() {
+                pending.listing = *listing;
+                of_chosen |= if bits & (1 << index) != 0 && wanted(&pending) { 1 << index } else { 0 };
+            }
+            for (part, own) in [(&mut chosen, of_chosen), (&mut others, bits & !of_chosen)] {
+                if own & !RECENT != 0 {
+                    part.push(stream, pending.parent.clone(), own | (bits & RECENT));
+                }
+            }
+        }
+        (chosen, others)
     }
 }
 
@@ -115,7 +155,7 @@ mod tests {
             let listings = ALL.iter().flat_map(|other| other.parents());
             // A tree is listed below its roots and below itself.
             let count = listings.filter(|parent| std::ptr::eq(*parent, *stream)).count() + 1;
-            assert!(count <= u32::BITS as usize, "{}", stream.name);
+            assert!(count < u32::BITS as usize, "{}", stream.name);
         }
     }
 

@@ -18,6 +18,8 @@ pub enum Place {
     Unlisted(EarlierAccess),
     /// The search for what changed. Listing every parent finds the same.
     Changes,
+    /// The search for parents whose listing has rows. Listing every parent finds the same.
+    Parents,
     /// Asana's events on a record.
     Events,
     /// One object, to see whether it was deleted.
@@ -67,7 +69,7 @@ pub fn consequence(fault: &Fault, place: Place) -> Consequence {
             | Place::BelowRecord
             | Place::Unlisted(EarlierAccess::Unknown)
             | Place::Object => Consequence::Skip(reason),
-            Place::Changes | Place::Events => Consequence::FindOtherwise(reason),
+            Place::Changes | Place::Parents | Place::Events => Consequence::FindOtherwise(reason),
         },
         Kind::LeaveOut => match place {
             Place::Workspaces | Place::InWorkspace(_) => Consequence::Fail(reason),
@@ -76,7 +78,7 @@ pub fn consequence(fault: &Fault, place: Place) -> Consequence {
             | Place::BelowRecord
             | Place::Unlisted(EarlierAccess::Unknown)
             | Place::Object => Consequence::Skip(reason),
-            Place::Changes | Place::Events => Consequence::FindOtherwise(reason),
+            Place::Changes | Place::Parents | Place::Events => Consequence::FindOtherwise(reason),
         },
         Kind::RestartListing
         | Kind::SplitListing
@@ -94,7 +96,9 @@ pub fn consequence(fault: &Fault, place: Place) -> Consequence {
             | Place::BelowSlice(_)
             | Place::BelowRecord
             | Place::Unlisted(_) => Consequence::Fail(reason),
-            Place::Changes | Place::Events | Place::Object => Consequence::FindOtherwise(reason),
+            Place::Changes | Place::Parents | Place::Events | Place::Object => {
+                Consequence::FindOtherwise(reason)
+            }
         },
     }
 }

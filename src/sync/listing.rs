@@ -16,7 +16,7 @@ use crate::plan::{Level as StreamLevel, ListingId};
 use crate::schema::UPDATED_AT;
 use crate::stream::{Cursor, Listing as StreamListing, Paging};
 use crate::stream_set::{StreamId, StreamSet};
-use crate::sync::children::PendingListings;
+use crate::sync::children::{PendingListings, RECENT};
 use crate::sync::context::Sync;
 use crate::sync::cursors;
 use crate::sync::deletions::deleted_parent;
@@ -45,6 +45,8 @@ pub struct Target<'s> {
 pub struct Listed {
     pub children: PendingListings,
     pub extent: Extent,
+    /// Whether a row is so old that the search for parents has to know it, if there is such a search.
+    pub has_settled_rows: bool,
 }
 
 /// The results of a listing so far.
@@ -56,6 +58,7 @@ struct Found {
     gids: Gids,
     /// The gids of rows that the state stores below a different parent.
     elsewhere: BTreeMap<(StreamId, Gid), Gids>,
+    has_settled_rows: bool,
     /// When the records of the current page are emitted.
     updated_at: String,
 }
@@ -105,7 +108,7 @@ pub async fn read(sync: &Sync<'_>, target: Target<'_>, slot: Slot) -> Result<Lis
     };
     sync.progress().listing_done(stream);
     found.children.shrink();
-    Ok(Listed { children: found.children, extent })
+    Ok(Listed { children: found.children, extent, has_settled_rows: found.has_settled_rows })
 }
 
 async fn read_rows(
@@ -314,6 +317,10 @@ fn take_row(
     if listing.is_kept && stream == listing.stream {
         found.gids.push(&gid);
     }
+    if listing.parents_search.is_some() {
+        let created = planned.stream.cursor.field().and_then(|name| row::moment(field(name)));
+        found.has_settled_rows |= !is_recent(sync, created);
+    }
     let (children, unread) = children_below(sync, slice, stream, &gid, time, &field).map_err(Cause::Spill)?;
     if planned.repeats() {
         let reach = cursors::reach(sync, slice);
@@ -363,9 +370,17 @@ fn children_below<'row>(
         };
         if reach.is_due(*child, planned.level, time, wanted) && is_needed() {
             bits |= 1 << index;
+            if listing.parents_search.is_some() && is_recent(sync, time) {
+                bits |= RECENT;
+            }
         }
     }
     Ok((bits, unread))
+}
+
+/// Whether Asana's search may not know what happened at this time yet.
+fn is_recent(sync: &Sync<'_>, time: Option<Moment>) -> bool {
+    time.is_none_or(|time| time >= window::next_cursor(sync.facts.began()))
 }
 
 fn batch_of<'a>(

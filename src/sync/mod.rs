@@ -9,6 +9,7 @@
 //! |---|---|
 //! | What happens to a project, from top to bottom? | `slice.rs` |
 //! | How is a changed subtask found? | `search.rs` |
+//! | Which tasks are not asked for attachments? | `parent_search.rs` |
 //! | When is a row reported as deleted? | `deletions/events.rs` (Asana reports it), `missing.rs` (a listing no longer shows it), `reconcile.rs` (the daily comparison), `sighting.rs` (it moved to another stream) |
 //! | When does a cursor move? | `cursors.rs` |
 //! | What happens on a 403? | `consequence.rs` decides; `refusals.rs` does it for listings and searches, `deletions/events.rs` for events, `deletions/existence.rs` for single objects |
@@ -25,6 +26,7 @@ mod gate;
 pub mod graph;
 mod listing;
 mod output;
+pub mod parent_search;
 mod progress;
 pub mod reach;
 mod refusals;
@@ -68,12 +70,14 @@ use crate::sync::context::{Facts, Sync};
 use crate::sync::dedup::Dedup;
 use crate::sync::deletions::conversions::Conversions;
 use crate::sync::deletions::deleted::Deleted;
+use crate::sync::deletions::missing::Extent;
 use crate::sync::deletions::reconcile;
 use crate::sync::failures::{Cause, Stop};
 use crate::sync::gate::{Depth, Gate, Slot};
 use crate::sync::graph::Graph;
 use crate::sync::listing::Target;
 use crate::sync::output::Output;
+use crate::sync::parent_search::ParentSearches;
 use crate::sync::progress::Progress;
 use crate::sync::slice::{Planned, Waiting};
 use crate::sync::slices::Slices;
@@ -221,23 +225,77 @@ async fn read_everything(sync: &Sync<'_>, begin: impl Fn(Phase)) -> Result<(), S
     }
     let workspaces = read_root(sync).await?;
     reconcile::hold(sync);
-    let waiting = RefCell::new(Vec::new());
+    let deferred = RefCell::new(Deferred::default());
     sync.gate
         .for_each(WORKSPACES, None, workspaces.into_records(), |(_, gid, listings), slot| {
-            let waiting = &waiting;
-            async move { read_workspace(sync, &gid, listings, waiting, slot).await }
+            let deferred = &deferred;
+            async move { read_workspace(sync, &gid, listings, deferred, slot).await }
         })
         .await?;
     // What is read per task comes after everything else.
-    if !waiting.borrow().is_empty() {
+    let deferred = deferred.into_inner();
+    if !deferred.waiting.is_empty() {
         begin(Phase::PerTask);
     }
+    read_per_task(sync, deferred).await?;
+    reconcile::run(sync).await
+}
+
+/// What is left for the listings per task.
+#[derive(Debug, Default)]
+struct Deferred {
+    waiting: Vec<Waiting>,
+    /// The workspaces in which Asana answered a search.
+    searchable: Vec<Gid>,
+}
+
+/// Reads the listings per task. Those whose parents a search finds come last, when all of them are known: first the
+/// listings that show whether the search is right, then those that it calls for.
+async fn read_per_task(sync: &Sync<'_>, deferred: Deferred) -> Result<(), Stop> {
+    let Deferred { waiting, searchable } = deferred;
+    let searches = ParentSearches::new(
+        sync,
+        waiting
+            .iter()
+            .filter(|waiting| searchable.contains(&waiting.slice.workspace))
+            .map(|waiting| (&waiting.slice, &waiting.children)),
+    );
+    let held = RefCell::new(Vec::new());
+    let reading = sync.gate.for_each(SLICES, None, waiting, |waiting, slot| {
+        let (searches, held) = (&searches, &held);
+        async move {
+            let waiting = slice::read_children(sync, searches, waiting, SLICES, slot).await?;
+            held.borrow_mut().extend(waiting);
+            Ok(())
+        }
+    });
+    tokio::try_join!(searches.run(sync), reading)?;
+    let held = held.into_inner();
+    searches.begin_check(sync, held.iter().map(|waiting| (&waiting.slice, &waiting.children)));
+    let checked = RefCell::new(Vec::new());
     sync.gate
-        .for_each(SLICES, None, waiting.into_inner(), |waiting, slot| {
-            slice::read_children(sync, waiting, SLICES, slot)
+        .for_each(SLICES, None, held, |waiting, slot| {
+            let (searches, checked) = (&searches, &checked);
+            async move {
+                let Waiting { slice, children, streams } = waiting;
+                let (doubted, children) = searches.doubted(sync, &slice, children);
+                let none = RefCell::default();
+                slice::read_below(sync, (searches, &none), &slice, doubted, SLICES, Some(slot)).await?;
+                checked.borrow_mut().push(Waiting { slice, children, streams });
+                Ok(())
+            }
         })
         .await?;
-    reconcile::run(sync).await
+    sync.gate
+        .for_each(SLICES, None, checked.into_inner(), |waiting, slot| {
+            let searches = &searches;
+            async move {
+                let children = searches.needed(sync, &waiting.slice, waiting.children);
+                slice::read_children(sync, searches, Waiting { children, ..waiting }, SLICES, slot).await?;
+                Ok(())
+            }
+        })
+        .await
 }
 
 /// Lists the workspaces, and returns the listings below them.
@@ -250,7 +308,7 @@ async fn read_root(sync: &Sync<'_>) -> Result<PendingListings, Stop> {
     let slot = sync.gate.enter(WORKSPACES).await;
     let target = Target { listing: root, parent: nobody, slice: &slice };
     let listed = listing::read(sync, target, slot).await?;
-    if listed.extent == deletions::missing::Extent::ToTheEnd {
+    if listed.extent == Extent::ToTheEnd {
         check_workspaces(sync, root, &listed.children)?;
     }
     cursors::settle(sync, &slice, slice.streams);
@@ -268,16 +326,16 @@ fn check_workspaces(sync: &Sync<'_>, root: ListingId, children: &PendingListings
     }
 }
 
-/// Reads a workspace but for its listings per task, which wait in `waiting`.
+/// Reads a workspace but for its listings per task, which are added to `deferred`.
 async fn read_workspace(
     sync: &Sync<'_>,
     workspace: &Gid,
     listings: u32,
-    waiting: &RefCell<Vec<Waiting>>,
+    deferred: &RefCell<Deferred>,
     slot: Slot,
 ) -> Result<(), Stop> {
     drop(slot);
-    let wait = |found: Option<Waiting>| waiting.borrow_mut().extend(found);
+    let wait = |found: Option<Waiting>| deferred.borrow_mut().waiting.extend(found);
     let (searched, found) = search::changed(sync, workspace, SLICES).await?;
     for search::SearchResult { slice, children } in found {
         wait(slice::settle(sync, slice, children));
@@ -287,6 +345,9 @@ async fn read_workspace(
     let searching = async {
         for (listing, slice) in unlisted {
             let listed = search::make(sync, &slice, listing, SLICES).await?;
+            if listed.extent == Extent::ToTheEnd {
+                deferred.borrow_mut().searchable.push(workspace.clone());
+            }
             wait(slice::settle(sync, slice, listed.children));
         }
         Ok(())

@@ -40,7 +40,7 @@ impl Reach<'_> {
     }
 
     /// How far back the parents of a listing have to be read.
-    fn of_parents(&self, child: ListingId) -> Window {
+    pub fn of_parents(&self, child: ListingId) -> Window {
         let listing = self.plan.listing(child);
         let wanted = self.graph.below[listing.stream.0]
             .without(self.covered_by_search(child))

@@ -45,7 +45,7 @@ pub async fn changed(
     let mut results = Vec::new();
     for (nth, listing) in sync.plan().changes.iter().enumerate() {
         let Some(slice) = begin(sync, workspace, nth, *listing) else { continue };
-        let Listed { children, extent } = make(sync, &slice, *listing, depth).await?;
+        let Listed { children, extent, .. } = make(sync, &slice, *listing, depth).await?;
         if extent == Extent::ToTheEnd {
             for (reach, window) in reach.iter_mut().zip(slice.windows.iter()) {
                 *reach = reach.union(*window);

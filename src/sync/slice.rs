@@ -16,6 +16,7 @@ use crate::sync::deletions::events;
 use crate::sync::failures::Stop;
 use crate::sync::gate::{Depth, Slot};
 use crate::sync::listing::{self, Target};
+use crate::sync::parent_search::ParentSearches;
 use crate::sync::slices::Slice;
 use crate::window::Window;
 
@@ -32,6 +33,8 @@ pub struct Planned {
 pub struct Waiting {
     pub slice: Slice,
     pub children: PendingListings,
+    /// The streams whose cursors have not moved yet.
+    pub streams: StreamSet,
 }
 
 /// Reads a slice without its listings per task, which are returned.
@@ -110,42 +113,57 @@ pub fn settle(sync: &Sync<'_>, slice: Slice, children: PendingListings) -> Optio
         cursors::settle(sync, &slice, slice.streams);
         return None;
     }
-    cursors::settle(sync, &slice, slice.streams.without(sync.graph().deferred));
-    Some(Waiting { slice, children })
+    let streams = slice.streams.intersection(sync.graph().deferred);
+    cursors::settle(sync, &slice, slice.streams.without(streams));
+    Some(Waiting { slice, children, streams })
 }
 
-/// Reads the listings per task of a slice, and moves the remaining cursors.
+/// Reads the listings per task of a slice, and moves the remaining cursors. Returns the listings that wait for a search.
 ///
 /// # Errors
 ///
 /// If the sync must stop.
-pub async fn read_children(sync: &Sync<'_>, waiting: Waiting, depth: Depth, slot: Slot) -> Result<(), Stop> {
-    let Waiting { slice, children } = waiting;
-    read_below(sync, &slice, children, depth, Some(slot)).await?;
-    cursors::settle(sync, &slice, slice.streams.intersection(sync.graph().deferred));
-    Ok(())
+pub async fn read_children(
+    sync: &Sync<'_>,
+    searches: &ParentSearches,
+    waiting: Waiting,
+    depth: Depth,
+    slot: Slot,
+) -> Result<Option<Waiting>, Stop> {
+    let Waiting { slice, children, streams } = waiting;
+    let held = RefCell::new(PendingListings::default());
+    read_below(sync, (searches, &held), &slice, children, depth, Some(slot)).await?;
+    let held = held.into_inner();
+    let of_held = held.streams(sync.plan()).intersection(streams);
+    cursors::settle(sync, &slice, streams.without(of_held));
+    Ok((!held.is_empty()).then_some(Waiting { slice, children: held, streams: of_held }))
 }
 
-/// Reads child listings and their children, to any depth.
-async fn read_below(
+/// Reads child listings and their children, to any depth. Those that wait for a search are added to the held ones.
+///
+/// # Errors
+///
+/// If the sync must stop.
+pub async fn read_below(
     sync: &Sync<'_>,
+    (searches, held): (&ParentSearches, &RefCell<PendingListings>),
     slice: &Slice,
     children: PendingListings,
     depth: Depth,
     slot: Option<Slot>,
 ) -> Result<(), Stop> {
+    let (waiting, children) = children.split(sync.plan(), |pending| searches.holds(sync, slice, pending));
+    held.borrow_mut().append(waiting);
     sync.gate
-        .for_each(
-            depth + 1,
-            slot,
-            children.into_listings(sync.plan()),
-            |(listing, parent), slot| async move {
-                let listed = listing::read(sync, Target { listing, parent, slice }, slot).await?;
-                if !listed.children.is_empty() {
-                    Box::pin(read_below(sync, slice, listed.children, depth + 1, None)).await?;
-                }
-                Ok(())
-            },
-        )
+        .for_each(depth + 1, slot, children.into_listings(sync.plan()), |pending, slot| async move {
+            let target = Target { listing: pending.listing, parent: pending.parent.clone(), slice };
+            let listed = listing::read(sync, target, slot).await?;
+            searches.check(sync, slice, &pending, &listed);
+            if !listed.children.is_empty() {
+                let below = read_below(sync, (searches, held), slice, listed.children, depth + 1, None);
+                Box::pin(below).await?;
+            }
+            Ok(())
+        })
         .await
 }

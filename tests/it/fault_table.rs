@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Run, TOKEN, catalog_of};
 use crate::in_process::InProcess;
 use crate::incremental::delivered_and_deleted;
+use crate::truth;
 
 const PAGE: &str = include_str!("../../docs/FAULTS.md");
 const RULE: &str = "the fault";
@@ -63,8 +64,12 @@ struct Place {
 
 impl Place {
     fn new(stream: &'static str) -> Self {
+        Self::of(stream, &Scale::tiny())
+    }
+
+    fn of(stream: &'static str, scale: &Scale) -> Self {
         let options = Options { tokens: vec![Token::new(TOKEN, Plan::Paid)], ..Options::default() };
-        let asana = Simulator::start_blocking(World::generate(1, &Scale::tiny()), options).unwrap();
+        let asana = Simulator::start_blocking(World::generate(1, scale), options).unwrap();
         Self { asana, stream, endpoint: String::new(), query: String::new(), state: None }
     }
 
@@ -215,6 +220,19 @@ fn the_search_for_changes() {
     place.holds("search for changes", |cell, run| {
         assert_eq!(cell, "found otherwise");
         delivered_and_deleted(run, "subtasks").0.contains(&subtask.to_string())
+    });
+}
+
+#[test]
+fn the_search_for_parents() {
+    let scale = Scale { plain_workspaces: 0, ..Scale::small() };
+    let place = Place::of("attachments", &scale).at("/workspaces/{gid}/tasks/search", "has_attachment=true");
+    let all =
+        place.asana.world(|world| truth::keys(world, world.main_viewer()).remove("attachments").unwrap());
+    place.holds("search for parents", |cell, run| {
+        assert_eq!(cell, "found otherwise");
+        let is_told = run.logs().iter().any(|line| line.contains("is not relied on"));
+        is_told && delivered_and_deleted(run, "attachments").0 == all
     });
 }
 

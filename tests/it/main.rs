@@ -18,6 +18,7 @@ mod incremental;
 mod model;
 mod odd_answers;
 mod official;
+mod parent_search;
 mod read_full;
 mod reconcile;
 mod refusals;

@@ -39,7 +39,7 @@ pub(crate) struct Request<'q> {
 }
 
 /// How a fault rule changes an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Twist {
     #[default]
     None,
@@ -49,6 +49,8 @@ pub(crate) enum Twist {
     ShortPage(usize),
     /// The page starts with the last row of the previous one.
     DuplicateRow,
+    /// A search does not find these tasks.
+    HideFromSearch(Vec<Gid>),
 }
 
 /// A successful answer's body.
@@ -156,7 +158,11 @@ fn search(
     let workspace = lists.workspace()?.index();
     let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
     let index = index.get_or_insert_with(|| SearchIndex::new(world));
-    let found = index.search(lists, workspace, options.search_lag)?;
+    let hidden: &[Gid] = match &request.twist {
+        Twist::HideFromSearch(tasks) => tasks,
+        _ => &[],
+    };
+    let found = index.search(lists, workspace, options.search_lag, hidden)?;
     let mut body = rows(world, request, request.selection.unwrap_or(Selection::compact()), &found);
     body.push('}');
     Ok(Answer { body, rows: found.len() })
@@ -204,7 +210,7 @@ fn list(
     };
     let from = |border: Option<u64>| listing.after(world, request.viewer, border);
     let (mut page, paged) = match limit {
-        Some(limit) => (twisted(limit, border, request.twist, from), true),
+        Some(limit) => (twisted(limit, border, &request.twist, from), true),
         None => (page::cut(from(border), UNPAGED_ROWS), false),
     };
     if !paged && page.border.is_some() {
@@ -230,14 +236,14 @@ fn list(
 fn twisted<'a>(
     limit: usize,
     border: Option<u64>,
-    twist: Twist,
+    twist: &Twist,
     rows: impl Fn(Option<u64>) -> Box<dyn Iterator<Item = (u64, Gid)> + 'a>,
 ) -> page::Page {
     match twist {
-        Twist::None => page::cut(rows(border), limit),
+        Twist::None | Twist::HideFromSearch(_) => page::cut(rows(border), limit),
         // No row has the key 0.
         Twist::EmptyPage => page::Page { rows: Vec::new(), border: Some(border.unwrap_or(0)) },
-        Twist::ShortPage(most) => page::cut(rows(border), limit.min(most.max(1))),
+        Twist::ShortPage(most) => page::cut(rows(border), limit.min((*most).max(1))),
         Twist::DuplicateRow => {
             let previous = border.and_then(|border| rows(border.checked_sub(1)).next());
             let mut page = page::cut(rows(border), limit);

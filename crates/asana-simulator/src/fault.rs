@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::answer::Twist;
+use crate::gid::Gid;
 use crate::random::Random;
 
 /// When and how requests go wrong.
@@ -101,6 +102,8 @@ pub enum Fault {
     ShortPage(usize),
     /// The last row of the previous page again.
     DuplicateRow,
+    /// A search does not find these tasks, as if its index did not know what they match.
+    HideFromSearch(Vec<Gid>),
     /// A field of every row gets a value of another type.
     WrongType { field: String, value: serde_json::Value },
     /// The body is laid out over many lines.
@@ -129,6 +132,7 @@ impl Fault {
             Fault::EmptyPage => Twist::EmptyPage,
             Fault::ShortPage(rows) => Twist::ShortPage(*rows),
             Fault::DuplicateRow => Twist::DuplicateRow,
+            Fault::HideFromSearch(tasks) => Twist::HideFromSearch(tasks.clone()),
             _ => Twist::None,
         }
     }

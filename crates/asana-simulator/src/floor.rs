@@ -2,15 +2,15 @@
 //!
 //! Assumptions, each a fact about Asana's API:
 //! - A listing of n rows takes one request per page of 100, and one when it is empty.
-//! - Stories, attachments and subtasks are only in their own listings. No field shows whether a task has stories or
-//!   attachments, so each task and subtask costs one request for each. `num_subtasks` shows whether a task has
-//!   subtasks, so only parents have a listing.
+//! - Stories, attachments and subtasks are only in their own listings. No field shows whether a task has stories, so each
+//!   task and subtask costs a request. A search in each workspace shows the tasks that have attachments, so only these
+//!   have a listing. `num_subtasks` shows whether a task has subtasks, so only parents have a listing.
 //! - Each project costs one attachment listing, because no field shows which have files.
 //! - `current_status_update` of projects, portfolios and goals is null if there are no status updates, and the settings
 //!   embedded in their lists show where there are custom field settings. Other listings of these are not needed.
 //! - Only organizations have teams.
 //! - Tasks come from the listing of each project, and those in no project from the listing of each user in each
-//!   workspace. Tasks that only search finds are not counted, and neither is the search.
+//!   workspace. Tasks that only search finds are not counted, and neither is the search for them.
 //! - Each project costs a task template listing, each portfolio an item listing, each goal a relationship listing,
 //!   because no field shows which are empty.
 //! - Only service accounts read the audit log. It costs one more page, the empty one at its end.
@@ -67,7 +67,7 @@ impl RequestFloor {
         }
         for task in world.visible(Kind::Task, viewer).filter(|task| is_listed(world, viewer, *task)) {
             floor.add("/tasks/{gid}/stories", world.stories_from(task.index(), 0).count());
-            floor.add("/attachments?parent=task", world.attachments(task).len());
+            floor.add_if_any("/attachments?parent=task", world.attachments(task).len());
             floor.add_if_any("/tasks/{gid}/subtasks", world.subtasks_of_task(task).len());
         }
         floor
@@ -75,6 +75,10 @@ impl RequestFloor {
 
     /// What is listed per workspace, team, portfolio and goal.
     fn add_workspace(&mut self, world: &World, viewer: Viewer, workspace: Gid) {
+        let has_attachments =
+            |task: &Gid| world.workspace_of(*task) == Some(workspace) && !world.attachments(*task).is_empty();
+        let parents = world.visible(Kind::Task, viewer).filter(has_attachments).count();
+        self.add("/workspaces/{gid}/tasks/search", parents);
         let users = world.users_of_workspace(workspace);
         self.add("/users", users.len());
         for user in users {

@@ -77,6 +77,7 @@ impl SearchIndex {
         request: &ListRequest<'_, '_>,
         workspace: Index,
         lag: Duration,
+        hidden: &[Gid],
     ) -> Result<Vec<Gid>, Refusal> {
         self.catch_up(request.world, request.now, lag);
         self.answers += 1;
@@ -85,7 +86,9 @@ impl SearchIndex {
         let ascending = request.query.flag("sort_ascending")?.unwrap_or(false);
         let Some(times) = self.workspaces.get(&workspace) else { return Ok(Vec::new()) };
         let modified = |task: Index| self.modified.get(&task).copied().unwrap_or(Timestamp(0));
-        let admits = |task: &Index| filter.admits(request, *task, modified(*task));
+        let admits = |task: &Index| {
+            !hidden.contains(&Gid::new(Kind::Task, *task)) && filter.admits(request, *task, modified(*task))
+        };
         let tie = |task: Index| mix(u64::from(task) ^ mix(self.answers));
         let found: Vec<Index> = match request.query.get("sort_by").unwrap_or("modified_at") {
             "modified_at" => first(&times.modified, &filter.modified, ascending, limit, admits, tie),

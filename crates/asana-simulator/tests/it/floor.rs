@@ -1,6 +1,6 @@
 //! The request floor against a reader that does no more than it must.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use asana_simulator::{DEFAULT_TOKEN, Options, RequestFloor, Scale, Token, Viewer, World};
 use serde_json::Value;
@@ -45,10 +45,12 @@ impl Reader<'_> {
     }
 
     fn read(&self, audit_log: Option<()>) {
-        let mut tasks = BTreeMap::new();
+        let (mut tasks, mut with_attachments) = (BTreeMap::new(), BTreeSet::new());
         let fields = "opt_fields=custom_field_settings,current_status_update";
         for workspace in self.rows("/workspaces?opt_fields=is_organization".to_owned()) {
             let gid = workspace["gid"].as_str().unwrap();
+            let search = format!("/workspaces/{gid}/tasks/search?has_attachment=true");
+            with_attachments.extend(self.account.get(&search).gids());
             for user in self.gids(format!("/users?workspace={gid}")) {
                 self.tree(
                     self.rows(format!("/tasks?assignee={user}&workspace={gid}&opt_fields=num_subtasks")),
@@ -95,7 +97,9 @@ impl Reader<'_> {
         }
         for task in tasks.keys() {
             self.rows(format!("/tasks/{task}/stories"));
-            self.rows(format!("/attachments?parent={task}"));
+            if with_attachments.contains(task) {
+                self.rows(format!("/attachments?parent={task}"));
+            }
         }
     }
 }
