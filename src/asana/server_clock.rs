@@ -10,8 +10,9 @@ use jiff::fmt::rfc2822;
 
 use crate::moment::Moment;
 
-/// If the clocks differ by more than this, one of them is wrong. The earlier one is used, because it loses no changes.
-const LARGEST_DIFFERENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// A header that is further ahead of this machine's clock is wrong: with a machine's clock that slow, no certificate of
+/// Asana's would be valid yet. A cursor from such a header would lose changes.
+const FURTHEST_AHEAD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Asana's time at the creation of the client.
 #[derive(Debug, Default)]
@@ -34,11 +35,8 @@ impl ServerClock {
     /// When the sync began, by Asana's clock. `local` is the same time by this machine's clock.
     pub fn began(&self, local: Moment) -> Moment {
         match self.began.get() {
-            None => local,
-            Some(server) if server.max(&local).minus(LARGEST_DIFFERENCE) > *server.min(&local) => {
-                *server.min(&local)
-            }
-            Some(server) => *server,
+            Some(server) if server.minus(FURTHEST_AHEAD) <= local => *server,
+            _ => local,
         }
     }
 }
@@ -70,11 +68,11 @@ mod tests {
     }
 
     #[test]
-    fn the_earlier_of_two_clocks_that_are_days_apart_is_used() {
+    fn a_header_that_is_years_ahead_is_not_used() {
         for (date, local, began) in [
             ("Fri, 27 Nov 2026 12:00:00 GMT", "2026-11-29T12:00:00Z", "2026-11-27T12:00:00Z"),
-            ("Fri, 27 Nov 2026 12:00:00 GMT", "2026-11-25T12:00:00Z", "2026-11-25T12:00:00Z"),
-            ("Fri, 27 Nov 2026 12:00:00 GMT", "2026-11-26T13:00:00Z", "2026-11-27T12:00:00Z"),
+            ("Fri, 27 Nov 2026 12:00:00 GMT", "2026-01-01T00:00:00Z", "2026-11-27T12:00:00Z"),
+            ("Fri, 27 Nov 2026 12:00:00 GMT", "2025-11-25T12:00:00Z", "2025-11-25T12:00:00Z"),
         ] {
             let clock = ServerClock::default();
             clock.learn(date, Duration::ZERO);
