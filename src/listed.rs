@@ -40,6 +40,10 @@ impl Gids {
         self.0.is_empty()
     }
 
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().copied()
+    }
+
     pub fn append(&mut self, Self(mut others): Self) {
         self.0.append(&mut others);
     }

@@ -31,8 +31,8 @@ pub struct StreamState {
     cursors: BTreeMap<SliceKey, Moment>,
     /// Whether the last pass over the stream came to its end.
     is_complete: bool,
-    /// From slice to where its events go on.
-    tokens: BTreeMap<SliceKey, String>,
+    /// From slice to where its events go on, and to nothing where its events could not be read.
+    tokens: BTreeMap<SliceKey, Option<String>>,
     /// What each parent's last listing held, for streams that tell of deletions.
     listed: Listed,
     /// Slices that an earlier pass could read and this one has not reached: if they are refused now, that is news.
@@ -57,7 +57,10 @@ struct Written<'a> {
     slices: BTreeMap<String, Vec<&'a SliceKey>>,
     /// From slice to its sync token of Asana's events.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    tokens: &'a BTreeMap<SliceKey, String>,
+    tokens: BTreeMap<&'a SliceKey, &'a str>,
+    /// Slices whose events could never be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without_events: Vec<&'a SliceKey>,
     /// From parent to the gids that its listing held.
     #[serde(skip_serializing_if = "Listed::is_empty")]
     listed: &'a Listed,
@@ -87,6 +90,8 @@ struct Found {
     slices: BTreeMap<String, Vec<SliceKey>>,
     #[serde(default)]
     tokens: BTreeMap<SliceKey, String>,
+    #[serde(default)]
+    without_events: Vec<SliceKey>,
     #[serde(default)]
     listed: Listed,
     /// `listed` in the words of version 1.
@@ -157,10 +162,12 @@ impl StreamState {
         for (parent, gids) in found.known {
             listed.set(&Gid::new(&parent), gids.iter().map(|gid| Gid::new(gid)).collect());
         }
+        let with_tokens = found.tokens.into_iter().map(|(slice, token)| (slice, Some(token)));
+        let without = found.without_events.into_iter().map(|slice| (slice, None));
         Ok(Self {
             cursors,
             is_complete: found.complete,
-            tokens: found.tokens,
+            tokens: with_tokens.chain(without).collect(),
             listed,
             before: found.before,
             forgotten: found.forgotten,
@@ -194,11 +201,17 @@ impl StreamState {
             out_of_sight
                 .set(&Gid::Number(0), self.out_of_sight.iter().map(|gid| Gid::Number(*gid)).collect());
         }
+        let without = self.tokens.iter().filter(|(_, token)| token.is_none());
         let written = Written {
             version: VERSION,
             complete: self.is_complete,
             slices,
-            tokens: &self.tokens,
+            tokens: self
+                .tokens
+                .iter()
+                .filter_map(|(slice, token)| Some((slice, token.as_deref()?)))
+                .collect(),
+            without_events: without.map(|(slice, _)| slice).collect(),
             listed: &self.listed,
             before: &self.before,
             forgotten: self.forgotten,
@@ -245,11 +258,21 @@ impl StreamState {
 
     /// Where the slice's events go on.
     pub fn token(&self, slice: &SliceKey) -> Option<&str> {
-        self.tokens.get(slice).map(String::as_str)
+        self.tokens.get(slice)?.as_deref()
     }
 
     pub fn set_token(&mut self, slice: &SliceKey, token: String) {
-        self.tokens.insert(slice.clone(), token);
+        self.tokens.insert(slice.clone(), Some(token));
+    }
+
+    /// The slice has events that cannot be read now. A token stays.
+    pub fn lack_events(&mut self, slice: &SliceKey) {
+        self.tokens.entry(slice.clone()).or_default();
+    }
+
+    /// Whether the slice is an object that has events, whether or not they could be read.
+    pub fn has_events(&self, slice: &SliceKey) -> bool {
+        self.tokens.contains_key(slice)
     }
 
     /// What each parent's last listing held, as far as it was not found to be deleted.
@@ -315,7 +338,7 @@ impl StreamState {
         &mut self.out_of_sight
     }
 
-    /// Objects whose events were read.
+    /// Objects that have events, whether or not they could be read.
     pub fn objects_with_events(&self) -> impl Iterator<Item = &Gid> {
         self.tokens.keys().filter_map(|key| match key {
             SliceKey::Object(object) => Some(object),
@@ -354,7 +377,7 @@ impl StreamState {
     /// read whole; what their listings held is not, so that it is then known what went meanwhile.
     pub fn complete(&mut self, was_met: impl Fn(&SliceKey) -> bool) {
         self.cursors.retain(|slice, _| was_met(slice));
-        // The token tells that what is listed below an object was in a slice.
+        // It tells that what is listed below an object was in a slice.
         let listed = &self.listed;
         let is_listed =
             |slice: &SliceKey| matches!(slice, SliceKey::Object(object) if listed.count(object).is_some());
@@ -389,7 +412,7 @@ mod tests {
         fn what_is_written_is_read_back(
             cursors in proptest::collection::btree_map("[0-9]{1,19}(/[0-9]{1,19})?", 0_u64..4_000_000_000_000, 0..40),
             is_complete: bool,
-            tokens in proptest::collection::btree_map("[0-9]{1,19}", "[0-9a-f]{32}", 0..10),
+            tokens in proptest::collection::btree_map("[0-9]{1,19}", proptest::option::of("[0-9a-f]{32}"), 0..10),
             known in proptest::collection::btree_map(
                 0..1_u64 << 63, proptest::collection::btree_set(0..1_u64 << 63, 0..5), 0..5),
             before in proptest::collection::btree_set("[0-9]{1,19}", 0..5),
@@ -445,6 +468,16 @@ mod tests {
                 "emitted_until": "2026-01-01T00:00:00.000Z",
                 "written_at": "2026-01-01T00:01:00.000Z"})
         );
+    }
+
+    #[test]
+    fn slices_without_events_look_like_this_for_ever() {
+        let mut state = StreamState::default();
+        state.set_token(&key("1201"), "0123".to_owned());
+        state.lack_events(&key("1201"));
+        state.lack_events(&key("1202"));
+        let json = as_json(&state, 0);
+        assert_eq!((&json["tokens"], &json["without_events"]), (&json!({"1201": "0123"}), &json!(["1202"])));
     }
 
     #[test]

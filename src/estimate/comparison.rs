@@ -8,7 +8,7 @@ use crate::gid::Gid;
 use crate::listed::Gids;
 use crate::stream::Deletions;
 use crate::stream_set::{StreamId, StreamSet};
-use crate::sync::{COMPARED_EVERY, Unseen};
+use crate::sync::{Unseen, is_comparison_due};
 
 /// The requests of a comparison.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -27,7 +27,7 @@ pub fn expected(subject: Subject<'_>, seen: &Seen) -> Comparison {
         planned.reports_deletions
             && matches!(planned.stream.deletions, Deletions::Events { .. })
             && !state.listed().is_empty()
-            && state.compared().is_none_or(|at| began >= at.plus(COMPARED_EVERY))
+            && is_comparison_due(state.compared(), began)
     };
     let due: StreamSet = (0..plan.streams.len()).map(StreamId).filter(is_due).collect();
     if due.is_empty() || settings.deletions == ReportDeletions::No || seen.is_everything_listed {

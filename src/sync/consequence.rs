@@ -20,7 +20,7 @@ pub enum Place {
     Changes,
     /// The search for parents whose listing has rows. Listing every parent finds the same.
     Parents,
-    /// Asana's events on a record.
+    /// Asana's events on a record. The daily comparison finds the same deletions.
     Events,
     /// One object, to see whether it was deleted.
     Object,

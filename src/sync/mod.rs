@@ -41,7 +41,7 @@ mod terminal;
 mod type_check;
 
 pub use consequence::{Consequence, EarlierAccess, Place, consequence};
-pub use deletions::reconcile::EVERY as COMPARED_EVERY;
+pub use deletions::out_of_sight::is_due as is_comparison_due;
 pub use deletions::unseen::Unseen;
 pub use listing::Rows;
 pub use summary::Outcome;

@@ -326,7 +326,7 @@ fn without_events_nothing_that_exists_is_reported_as_deleted() {
         let mut replica = Replica::default();
         for _ in 0..3 {
             let run = read(&account, &all, state.as_ref());
-            let said = "cannot be reported, because the token has no access to it";
+            let said = "are found by the daily comparison, because the token has no access to it";
             assert!(run.logs().iter().any(|text| text.contains(said)), "{:#?}", run.logs());
             replica.write(&run, &all);
             let reported = REPORTING.map(|stream| delivered_and_deleted(&run, stream).1);
@@ -336,4 +336,50 @@ fn without_events_nothing_that_exists_is_reported_as_deleted() {
             account.simulator.advance(GAP);
         }
     }
+}
+
+/// A token that may read no events at all: the daily comparison reports every deletion.
+#[test]
+fn without_events_every_deletion_is_reported_within_a_day() {
+    use asana_simulator::{Fault, FaultRule};
+    for plan in [Plan::Paid, Plan::Free] {
+        for catalog in selections() {
+            let account = Account::new(&scale(), plan);
+            let refused = Fault::Status { status: 403, retry_after: None };
+            account.simulator.faults().add(FaultRule::new("/events", refused));
+            let mut replica = Replica::default();
+            let first = read(&account, &catalog, None);
+            replica.write(&first, &catalog);
+            delete(&account);
+            account.simulator.advance(GAP);
+            let second = read(&account, &catalog, Some(&first.state()));
+            replica.write(&second, &catalog);
+            let ghosts = replica.ghosts(&account, &catalog);
+            assert!(ghosts.is_empty(), "{plan:?}, {catalog}: {ghosts:?}");
+        }
+    }
+}
+
+/// A project that the token could not see any more when it was deleted.
+#[test]
+fn a_project_that_is_deleted_out_of_sight_is_reported_a_day_later() {
+    let account = Account::new(&scale(), Plan::Paid);
+    let catalog = catalog(&["projects"], &[]);
+    let first = read(&account, &catalog, None);
+    let project = account.simulator.edit(|edit| {
+        let project = rich_project(edit.world());
+        edit.hide_project(project).unwrap();
+        project
+    });
+    account.simulator.advance(HOUR);
+    let hidden = read(&account, &catalog, Some(&first.state()));
+    assert_eq!(delivered_and_deleted(&hidden, "projects").1, BTreeSet::new());
+    account.simulator.edit(|edit| edit.delete_project(project).unwrap());
+    account.simulator.advance(GAP);
+    let deleted = read(&account, &catalog, Some(&hidden.state()));
+    assert_eq!(delivered_and_deleted(&deleted, "projects").1, [project.to_string()].into());
+    account.simulator.advance(GAP);
+    let last = read(&account, &catalog, Some(&deleted.state()));
+    assert_eq!(delivered_and_deleted(&last, "projects").1, BTreeSet::new());
+    assert!(!account.simulator.requests().iter().any(|request| request.path.contains("/projects/")));
 }

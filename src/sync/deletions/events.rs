@@ -60,7 +60,7 @@ pub async fn read(sync: &Sync<'_>, stream: StreamId, of: &Gid) -> Result<(), Sto
             take(sync, feed, of, &key, &batches);
             Ok(())
         }
-        Err(fault) => go_without(sync, of, &fault),
+        Err(fault) => go_without(sync, feed, of, &fault),
     }
 }
 
@@ -164,19 +164,23 @@ fn is_listed_in_part(sync: &Sync<'_>, stream: StreamId) -> bool {
 }
 
 /// Goes on without the events of a record; no stream fails without them. The token stays, so the next sync that may read the
-/// events reports these deletions. While Asana refuses them, the daily comparison finds only some.
-fn go_without(sync: &Sync<'_>, of: &Gid, fault: &Fault) -> Result<(), Stop> {
+/// events reports these deletions. While Asana refuses them, the daily comparison finds the deletions.
+fn go_without(sync: &Sync<'_>, feed: &PlannedFeed, of: &Gid, fault: &Fault) -> Result<(), Stop> {
     if let Consequence::Stop(reason) = consequence(fault, Place::Events) {
         return Err(Stop(Cause::Request { fault, reason }.failure()));
+    }
+    for PlannedDeletionEvents { stream, .. } in &feed.streams {
+        sync.progress().stream(*stream).state.lack_events(&SliceKey::Object(of.clone()));
     }
     if sync.deleted.borrow_mut().lack_events() > LOGGED {
         return Ok(());
     }
     let reason = fault.reason();
     let (level, text) = match reason.is_refusal() {
-        true => {
-            (Level::Info, format!("some deletions in {of} cannot be reported, because {}", reason.text()))
-        }
+        true => (
+            Level::Info,
+            format!("deletions in {of} are found by the daily comparison, because {}", reason.text()),
+        ),
         false => (
             Level::Warn,
             format!(

@@ -6,47 +6,21 @@ use std::collections::BTreeSet;
 use airbyte_protocol::message::Level;
 
 use crate::asana::{self, Fault, Request};
-use crate::plan::PlannedListing;
 use crate::slice_key::SliceKey;
 use crate::stream::Paging;
-use crate::stream_set::{StreamId, StreamSet};
+use crate::stream_set::StreamSet;
 use crate::sync::consequence::{Consequence, Place, consequence};
 use crate::sync::context::Sync;
-use crate::sync::deletions::sighting;
-use crate::sync::deletions::unseen::SeenAs;
+use crate::sync::deletions::tree::{Tree, note};
 use crate::sync::failures::{Cause, Stop};
 use crate::sync::gate::Depth;
 use crate::sync::listing::Rows;
 use crate::sync::report::grouped;
 use crate::sync::requests;
-use crate::sync::row::{self, Probe};
 use crate::window;
 
 /// These requests come before every listing.
 pub const FIRST: Depth = Depth::MAX;
-
-/// Where the records of the tree are listed.
-#[derive(Debug, Clone, Copy)]
-pub struct Tree<'a> {
-    pub roots: StreamId,
-    pub nodes: StreamId,
-    /// The field by which a node names its parent.
-    pub parent: &'static str,
-    /// Names one root or node.
-    pub path: &'static str,
-    listings: &'a [PlannedListing],
-}
-
-/// The tree of records that others are on, if the plan lists it.
-pub fn tree<'a>(sync: &Sync<'a>) -> Option<Tree<'a>> {
-    let plan = sync.plan();
-    plan.listings.iter().find_map(|listing| {
-        let tree = listing.tree.filter(|tree| tree.stream != listing.stream)?;
-        let path = plan.stream(listing.stream).stream.deletions.path()?;
-        let (roots, nodes, parent) = (listing.stream, tree.stream, tree.parent);
-        Some(Tree { roots, nodes, parent, path, listings: &plan.listings })
-    })
-}
 
 /// Lists what exists, as long as that takes fewer requests than to ask for each record that was not seen. Returns whether
 /// every listing was read to its end.
@@ -153,15 +127,5 @@ async fn note_rows(sync: &Sync<'_>, tree: Tree<'_>, mut rows: Rows) -> Result<()
         sync.output.room().await;
         let Some(page) = rows.next().await? else { return Ok(()) };
         page.rows().for_each(|row| note(sync, tree, row));
-    }
-}
-
-/// Notes that a record of the tree exists.
-pub fn note(sync: &Sync<'_>, tree: Tree<'_>, record: &str) {
-    let Ok(probe) = Probe::read(record, &[tree.parent]) else { return };
-    let Some(gid) = &probe.gid else { return };
-    match row::reference(probe.field(0)) {
-        Some(_) => sighting::note(sync, tree.nodes, gid, SeenAs::Node, None),
-        None => sighting::note(sync, tree.roots, gid, SeenAs::Root, None),
     }
 }

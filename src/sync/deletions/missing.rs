@@ -16,7 +16,9 @@ use crate::sync::context::Sync;
 use crate::sync::cursors;
 use crate::sync::deletions::deleted::ListedPlace;
 use crate::sync::deletions::existence::{self, Existence};
+use crate::sync::deletions::out_of_sight;
 use crate::sync::deletions::tombstones;
+use crate::sync::deletions::tree;
 use crate::sync::failures::Stop;
 use crate::sync::gate::Depth;
 use crate::sync::progress::StreamProgress;
@@ -44,8 +46,7 @@ pub enum Extent {
 
 /// Whether the last sync did not list a record. A record that became visible may have only old times.
 pub fn is_new(sync: &Sync<'_>, id: StreamId, parent: &Gid, gid: &Gid) -> bool {
-    matches!(sync.plan().stream(id).stream.deletions, Deletions::Absence { .. })
-        && sync.progress().stream(id).state.listed().holds(parent, gid) == Some(false)
+    is_always_whole(sync, id) && sync.progress().stream(id).state.listed().holds(parent, gid) == Some(false)
 }
 
 /// Stores what a listing held. Of what an earlier one held and this one, read to its end, does not, Asana is asked whether
@@ -65,7 +66,7 @@ pub async fn compare(
     let planned = sync.plan().listing(listing);
     let id = planned.stream;
     let stream = sync.plan().stream(id).stream;
-    let is_always_whole = matches!(stream.deletions, Deletions::Absence { .. });
+    let is_always_whole = is_always_whole(sync, id);
     if !planned.is_kept || !(is_always_whole || tombstones::are_wanted(sync, id)) {
         return Ok(());
     }
@@ -96,7 +97,29 @@ pub async fn compare(
         sync.output.log(Level::Warn, text);
         listed.extend(missing.drain(..));
     }
+    if is_always_whole && tombstones::are_wanted(sync, id) {
+        missing.extend(out_of_sight_again(sync, id, &listed));
+    }
     confirm(sync, (id, parent.clone()), missing, listed).await
+}
+
+/// Whether the stream's listings are always read whole, so that absence alone shows a deletion.
+fn is_always_whole(sync: &Sync<'_>, id: StreamId) -> bool {
+    matches!(sync.plan().stream(id).stream.deletions, Deletions::Absence { .. })
+}
+
+/// The records of such a stream that are out of sight and have to be asked for again. What is listed is in sight.
+fn out_of_sight_again(sync: &Sync<'_>, id: StreamId, listed: &Gids) -> Vec<Gid> {
+    let (mut progress, began) = (sync.progress(), sync.facts.began());
+    let state = &mut progress.stream(id).state;
+    for gid in listed.numbers() {
+        state.out_of_sight_mut().remove(&gid);
+    }
+    if !out_of_sight::is_due(state.compared(), began) {
+        return Vec::new();
+    }
+    state.set_compared(Some(began));
+    out_of_sight::turn(state.out_of_sight(), began).into_iter().map(Gid::Number).collect()
 }
 
 /// Asks for records that were listed in a place and are not any more. Until all answers are in, the state keeps what it
@@ -130,11 +153,16 @@ async fn confirm(
                     Existence::Deleted => {
                         let now = sync.facts.now();
                         tombstones::emit(sync, *id, &gid, now);
+                        let number = gid.number();
+                        sync.progress().stream(*id).state.out_of_sight_mut().retain(|it| Some(*it) != number);
                         follow(sync, *id, &gid, now);
                     }
                     Existence::Unknown => unknown.borrow_mut().push(&gid),
                     Existence::There(_) | Existence::Forbidden if may_move => {
-                        elsewhere.borrow_mut().push(&gid)
+                        elsewhere.borrow_mut().push(&gid);
+                    }
+                    Existence::There(_) | Existence::Forbidden if is_always_whole(sync, *id) => {
+                        sync.progress().stream(*id).state.out_of_sight_mut().extend(gid.number());
                     }
                     // A record that stays where it is and is not listed is not asked for again.
                     Existence::There(_) | Existence::Forbidden => {}
@@ -155,8 +183,15 @@ async fn confirm(
     Ok(())
 }
 
-/// Asks for a record by itself.
+/// Asks for a record by itself. One of the tree may be in the tree's other stream by now.
 async fn ask(sync: &Sync<'_>, id: StreamId, gid: &Gid) -> Result<Existence, Stop> {
+    if let Some(tree) = tree::tree(sync).filter(|tree| [tree.roots, tree.nodes].contains(&id)) {
+        let existence = existence::ask(sync, &requests::of_gids(tree.path, gid, gid, &[tree.parent])).await?;
+        if let Existence::There(record) = &existence {
+            tree::note(sync, tree, record);
+        }
+        return Ok(existence);
+    }
     let path = sync.plan().stream(id).stream.deletions.path();
     let path = path.unwrap_or_else(|| unreachable!("only streams that report deletions are asked for"));
     existence::ask(sync, &requests::of_existence(path, gid)).await

@@ -6,11 +6,10 @@
 //! 3. What no listing shows is asked for one by one. Only "not found" is a deletion.
 //!
 //! If a record is deleted, what is on it is deleted too. A record is out of sight if it exists or is forbidden, but no
-//! listing shows it. Each comparison asks for at most 100 of these again.
+//! listing shows it. Each comparison asks for some of these again.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
 
 use crate::asana::Request;
 use crate::gid::Gid;
@@ -20,17 +19,13 @@ use crate::stream_set::{StreamId, StreamSet};
 use crate::sync::context::Sync;
 use crate::sync::cursors;
 use crate::sync::deletions::existence::{self, Existence};
-use crate::sync::deletions::inventory::{FIRST, Tree, list, note, tree};
+use crate::sync::deletions::inventory::{FIRST, list};
+use crate::sync::deletions::out_of_sight;
 use crate::sync::deletions::tombstones;
+use crate::sync::deletions::tree::{Tree, note, tree};
 use crate::sync::deletions::unseen::Role;
 use crate::sync::failures::Stop;
 use crate::sync::requests;
-
-/// How long stored records are taken to exist. A daily schedule is never a whole day apart.
-pub const EVERY: Duration = Duration::from_secs(20 * 60 * 60);
-
-/// How many records that are out of sight are asked for again each time.
-const ASKED_AGAIN: usize = 100;
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -82,7 +77,7 @@ async fn compare(
 ) -> Result<bool, Stop> {
     let existing = ask_for_slices(sync, due, answers).await?;
     let Some(tree) = tree(sync) else { return Ok(false) };
-    let skipped: BTreeSet<u64> = below(sync, &existing).into_iter().chain(out_of_sight(sync, due)).collect();
+    let skipped: BTreeSet<u64> = below(sync, &existing).into_iter().chain(skipped(sync, due)).collect();
     let unseen = || -> BTreeSet<u64> {
         let unseen = sync.deleted.borrow().unseen.of(due);
         unseen.difference(&skipped).copied().collect()
@@ -105,8 +100,8 @@ fn is_due(sync: &Sync<'_>, id: StreamId) -> bool {
         let key = SliceKey::Object(object.clone());
         stream.previous.cursor(&key).is_some() && !slices.is_seen(&key, id)
     };
-    let is_old = stream.state.compared().is_none_or(|at| sync.facts.began() >= at.plus(EVERY));
-    is_old || stream.state.objects_with_events().any(has_disappeared)
+    out_of_sight::is_due(stream.state.compared(), sync.facts.began())
+        || stream.state.objects_with_events().any(has_disappeared)
 }
 
 /// Asks for the records above slices that are not listed any more. Returns those that still exist.
@@ -170,16 +165,12 @@ fn below(sync: &Sync<'_>, existing: &[Gid]) -> BTreeSet<u64> {
 }
 
 /// What is known to be out of sight, without those whose turn it is to be asked for again.
-fn out_of_sight(sync: &Sync<'_>, due: StreamSet) -> BTreeSet<u64> {
+fn skipped(sync: &Sync<'_>, due: StreamSet) -> BTreeSet<u64> {
     let mut all = BTreeSet::new();
     for id in due.iter() {
         all.extend(sync.progress().stream(id).state.out_of_sight());
     }
-    let days = sync.facts.began().unix_milliseconds() / EVERY.as_millis() as u64;
-    let start =
-        usize::try_from(days).unwrap_or(0).wrapping_mul(ASKED_AGAIN).checked_rem(all.len()).unwrap_or(0);
-    let turn: HashSet<u64> =
-        all.iter().copied().cycle().skip(start).take(ASKED_AGAIN.min(all.len())).collect();
+    let turn = out_of_sight::turn(&all, sync.facts.began());
     all.retain(|gid| !turn.contains(gid));
     all
 }

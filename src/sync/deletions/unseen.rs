@@ -120,7 +120,7 @@ impl Stored {
         let role = role(plan, stream);
         let listed = state.listed();
         // What is listed below a slice's own record is not decided by a record of the tree.
-        let is_in_tree = |parent: &u64| state.token(&SliceKey::Object(Gid::Number(*parent))).is_none();
+        let is_in_tree = |parent: &u64| !state.has_events(&SliceKey::Object(Gid::Number(*parent)));
         let records: HashMap<u64, bool> = match role {
             Role::TopLevel | Role::Nested => listed.numbers().map(|gid| (gid, false)).collect(),
             Role::Attached => listed.parents().filter(is_in_tree).map(|gid| (gid, false)).collect(),

@@ -1,0 +1,41 @@
+//! The tree of records that others are on: tasks and their subtasks. A single one of them says in which stream it is.
+
+use crate::plan::PlannedListing;
+use crate::stream_set::StreamId;
+use crate::sync::context::Sync;
+use crate::sync::deletions::sighting;
+use crate::sync::deletions::unseen::SeenAs;
+use crate::sync::row::{self, Probe};
+
+/// Where the records of the tree are listed.
+#[derive(Debug, Clone, Copy)]
+pub struct Tree<'a> {
+    pub roots: StreamId,
+    pub nodes: StreamId,
+    /// The field by which a node names its parent.
+    pub parent: &'static str,
+    /// Names one root or node.
+    pub path: &'static str,
+    pub listings: &'a [PlannedListing],
+}
+
+/// The tree of records that others are on, if the plan lists it.
+pub fn tree<'a>(sync: &Sync<'a>) -> Option<Tree<'a>> {
+    let plan = sync.plan();
+    plan.listings.iter().find_map(|listing| {
+        let tree = listing.tree.filter(|tree| tree.stream != listing.stream)?;
+        let path = plan.stream(listing.stream).stream.deletions.path()?;
+        let (roots, nodes, parent) = (listing.stream, tree.stream, tree.parent);
+        Some(Tree { roots, nodes, parent, path, listings: &plan.listings })
+    })
+}
+
+/// Notes that a record of the tree exists.
+pub fn note(sync: &Sync<'_>, tree: Tree<'_>, record: &str) {
+    let Ok(probe) = Probe::read(record, &[tree.parent]) else { return };
+    let Some(gid) = &probe.gid else { return };
+    match row::reference(probe.field(0)) {
+        Some(_) => sighting::note(sync, tree.nodes, gid, SeenAs::Node, None),
+        None => sighting::note(sync, tree.roots, gid, SeenAs::Root, None),
+    }
+}
