@@ -8,14 +8,12 @@
 # SOURCE_ASANA and ASANA_SIMULATOR name the built programs; without them those under target/debug are built.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(dirname "$here")
-target=${CARGO_TARGET_DIR:-$root/target}
 # What it prints where it cannot make one says why.
 python=$("$here/python.sh" acceptance) || { code=$?; echo "$python"; exit "$code"; }
 
 if [ -z "${SOURCE_ASANA:-}" ] || [ -z "${ASANA_SIMULATOR:-}" ]; then
-    (cd "$root" && cargo build --quiet --workspace --bins)
-    export SOURCE_ASANA=${SOURCE_ASANA:-$target/debug/source-asana}
-    export ASANA_SIMULATOR=${ASANA_SIMULATOR:-$target/debug/asana-simulator}
+    programs=$(bash "$here/programs.sh")
+    export SOURCE_ASANA=${SOURCE_ASANA:-$programs/source-asana}
+    export ASANA_SIMULATOR=${ASANA_SIMULATOR:-$programs/asana-simulator}
 fi
 exec "$python" "$here/run.py" "$@"

@@ -5,14 +5,13 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-target=${CARGO_TARGET_DIR:-$root/target}
 # What it prints where it cannot make one says why.
 python=$("$root/acceptance-tests/python.sh" terminal "$here/requirements.txt") || { code=$?; echo "$python"; exit "$code"; }
 
 if [ -z "${SOURCE_ASANA:-}" ] || [ -z "${ASANA_SIMULATOR:-}" ]; then
-    (cd "$root" && cargo build --quiet --workspace --bins)
-    export SOURCE_ASANA=${SOURCE_ASANA:-$target/debug/source-asana}
-    export ASANA_SIMULATOR=${ASANA_SIMULATOR:-$target/debug/asana-simulator}
+    programs=$(bash "$root/acceptance-tests/programs.sh")
+    export SOURCE_ASANA=${SOURCE_ASANA:-$programs/source-asana}
+    export ASANA_SIMULATOR=${ASANA_SIMULATOR:-$programs/asana-simulator}
 fi
 export PYTHONPATH=$root/acceptance-tests PYTHONDONTWRITEBYTECODE=1
 exec "$python" "$here/verify.py"

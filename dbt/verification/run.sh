@@ -9,8 +9,7 @@ here="$(cd "$(dirname "$0")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
 # What it prints where it cannot make one says why.
 python=$("$root/acceptance-tests/python.sh" dbt "$here/requirements.txt") || { code=$?; echo "$python"; exit "$code"; }
-# All at once, since features of shared dependencies, built for one package alone, differ from those built for all.
-(cd "$root" && cargo build --quiet --workspace --bins)
+bash "$root/acceptance-tests/programs.sh" >/dev/null
 # DuckDB takes the time zone of its sessions from here: another than UTC, so that a result that depends on it differs.
 export TZ=America/New_York
 export DBT_SEND_ANONYMOUS_USAGE_STATS=false

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["demo", options @ ..] => demo(options),
-        ["test"] => run::all("test", &TEST.iter().collect::<Vec<_>>()),
+        ["test"] => run::in_order("test", &TEST.iter().collect::<Vec<_>>()),
         ["verify", "--list"] => {
             list();
             Ok(())
@@ -103,7 +103,10 @@ fn verify(names: &[&str]) -> Result<(), String> {
         VERIFY.iter().filter(|suite| names.is_empty() || names.contains(&suite.name)).collect();
     // Every suite finds the programs that it runs.
     build()?;
-    run::all("verify", &chosen)
+    match chosen.as_slice() {
+        [_] => run::in_order("verify", &chosen),
+        _ => run::side_by_side("verify", &chosen),
+    }
 }
 
 fn list() {

@@ -33,33 +33,59 @@ pub fn command(words: &[&str]) -> Command {
     command
 }
 
-/// How a command ended, and the lines of its stdout that start with `SKIPPED`.
+/// Where the output of a command goes.
+pub enum Printed {
+    /// To the terminal.
+    AtOnce,
+    /// To a text that is printed later.
+    Later(String),
+}
+
+/// How a command ended, and the lines of its output that start with `SKIPPED`.
 pub struct Ended {
     /// `None` if a signal ended it or if it could not be started.
     pub code: Option<i32>,
     pub skipped: Vec<String>,
 }
 
-/// Runs a command and passes its stdout on, line by line.
-pub fn run(mut command: Command) -> Ended {
+/// Runs a command and passes its output on, line by line.
+pub fn run(mut command: Command, printed: &mut Printed) -> Ended {
     let mut skipped = Vec::new();
-    let mut child = match command.stdout(Stdio::piped()).spawn() {
-        Ok(child) => child,
+    let started = std::io::pipe().and_then(|(reader, writer)| {
+        if matches!(printed, Printed::Later(_)) {
+            command.stderr(writer.try_clone()?);
+        }
+        Ok((reader, command.stdout(writer).spawn()?))
+    });
+    let (reader, mut child) = match started {
+        Ok(started) => started,
         Err(error) => {
-            say(&format!("{} cannot be started: {error}", command.get_program().to_string_lossy()));
+            printed.line(&format!("{} cannot be started: {error}", command.get_program().to_string_lossy()));
             return Ended { code: None, skipped };
         }
     };
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line);
-            say(&line);
-            if line.trim_start().starts_with("SKIPPED") {
-                skipped.push(line.trim_start().trim_start_matches("SKIPPED").trim().to_owned());
-            }
+    // It holds the ends for writing, and the reader ends with the last of them.
+    drop(command);
+    for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        printed.line(&line);
+        if line.trim_start().starts_with("SKIPPED") {
+            skipped.push(line.trim_start().trim_start_matches("SKIPPED").trim().to_owned());
         }
     }
     Ended { code: child.wait().ok().and_then(|status| status.code()), skipped }
+}
+
+impl Printed {
+    fn line(&mut self, line: &str) {
+        match self {
+            Self::AtOnce => say(line),
+            Self::Later(text) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
 }
 
 /// Whether a command can run and succeeds. Its output is dropped.

@@ -38,6 +38,13 @@ pub enum Need {
     Unshare,
 }
 
+impl Suite {
+    /// Whether its commands are cargo's own, most of which hold the lock of the target folder for long.
+    pub fn calls_cargo(&self) -> bool {
+        self.commands.iter().any(|words| words.first() == Some(&"cargo"))
+    }
+}
+
 impl Need {
     pub fn is_met(self) -> bool {
         let probe: &[&str] = match self {
@@ -88,7 +95,7 @@ pub const TEST: &[Suite] = &[
     },
 ];
 
-/// `cargo xtask verify`: everything else.
+/// `cargo xtask verify`: everything else. The suites that take longest are not last, so that two run to the end.
 pub const VERIFY: &[Suite] = &[
     Suite {
         name: "lints",
@@ -142,6 +149,13 @@ pub const VERIFY: &[Suite] = &[
             without: "the advisories: their database is out of reach from here",
             then: &[&["cargo", "deny", "check", "advisories"]],
         }),
+    },
+    Suite {
+        name: "image",
+        shows: "the Dockerfile builds images that Airbyte's platform and other runners can run",
+        needs: &[Need::Python, Need::Buildah, Need::Debootstrap],
+        commands: &[&["bash", "acceptance-tests/run.sh", "image", "runners"]],
+        probe: None,
     },
     Suite {
         name: "workflows",
@@ -198,20 +212,6 @@ pub const VERIFY: &[Suite] = &[
         shows: "the dbt package over tables that the connector filled, each model compared with the account",
         needs: &[Need::Python],
         commands: &[&["bash", "dbt/verification/run.sh"]],
-        probe: None,
-    },
-    Suite {
-        name: "image",
-        shows: "the Dockerfile builds images of the connector and of the destination that Airbyte's platform can run",
-        needs: &[Need::Python, Need::Buildah, Need::Debootstrap],
-        commands: &[&["bash", "acceptance-tests/run.sh", "image"]],
-        probe: None,
-    },
-    Suite {
-        name: "runners",
-        shows: "the image as other runners call it, and each call broken on purpose",
-        needs: &[Need::Python, Need::Buildah, Need::Debootstrap],
-        commands: &[&["bash", "acceptance-tests/run.sh", "runners"]],
         probe: None,
     },
 ];

@@ -21,21 +21,14 @@ esac
 python=$("$root/acceptance-tests/python.sh" "${environment[@]}") || { code=$?; echo "$python"; exit "$code"; }
 # DuckDB takes the time zone of its timestamps from here.
 export TZ=UTC
+build() { programs=$(bash "$root/acceptance-tests/programs.sh"); }
 case "$verb" in
     rows)
         exec "$python" "$here/rows.py" "${@:2}"
         ;;
-    filters)
-        (cd "$root" && cargo build --quiet --workspace --bins)
-        exec "$python" "$here/filters.py" "${CARGO_TARGET_DIR:-$root/target}/debug" "${@:2}"
-        ;;
-    deletions)
-        (cd "$root" && cargo build --quiet --workspace --bins)
-        exec "$python" "$here/deletions.py" "${CARGO_TARGET_DIR:-$root/target}/debug" "${@:2}"
-        ;;
-    cost)
-        (cd "$root" && cargo build --quiet --workspace --bins)
-        exec "$python" "$here/cost.py" "${CARGO_TARGET_DIR:-$root/target}/debug" "${@:2}"
+    filters | deletions | cost)
+        build
+        exec "$python" "$here/$verb.py" "$programs" "${@:2}"
         ;;
     memory)
         (cd "$root" && cargo build --quiet --release --package destination-iceberg)
@@ -54,13 +47,13 @@ case "$verb" in
             fi
             export AZURITE="$azurite/node_modules/.bin/azurite-blob"
         fi
-        (cd "$root" && cargo build --quiet --workspace --bins)
-        exec "$python" "$here/$verb.py" "${CARGO_TARGET_DIR:-$root/target}/debug"
+        build
+        exec "$python" "$here/$verb.py" "$programs"
         ;;
     *)
-        (cd "$root" && cargo build --quiet --workspace --bins)
-        "$python" "$here/filters.py" "${CARGO_TARGET_DIR:-$root/target}/debug"
-        "$python" "$here/deletions.py" "${CARGO_TARGET_DIR:-$root/target}/debug" medium
-        exec "$python" "$here/verify.py" "${CARGO_TARGET_DIR:-$root/target}/debug" "$verb"
+        build
+        "$python" "$here/filters.py" "$programs"
+        "$python" "$here/deletions.py" "$programs" medium
+        exec "$python" "$here/verify.py" "$programs" "$verb"
         ;;
 esac
