@@ -50,5 +50,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // Every HTTP client takes its cryptography from here. It fails only where a provider is installed already.
+    drop(rustls::crypto::ring::default_provider().install_default());
     command::run(command::Arguments::parse())
 }

@@ -287,6 +287,7 @@ mod tests {
                 HeaderMap::new(),
                 Secrets::default(),
             );
+            drop(rustls::crypto::ring::default_provider().install_default());
             let client = Client::builder().pool_max_idle_per_host(0).build().unwrap();
             assert_eq!(exchange.token(&client).await.unwrap(), "token-1");
             tokio::time::advance(53 * MINUTE).await;
