@@ -8,7 +8,12 @@ use crate::streams::ALL;
 
 /// All streams.
 pub fn discovered() -> Catalog {
-    Catalog { streams: ALL.iter().map(|stream| entry(stream)).collect() }
+    of(ALL)
+}
+
+/// The streams of a table.
+pub fn of(table: &[&Stream]) -> Catalog {
+    Catalog { streams: table.iter().map(|stream| entry(stream)).collect() }
 }
 
 fn entry(stream: &Stream) -> CatalogStream {

@@ -78,6 +78,13 @@ impl Listed {
         self.held.keys().copied()
     }
 
+    /// The parents whose listings held the gid.
+    pub fn parents_of(&self, gid: &Gid) -> Vec<Gid> {
+        let holds =
+            |(_, held): &(&u64, &Box<[u64]>)| number(gid).is_some_and(|gid| held.binary_search(&gid).is_ok());
+        self.held.iter().filter(holds).map(|(parent, _)| Gid::Number(*parent)).collect()
+    }
+
     /// How many gids the parent's listing held; `None` if it is not known.
     pub fn count(&self, parent: &Gid) -> Option<usize> {
         self.held(parent).map(<[u64]>::len)

@@ -18,6 +18,9 @@ use crate::stream::{
 use crate::stream_set::{StreamId, StreamSet};
 use crate::streams::ALL;
 
+/// Streams, parents before children.
+type Table<'a> = &'a [&'static Stream];
+
 /// Index into [`Plan::listings`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListingId(pub usize);
@@ -142,29 +145,34 @@ pub struct UnknownStream {
 impl Plan {
     /// The plan for `configured`, and the streams in it that do not exist.
     pub fn new(configured: &ConfiguredCatalog) -> (Self, Vec<UnknownStream>) {
+        Self::of(ALL, configured)
+    }
+
+    /// The same for another table of streams.
+    pub fn of(table: Table<'_>, configured: &ConfiguredCatalog) -> (Self, Vec<UnknownStream>) {
         let mut unknown = Vec::new();
-        let mut selections: Vec<Option<Selection>> = ALL.iter().map(|_| None).collect();
+        let mut selections: Vec<Option<Selection>> = table.iter().map(|_| None).collect();
         for configured in &configured.streams {
-            match ALL.iter().position(|stream| stream.name == configured.stream.name) {
+            match table.iter().position(|stream| stream.name == configured.stream.name) {
                 Some(index) => {
-                    let mode = if configured.is_incremental() && ALL[index].cursor != Cursor::None {
+                    let mode = if configured.is_incremental() && table[index].cursor != Cursor::None {
                         Mode::Incremental
                     } else {
                         Mode::FullRefresh
                     };
-                    selections[index] = Some(select(ALL[index], mode, configured));
+                    selections[index] = Some(select(table[index], mode, configured));
                 }
                 None => unknown.push(UnknownStream {
-                    suggestion: closest_name(&configured.stream.name),
+                    suggestion: closest_name(table, &configured.stream.name),
                     name: configured.stream.name.clone(),
                 }),
             }
         }
-        (Self::of(selections), unknown)
+        (Self::build(table, selections), unknown)
     }
 
-    fn of(selections: Vec<Option<Selection>>) -> Self {
-        let needed = needed_streams(&selections);
+    fn build(table: Table<'_>, selections: Vec<Option<Selection>>) -> Self {
+        let needed = needed_streams(table, &selections);
         let mut plan = Self {
             streams: Vec::new(),
             listings: Vec::new(),
@@ -173,8 +181,8 @@ impl Plan {
             unlisted: Vec::new(),
             feeds: Vec::new(),
         };
-        for (stream, selection) in ALL.iter().zip(selections) {
-            let level = plan.level_of(stream);
+        for (stream, selection) in table.iter().zip(selections) {
+            let level = plan.level_of(table, stream);
             let schema = schema::marked(stream);
             let parent_column = schema::parent_column(&schema)
                 .filter(|column| {
@@ -193,12 +201,12 @@ impl Plan {
                 parent_column,
             });
         }
-        for (index, stream) in ALL.iter().enumerate().filter(|(index, _)| needed[*index]) {
-            plan.add_listings(StreamId(index), stream, &needed);
+        for (index, stream) in table.iter().enumerate().filter(|(index, _)| needed[*index]) {
+            plan.add_listings(table, StreamId(index), stream, &needed);
         }
-        plan.add_changes(&needed);
-        plan.add_unlisted(&needed);
-        plan.add_feeds();
+        plan.add_changes(table, &needed);
+        plan.add_unlisted(table, &needed);
+        plan.add_feeds(table);
         for index in 0..plan.listings.len() {
             plan.listings[index].is_kept = plan.keeps(&plan.listings[index]);
         }
@@ -210,10 +218,10 @@ impl Plan {
         plan
     }
 
-    fn level_of(&self, stream: &'static Stream) -> Level {
+    fn level_of(&self, table: Table<'_>, stream: &'static Stream) -> Level {
         let parents = stream.parents();
         let is_of_workspaces =
-            |parent: &&'static Stream| self.streams[index_of(parent)].level == Level::Workspace;
+            |parent: &&'static Stream| self.streams[index_of(table, parent)].level == Level::Workspace;
         match &stream.listing {
             Listing::Root(_) => Level::Workspace,
             Listing::Each(_) | Listing::Tree(_) if parents.iter().any(is_of_workspaces) => Level::SliceRoot,
@@ -221,12 +229,12 @@ impl Plan {
         }
     }
 
-    fn add_listings(&mut self, id: StreamId, stream: &'static Stream, needed: &[bool]) {
+    fn add_listings(&mut self, table: Table<'_>, id: StreamId, stream: &'static Stream, needed: &[bool]) {
         let since = match stream.cursor {
             Cursor::Moves { parameter, .. } | Cursor::Fixed { parameter, .. } => parameter,
             Cursor::None | Cursor::Parents { .. } => None,
         };
-        let tree = ALL.iter().enumerate().find_map(|(index, other)| match &other.listing {
+        let tree = table.iter().enumerate().find_map(|(index, other)| match &other.listing {
             Listing::Tree(tree) if std::ptr::eq(tree.roots, stream) => {
                 Some(TreeRows { stream: StreamId(index), parent: tree.parent })
             }
@@ -259,20 +267,20 @@ impl Plan {
         match &stream.listing {
             Listing::Root(path) => add(None, &Each::of(stream, path), tree),
             Listing::Each(listings) => {
-                for each in listings.iter().filter(|each| needed[index_of(each.parent)]) {
-                    add(Some(index_of(each.parent)), each, tree);
+                for each in listings.iter().filter(|each| needed[index_of(table, each.parent)]) {
+                    add(Some(index_of(table, each.parent)), each, tree);
                 }
             }
             Listing::Tree(own) => {
                 let each = Each::of(own.roots, own.path).when(own.when);
-                add(Some(index_of(own.roots)), &each, None);
+                add(Some(index_of(table, own.roots)), &each, None);
                 add(Some(id.0), &each, None);
             }
         }
     }
 
-    fn add_changes(&mut self, needed: &[bool]) {
-        for (index, stream) in ALL.iter().enumerate().filter(|(index, _)| needed[*index]) {
+    fn add_changes(&mut self, table: Table<'_>, needed: &[bool]) {
+        for (index, stream) in table.iter().enumerate().filter(|(index, _)| needed[*index]) {
             if let Listing::Tree(tree @ Tree { search: Some(path), .. }) = &stream.listing {
                 let rows = Some(TreeRows { stream: StreamId(index), parent: tree.parent });
                 let listing = self.add_search(StreamId(index), path, Condition::Always, rows);
@@ -281,8 +289,8 @@ impl Plan {
         }
     }
 
-    fn add_unlisted(&mut self, needed: &[bool]) {
-        for (index, stream) in ALL.iter().enumerate().filter(|(index, _)| needed[*index]) {
+    fn add_unlisted(&mut self, table: Table<'_>, needed: &[bool]) {
+        for (index, stream) in table.iter().enumerate().filter(|(index, _)| needed[*index]) {
             if let Some(unlisted) = stream.unlisted {
                 let listing = self.add_search(StreamId(index), unlisted.path, unlisted.rows, None);
                 self.unlisted.push(listing);
@@ -318,7 +326,7 @@ impl Plan {
         ListingId(self.listings.len() - 1)
     }
 
-    fn add_feeds(&mut self) {
+    fn add_feeds(&mut self, table: Table<'_>) {
         for (index, planned) in self.streams.iter().enumerate() {
             let Deletions::Events { feed, events, .. } = planned.stream.deletions else { continue };
             let Feed { of, path } = *feed;
@@ -334,7 +342,7 @@ impl Plan {
                 Some(planned) => planned.streams.push(reported),
                 None => {
                     self.feeds.push(PlannedFeed {
-                        of: StreamId(index_of(of)),
+                        of: StreamId(index_of(table, of)),
                         path,
                         streams: vec![reported],
                     });
@@ -450,6 +458,11 @@ impl Plan {
 }
 
 impl PlannedStream {
+    /// Whether a record is one row below each of its parents.
+    pub fn is_keyed_by_parent(&self) -> bool {
+        self.parent_column.as_deref().is_some_and(|column| self.stream.primary_key.contains(&column))
+    }
+
     /// Whether several listings can return the same record.
     pub fn repeats(&self) -> bool {
         self.stream.repeats == Repeats::AcrossListings
@@ -489,13 +502,13 @@ fn select(stream: &'static Stream, mode: Mode, configured: &ConfiguredStream) ->
     Selection { mode, columns }
 }
 
-fn needed_streams(selections: &[Option<Selection>]) -> Vec<bool> {
+fn needed_streams(table: Table<'_>, selections: &[Option<Selection>]) -> Vec<bool> {
     let mut needed: Vec<bool> = selections.iter().map(Option::is_some).collect();
     // Children come after parents in the table, so one pass from its end finds every ancestor.
-    for index in (0..ALL.len()).rev() {
+    for index in (0..table.len()).rev() {
         if needed[index] {
-            for parent in ALL[index].parents() {
-                needed[index_of(parent)] = true;
+            for parent in table[index].parents() {
+                needed[index_of(table, parent)] = true;
             }
         }
     }
@@ -521,14 +534,15 @@ fn deletion_events_above(stream: &Stream, path: &str) -> Vec<DeletionEvents> {
     }
 }
 
-fn index_of(stream: &'static Stream) -> usize {
-    ALL.iter()
+fn index_of(table: Table<'_>, stream: &'static Stream) -> usize {
+    table
+        .iter()
         .position(|other| std::ptr::eq(*other, stream))
         .expect("every parent is in the table of streams")
 }
 
-fn closest_name(name: &str) -> Option<&'static str> {
+fn closest_name(table: Table<'_>, name: &str) -> Option<&'static str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_").trim_end_matches('s').to_owned();
     let wanted = plain(name);
-    ALL.iter().map(|stream| stream.name).find(|known| plain(known) == wanted)
+    table.iter().map(|stream| stream.name).find(|known| plain(known) == wanted)
 }

@@ -15,6 +15,8 @@ use source_asana::asana::{self, Client, MOST_IN_FLIGHT, Patience, Timeouts, Toke
 use source_asana::config::Settings;
 use source_asana::plan::Plan;
 use source_asana::state::StreamState;
+use source_asana::stream::Stream;
+use source_asana::streams::ALL;
 use source_asana::sync;
 use tokio::sync::mpsc;
 
@@ -33,6 +35,8 @@ pub struct InProcess {
     pub in_flight: usize,
     /// The minimum time between two checkpoints of a stream.
     pub checkpoint_every: Option<Duration>,
+    /// The table of streams.
+    pub table: &'static [&'static Stream],
     /// Maximum number of emitted gids kept in memory per stream.
     pub most_marks_in_memory: Option<usize>,
 }
@@ -57,6 +61,7 @@ impl InProcess {
             in_flight: MOST_IN_FLIGHT,
             checkpoint_every: None,
             most_marks_in_memory: None,
+            table: ALL,
         }
     }
 
@@ -95,7 +100,7 @@ impl InProcess {
         settings.checkpoint_every = self.checkpoint_every.unwrap_or(settings.checkpoint_every);
         settings.most_marks_in_memory = self.most_marks_in_memory.unwrap_or(settings.most_marks_in_memory);
         let catalog: ConfiguredCatalog = serde_json::from_value(catalog.clone()).unwrap();
-        let (plan, unknown) = Plan::new(&catalog);
+        let (plan, unknown) = Plan::of(self.table, &catalog);
         assert!(unknown.is_empty(), "{unknown:?}");
         let given = state.map(|state| state_file::parse_file(&state.to_string()).unwrap().streams);
         let given = given.unwrap_or_default();

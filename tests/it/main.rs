@@ -18,6 +18,7 @@ mod incremental;
 mod model;
 mod odd_answers;
 mod official;
+mod other_tables;
 mod parent_search;
 mod read_full;
 mod reconcile;

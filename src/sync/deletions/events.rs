@@ -129,7 +129,9 @@ fn take_batch(sync: &Sync<'_>, planned: &PlannedDeletionEvents, of: &Gid, happen
     }
     let of_kind = || happenings.events.iter().filter(|event| event.resource == events.resource);
     let is_deletion = |event: &&Happening| events.actions.contains(&event.action.as_str());
-    let is_departure = |event: &&Happening| !is_deletion(event) && event.action == REMOVED;
+    // The listing of a parent shows by itself which of its rows are gone.
+    let may_depart = !sync.plan().stream(*stream).is_keyed_by_parent();
+    let is_departure = |event: &&Happening| may_depart && !is_deletion(event) && event.action == REMOVED;
     let mut progress = sync.progress();
     let state = &mut progress.stream(*stream).state;
     let listed = state.listed_mut();

@@ -18,7 +18,7 @@ use crate::sync::deletions::deleted::ListedPlace;
 use crate::sync::deletions::existence::{self, Existence};
 use crate::sync::deletions::out_of_sight;
 use crate::sync::deletions::tombstones;
-use crate::sync::deletions::tree;
+use crate::sync::deletions::tree::{self, trees};
 use crate::sync::failures::Stop;
 use crate::sync::gate::Depth;
 use crate::sync::progress::StreamProgress;
@@ -97,7 +97,11 @@ pub async fn compare(
         sync.output.log(Level::Warn, text);
         listed.extend(missing.drain(..));
     }
-    if is_always_whole && tombstones::are_wanted(sync, id) {
+    if sync.plan().stream(id).is_keyed_by_parent() {
+        // The row is gone, whether or not its record exists.
+        let now = sync.facts.now();
+        missing.drain(..).for_each(|gid| tombstones::emit_row(sync, id, parent, &gid, now));
+    } else if is_always_whole && tombstones::are_wanted(sync, id) {
         missing.extend(out_of_sight_again(sync, id, &listed));
     }
     confirm(sync, (id, parent.clone()), missing, listed).await
@@ -185,7 +189,7 @@ async fn confirm(
 
 /// Asks for a record by itself. One of the tree may be in the tree's other stream by now.
 async fn ask(sync: &Sync<'_>, id: StreamId, gid: &Gid) -> Result<Existence, Stop> {
-    if let Some(tree) = tree::tree(sync).filter(|tree| [tree.roots, tree.nodes].contains(&id)) {
+    if let Some(tree) = trees(sync).into_iter().find(|tree| [tree.roots, tree.nodes].contains(&id)) {
         let existence = existence::ask(sync, &requests::of_gids(tree.path, gid, gid, &[tree.parent])).await?;
         if let Existence::There(record) = &existence {
             tree::note(sync, tree, record);

@@ -22,7 +22,7 @@ use crate::sync::deletions::existence::{self, Existence};
 use crate::sync::deletions::inventory::{FIRST, list};
 use crate::sync::deletions::out_of_sight;
 use crate::sync::deletions::tombstones;
-use crate::sync::deletions::tree::{Tree, note, tree};
+use crate::sync::deletions::tree::{Tree, note, trees};
 use crate::sync::deletions::unseen::Role;
 use crate::sync::failures::Stop;
 use crate::sync::requests;
@@ -76,16 +76,19 @@ async fn compare(
     answers: &mut Answers,
 ) -> Result<bool, Stop> {
     let existing = ask_for_slices(sync, due, answers).await?;
-    let Some(tree) = tree(sync) else { return Ok(false) };
+    let trees = trees(sync);
     let skipped: BTreeSet<u64> = below(sync, &existing).into_iter().chain(skipped(sync, due)).collect();
     let unseen = || -> BTreeSet<u64> {
         let unseen = sync.deleted.borrow().unseen.of(due);
         unseen.difference(&skipped).copied().collect()
     };
-    let is_thorough = list(sync, tree, due, &unseen).await?;
+    let mut is_thorough = !trees.is_empty();
+    for tree in &trees {
+        is_thorough &= list(sync, *tree, due, &unseen).await?;
+    }
     to_check.append(&mut unseen());
     to_check.retain(|gid| !answers.deleted.contains(gid) && !is_settled(sync, *gid));
-    ask_for_records(sync, tree, to_check, answers).await?;
+    ask_for_records(sync, &trees, to_check, answers).await?;
     Ok(is_thorough)
 }
 
@@ -178,16 +181,14 @@ fn skipped(sync: &Sync<'_>, due: StreamSet) -> BTreeSet<u64> {
 /// Asks for records one by one, and for what was below those that are deleted.
 async fn ask_for_records(
     sync: &Sync<'_>,
-    tree: Tree<'_>,
+    trees: &[Tree<'_>],
     mut pending: BTreeSet<u64>,
     answers: &mut Answers,
 ) -> Result<(), Stop> {
     let mut asked = HashSet::new();
     while !pending.is_empty() {
         asked.extend(pending.iter().copied());
-        let request = |gid| (requests::of_gids(tree.path, &gid, &gid, &[tree.parent]), gid);
-        let found = ask(sync, pending.iter().map(|gid| request(Gid::Number(*gid))).collect()).await?;
-        pending.clear();
+        let found = ask_in_trees(sync, trees, std::mem::take(&mut pending)).await?;
         for (gid, existence) in found {
             let Some(number) = gid.number() else { continue };
             match existence {
@@ -198,16 +199,36 @@ async fn ask_for_records(
                         below.into_iter().filter(|gid| !asked.contains(gid) && !is_settled(sync, *gid)),
                     );
                 }
-                Existence::There(record) => {
-                    note(sync, tree, &record);
-                    answers.there.insert(number);
-                }
+                Existence::There(_) => drop(answers.there.insert(number)),
                 Existence::Forbidden => drop(answers.forbidden.insert(number)),
                 Existence::Unknown => answers.is_unknown = true,
             }
         }
     }
     Ok(())
+}
+
+/// Asks for records of which nobody knows the tree: each is deleted if no tree has it.
+async fn ask_in_trees(
+    sync: &Sync<'_>,
+    trees: &[Tree<'_>],
+    records: BTreeSet<u64>,
+) -> Result<BTreeMap<Gid, Existence>, Stop> {
+    let mut pending: Vec<Gid> = records.into_iter().map(Gid::Number).collect();
+    let mut found = BTreeMap::new();
+    for tree in trees {
+        let request = |gid| (requests::of_gids(tree.path, &gid, &gid, &[tree.parent]), gid);
+        let answers = ask(sync, std::mem::take(&mut pending).into_iter().map(request).collect()).await?;
+        for (gid, existence) in answers {
+            match &existence {
+                Existence::Deleted => pending.push(gid.clone()),
+                Existence::There(record) => note(sync, *tree, record),
+                Existence::Forbidden | Existence::Unknown => {}
+            }
+            found.insert(gid, existence);
+        }
+    }
+    Ok(found)
 }
 
 /// Whether a record was seen, or reported as deleted to every stream that stores it.

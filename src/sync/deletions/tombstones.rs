@@ -24,15 +24,40 @@ pub fn reporting(sync: &Sync<'_>) -> StreamSet {
     ids.filter(|id| are_wanted(sync, *id)).filter(is_by_events).collect()
 }
 
-/// Emits the tombstone of a record, once per sync.
+/// Emits the tombstone of a deleted record, once per sync: one for each row that it has.
 pub fn emit(sync: &Sync<'_>, id: StreamId, gid: &Gid, at: Moment) {
     if !are_wanted(sync, id) || !sync.deleted.borrow_mut().report(id, gid) {
         return;
     }
+    if sync.plan().stream(id).is_keyed_by_parent() {
+        let parents = sync.progress().stream(id).state.listed().parents_of(gid);
+        parents.iter().for_each(|parent| emit_row(sync, id, parent, gid, at));
+    } else {
+        emit_row(sync, id, gid, gid, at);
+    }
+}
+
+/// Emits the tombstones of everything that was listed below a record.
+pub fn emit_below(sync: &Sync<'_>, id: StreamId, parent: &Gid, at: Moment) {
+    let below = sync.progress().stream(id).state.listed_mut().take(parent);
+    let is_keyed_by_parent = sync.plan().stream(id).is_keyed_by_parent();
+    for gid in below {
+        match is_keyed_by_parent && are_wanted(sync, id) {
+            true => emit_row(sync, id, parent, &gid, at),
+            false => emit(sync, id, &gid, at),
+        }
+    }
+}
+
+/// Emits the tombstone of one row. Only a key that has the parent's column needs the parent.
+pub fn emit_row(sync: &Sync<'_>, id: StreamId, parent: &Gid, gid: &Gid, at: Moment) {
     let planned = sync.plan().stream(id);
     let stream = planned.stream;
     let mut record = serde_json::Map::new();
-    record.extend(stream.primary_key.iter().map(|column| ((*column).to_owned(), json!(gid.to_string()))));
+    for column in stream.primary_key {
+        let value = if planned.parent_column.as_deref() == Some(*column) { parent } else { gid };
+        record.insert((*column).to_owned(), json!(value.to_string()));
+    }
     record.extend(stream.cursor.field().map(|field| (field.to_owned(), json!(at.to_string()))));
     if planned.selection.as_ref().is_some_and(|selection| selection.columns.contains(UPDATED_AT)) {
         record.insert(UPDATED_AT.to_owned(), json!(sync.facts.version().to_string()));
@@ -45,12 +70,4 @@ pub fn emit(sync: &Sync<'_>, id: StreamId, gid: &Gid, at: Moment) {
     progress.count(id, 1, 0, sync.facts.version());
     progress.stream(id).account.deletions += 1;
     sync.output.push(Event::Records(Batch { stream: stream.name, text, ends, turn: None }));
-}
-
-/// Emits the tombstones of everything that was listed below a record.
-pub fn emit_below(sync: &Sync<'_>, id: StreamId, parent: &Gid, at: Moment) {
-    let below = sync.progress().stream(id).state.listed_mut().take(parent);
-    for gid in below {
-        emit(sync, id, &gid, at);
-    }
 }

@@ -19,15 +19,19 @@ pub struct Tree<'a> {
     pub listings: &'a [PlannedListing],
 }
 
-/// The tree of records that others are on, if the plan lists it.
-pub fn tree<'a>(sync: &Sync<'a>) -> Option<Tree<'a>> {
+/// The trees that the plan lists.
+pub fn trees<'a>(sync: &Sync<'a>) -> Vec<Tree<'a>> {
     let plan = sync.plan();
-    plan.listings.iter().find_map(|listing| {
-        let tree = listing.tree.filter(|tree| tree.stream != listing.stream)?;
-        let path = plan.stream(listing.stream).stream.deletions.path()?;
-        let (roots, nodes, parent) = (listing.stream, tree.stream, tree.parent);
-        Some(Tree { roots, nodes, parent, path, listings: &plan.listings })
-    })
+    let mut found: Vec<Tree<'a>> = Vec::new();
+    for listing in &plan.listings {
+        let Some(tree) = listing.tree.filter(|tree| tree.stream != listing.stream) else { continue };
+        let Some(path) = plan.stream(listing.stream).stream.deletions.path() else { continue };
+        if !found.iter().any(|other| other.roots == listing.stream) {
+            let (roots, nodes, parent) = (listing.stream, tree.stream, tree.parent);
+            found.push(Tree { roots, nodes, parent, path, listings: &plan.listings });
+        }
+    }
+    found
 }
 
 /// Notes that a record of the tree exists.
