@@ -119,7 +119,7 @@ fn out_of_sight_again(sync: &Sync<'_>, id: StreamId, listed: &Gids) -> Vec<Gid> 
     for gid in listed.numbers() {
         state.out_of_sight_mut().remove(&gid);
     }
-    if !out_of_sight::is_due(state.compared(), began) {
+    if state.out_of_sight().is_empty() || !out_of_sight::is_due(state.compared(), began) {
         return Vec::new();
     }
     state.set_compared(Some(began));
