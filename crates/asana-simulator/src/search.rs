@@ -3,7 +3,7 @@
 //! Source: Asana's page on task search. At most 100 rows and no further pages; callers step through time themselves.
 //! Bounds of time are exclusive here; Asana does not document that.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::gid::{Gid, Index, Kind};
@@ -23,6 +23,8 @@ const MOST_ROWS: usize = 100;
 pub(crate) struct SearchIndex {
     workspaces: HashMap<Index, Times>,
     modified: HashMap<Index, Timestamp>,
+    /// Tasks that had attachments when they were indexed.
+    with_attachments: HashSet<Index>,
     /// The part of the world's log of changed tasks that is in the index.
     taken: usize,
     /// Counts answers, so that equal keys are in a different order each time.
@@ -41,6 +43,7 @@ impl SearchIndex {
         let mut index = Self {
             workspaces: HashMap::new(),
             modified: HashMap::new(),
+            with_attachments: HashSet::new(),
             taken: world.touched.len(),
             answers: 0,
         };
@@ -69,6 +72,10 @@ impl SearchIndex {
         }
         times.modified.insert((record.modified_at, task));
         times.created.insert((record.created_at, task));
+        match world.attachments(Gid::new(Kind::Task, task)).is_empty() {
+            true => self.with_attachments.remove(&task),
+            false => self.with_attachments.insert(task),
+        };
     }
 
     /// The gids that a search finds, best first.
@@ -86,8 +93,11 @@ impl SearchIndex {
         let ascending = request.query.flag("sort_ascending")?.unwrap_or(false);
         let Some(times) = self.workspaces.get(&workspace) else { return Ok(Vec::new()) };
         let modified = |task: Index| self.modified.get(&task).copied().unwrap_or(Timestamp(0));
+        let has_attachment = |task: &Index| self.with_attachments.contains(task);
         let admits = |task: &Index| {
-            !hidden.contains(&Gid::new(Kind::Task, *task)) && filter.admits(request, *task, modified(*task))
+            !hidden.contains(&Gid::new(Kind::Task, *task))
+                && filter.has_attachment.is_none_or(|wanted| wanted == has_attachment(task))
+                && filter.admits(request, *task, modified(*task))
         };
         let tie = |task: Index| mix(u64::from(task) ^ mix(self.answers));
         let found: Vec<Index> = match request.query.get("sort_by").unwrap_or("modified_at") {
@@ -302,7 +312,6 @@ impl Filter {
         };
         flag(self.completed, task.completed_at.is_some())
             && flag(self.subtask, task.parent.is_some())
-            && flag(self.has_attachment, !world.attachments(Gid::new(Kind::Task, index)).is_empty())
             && self.modified.holds(modified)
             && self.created.holds(task.created_at)
             && completed_in_time

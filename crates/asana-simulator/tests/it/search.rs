@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use asana_simulator::{DEFAULT_TOKEN, Gid, Kind, Options, Plan, Scale, Token, World};
+use asana_simulator::{DEFAULT_TOKEN, Fault, FaultRule, Gid, Kind, Options, Plan, Scale, Token, World};
 
 use crate::client::Account;
 
@@ -95,6 +95,34 @@ fn an_edit_is_found_only_after_the_lag() {
     account.simulator.advance(Duration::from_secs(31));
     let found: BTreeSet<String> = found().into_iter().collect();
     assert_eq!(found, BTreeSet::from([task.to_string(), made.to_string()]));
+}
+
+#[test]
+fn an_attachment_is_found_only_after_the_lag_and_not_while_its_task_is_hidden() {
+    let options = Options { search_lag: Duration::from_secs(30), ..Options::default() };
+    let account = Account::new(World::generate(1, &Scale::small()), options);
+    let workspace = workspace(&account);
+    let task = account.simulator.world(|world| {
+        world
+            .visible(Kind::Task, world.main_viewer())
+            .find(|task| world.attachments(*task).is_empty())
+            .unwrap()
+    });
+    let is_found = || {
+        account
+            .get(&format!("/workspaces/{workspace}/tasks/search?has_attachment=true"))
+            .gids()
+            .contains(&task.to_string())
+    };
+    account.simulator.edit(|edit| edit.add_attachment(task, "file.txt")).unwrap();
+    assert!(!is_found());
+    account.simulator.advance(Duration::from_secs(31));
+    assert!(is_found());
+    let hidden = FaultRule::new("/workspaces/{gid}/tasks/search", Fault::HideFromSearch(vec![task]));
+    account.simulator.faults().add(hidden.query_contains("has_attachment=true"));
+    assert!(!is_found());
+    account.simulator.faults().clear();
+    assert!(is_found());
 }
 
 #[test]
