@@ -1,22 +1,16 @@
-//! Maintenance that nobody has to run: after its commits, the writer joins small files, works deletes in and expires
-//! snapshots, within a share of the time that the table's syncs took. It changes no row.
+//! Maintenance that nobody has to run: a commit also joins small files, works deletes in and expires snapshots, within a
+//! share of the time that the table's syncs took. Pure; decides what is due.
 
 use std::time::Duration;
 
 use airbyte_connector::unix_milliseconds;
 use iceberg::spec::{Operation, SnapshotRef, TableMetadata};
 
-use crate::catalog::{Catalog, Table};
-use crate::commit::COMMIT_ID;
-use crate::compact::{Compaction, Policy, compact, has_dangling_deletes};
+use crate::compact::{Policy, has_dangling_deletes};
 use crate::config::Config;
-use crate::expiry::expire_old;
-use crate::failure::Result;
 use crate::positions::SMALL_DELETES;
+use crate::snapshot::{COMMIT_ID, JOINED_FILES, LiveFiles, SYNC_MILLISECONDS};
 
-/// The summary's key for the time that a sync spent on the table before the commit, in milliseconds. Of a sync of several
-/// streams, each gets an equal share.
-pub const SYNC_MILLISECONDS: &str = "airbyte.sync-milliseconds";
 /// Data files below this share of the target size are small.
 const SMALL_FILE_PERCENT: u64 = 25;
 /// With fewer surplus files than this, a table is not looked at.
@@ -25,6 +19,8 @@ const SURPLUS_FILES: u64 = 8;
 const ROWS_A_DELETED_ROW: u64 = 10;
 /// Maintenance of a table may always take this long. So a small table stays small however quick its syncs are.
 const LEAST_TIME: Duration = Duration::from_secs(1);
+/// One commit takes at most this long for it: a STATE waits for the commit, and vended credentials end.
+const MOST_TIME: Duration = Duration::from_secs(300);
 const MILLISECONDS_AN_HOUR: i64 = 3_600_000;
 
 /// What the config says of maintenance.
@@ -33,14 +29,6 @@ pub struct AutomaticMaintenance {
     percent: u64,
     retention: i64,
     target_bytes: u64,
-}
-
-/// What was done to a table, for the log.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Maintained {
-    pub files_before: usize,
-    pub files_after: usize,
-    pub expired: usize,
 }
 
 impl AutomaticMaintenance {
@@ -53,35 +41,17 @@ impl AutomaticMaintenance {
         })
     }
 
-    /// Does what the table needs and its time allows. Snapshots are expired even if files cannot be joined; the error
-    /// is then that of the joining.
-    pub async fn run(&self, catalog: &Catalog, table: &Table) -> Result<(Table, Maintained)> {
-        let joined = self.join_files(catalog, table).await;
-        let table = joined.as_ref().map_or(table, |(table, _)| table);
-        let oldest = unix_milliseconds() as i64 - self.retention;
-        let expiry = expire_old(catalog, table, oldest).await;
-        let (_, mut done) = joined?;
-        let (table, expired) = expiry?;
-        done.expired = expired;
-        Ok((table, done))
+    /// Snapshots that are older are expired, in milliseconds since 1970.
+    pub fn oldest(self) -> i64 {
+        unix_milliseconds() as i64 - self.retention
     }
 
-    async fn join_files(&self, catalog: &Catalog, table: &Table) -> Result<(Table, Maintained)> {
-        let may_dangle = may_have_dangling_deletes(&table.metadata);
-        let is_worth_it = is_worth_a_look(&table.metadata, self.target_bytes)
-            || (may_dangle && has_dangling_deletes(table).await?);
-        if !is_worth_it {
-            return Ok((table.clone(), Maintained::default()));
-        }
+    /// Which files the next commit joins, of a table with these files; nothing if it is not worth a look.
+    pub fn policy(&self, metadata: &TableMetadata, live: &LiveFiles) -> Option<Policy> {
+        let is_worth_it = is_worth_a_look(metadata, self.target_bytes)
+            || (may_have_dangling_deletes(metadata) && has_dangling_deletes(live));
         let small_bytes = self.target_bytes * SMALL_FILE_PERCENT / 100;
-        let policy = Policy::Tiers { small_bytes, time: self.time_left(&table.metadata) };
-        match compact(catalog, table.clone(), self.target_bytes, policy).await? {
-            Compaction::Done { table, files_before, files_after } => {
-                Ok((*table, Maintained { files_before, files_after, expired: 0 }))
-            }
-            // The other writer maintains the table, too.
-            Compaction::Overtaken => Ok((catalog.reload(&table.ident).await?, Maintained::default())),
-        }
+        is_worth_it.then(|| Policy::Tiers { small_bytes, time: self.time_left(metadata) })
     }
 
     /// The share of the time of all syncs since the last compaction, and never less than `LEAST_TIME`.
@@ -90,15 +60,20 @@ impl AutomaticMaintenance {
         let mut next = metadata.current_snapshot();
         while let Some(snapshot) = next {
             let summary = snapshot.summary();
-            if summary.operation == Operation::Replace {
+            if has_joined(snapshot) {
                 break;
             }
             let spent = summary.additional_properties.get(SYNC_MILLISECONDS);
             milliseconds += spent.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
             next = snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
         }
-        Duration::from_millis(milliseconds * self.percent / 100).max(LEAST_TIME)
+        Duration::from_millis(milliseconds * self.percent / 100).clamp(LEAST_TIME, MOST_TIME)
     }
+}
+
+fn has_joined(snapshot: &SnapshotRef) -> bool {
+    let summary = snapshot.summary();
+    summary.operation == Operation::Replace || summary.additional_properties.contains_key(JOINED_FILES)
 }
 
 /// Whether the table seems to have small files or many deletes, without reading anything.
@@ -128,7 +103,7 @@ fn may_have_dangling_deletes(metadata: &TableMetadata) -> bool {
     while let Some(snapshot) = next {
         let summary = snapshot.summary();
         let is_own = summary.additional_properties.contains_key(COMMIT_ID);
-        if is_own && summary.operation == Operation::Replace {
+        if is_own && has_joined(snapshot) {
             return false;
         }
         rows += count(snapshot, "deleted-records");

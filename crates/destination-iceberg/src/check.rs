@@ -47,7 +47,7 @@ async fn probe(catalog: &Catalog, plan: StreamPlan, config: &Config) -> Result<(
         .map_err(|error| Failure::system(format!("the record of the check: {error}")))?;
     builder.push(&record);
     let form = DeleteForm { deletes: config.deletes, target_bytes: PROBE_FILE_BYTES };
-    let mut writer = StreamWriter::new(plan, ready, form, 1, Instant::now());
+    let mut writer = StreamWriter::new(plan, ready, form, None, 1, Instant::now());
     writer.write(catalog, builder.finish()?).await?;
     writer.complete(catalog).await?;
     let table = catalog.reload(&writer.table().ident).await?;

@@ -18,49 +18,83 @@ use iceberg::{TableRequirement, TableUpdate};
 use crate::catalog::{Catalog, CommitFault, Table, manifests_of};
 use crate::column::Column;
 use crate::config::IdentifierCase;
+use crate::expiry::{BATCH, Expiry};
 use crate::failure::{Failure, Result, of_iceberg};
-use crate::snapshot::{FileChange, prepare};
+use crate::snapshot::{COMMIT_ID, FileChange, JOINED_FILES, SYNC_MILLISECONDS, prepare};
 use crate::table_memory::memory;
 use crate::table_schema::{Conflicts, evolved};
 
-/// The summary's key for the id by which a commit is recognised.
-pub const COMMIT_ID: &str = "airbyte.commit-id";
 /// How often a commit is made anew before the sync gives up.
 const ATTEMPTS: u32 = 8;
 /// The pause after the first failed attempt; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What one commit is to do, worked out on the table as it is when the commit is made.
+#[derive(Default)]
 pub struct Work {
-    pub files: FileChange,
+    /// One snapshot for each; all but the last only add files.
+    pub changes: Vec<FileChange>,
     /// Table properties to set along with it.
     pub properties: HashMap<String, String>,
+    /// New files that the commit does not need.
+    pub discarded: Vec<String>,
+    /// The commit also expires what is due of the snapshots older than this, in milliseconds since 1970.
+    pub oldest: Option<i64>,
 }
 
 impl Work {
-    /// The same with one more entry in the snapshot's summary.
-    pub fn with_summary(mut self, name: &str, value: impl ToString) -> Self {
-        self.files.properties.insert(name.to_owned(), value.to_string());
-        self
+    /// Notes how long the sync took.
+    pub fn spent(&mut self, milliseconds: u128) {
+        if let Some(change) = self.changes.first_mut() {
+            change.properties.insert(SYNC_MILLISECONDS.to_owned(), milliseconds.to_string());
+        }
     }
 }
 
-/// Commits what `work` makes of the table, and makes it again if another writer's commit came between.
+/// A commit that happened.
+pub struct Published {
+    pub table: Table,
+    /// How many snapshots it expired.
+    pub expired: usize,
+    /// Why it did not expire what was due.
+    pub warning: Option<Failure>,
+}
+
+/// What the attempts of one commit leave behind.
+#[derive(Default)]
+struct Attempts {
+    /// The files that they wrote and the commit does not need.
+    unneeded: HashSet<String>,
+    /// Whether one of them may have happened or still arrive.
+    are_unclear: bool,
+}
+
+/// Commits what `work` makes of the table, and makes it again if another writer's commit came between. `work` also gets the
+/// number of the attempt. With a schema, the table gets it in the same commit.
+///
+/// Files that turn out not to be needed are removed. Where that fails they are orphans, which `maintain` removes.
 pub async fn publish(
     catalog: &Catalog,
     table: Table,
-    work: impl AsyncFnMut(&Table) -> Result<Work>,
-) -> Result<Table> {
-    publish_with_schema(catalog, table, None, work).await
+    schema: Option<&Schema>,
+    work: impl AsyncFnMut(&Table, u32) -> Result<Work>,
+) -> Result<Published> {
+    let (mut attempts, file_io) = (Attempts::default(), table.file_io.clone());
+    let published = attempt(catalog, table, schema, work, &mut attempts).await;
+    let file_io = published.as_ref().map_or(&file_io, |published| &published.table.file_io);
+    if !attempts.are_unclear && !attempts.unneeded.is_empty() {
+        drop(file_io.delete_stream(futures::stream::iter(attempts.unneeded)).await);
+    }
+    published
 }
 
-/// The same, with another schema for the table in the same commit.
-pub async fn publish_with_schema(
+async fn attempt(
     catalog: &Catalog,
     mut table: Table,
     schema: Option<&Schema>,
-    mut work: impl AsyncFnMut(&Table) -> Result<Work>,
-) -> Result<Table> {
+    mut work: impl AsyncFnMut(&Table, u32) -> Result<Work>,
+    attempts: &mut Attempts,
+) -> Result<Published> {
     let last_column_id = table.metadata.last_column_id();
     let id = uuid::Uuid::now_v7().to_string();
     let uuid = table.metadata.uuid();
@@ -68,10 +102,15 @@ pub async fn publish_with_schema(
     let (base, mut added) = (table.metadata.last_sequence_number(), HashSet::new());
     let mut pause = FIRST_PAUSE;
     let mut last = String::new();
-    for _ in 0..ATTEMPTS {
-        let Work { mut files, properties } = work(&table).await?;
-        files.properties.insert(COMMIT_ID.to_owned(), id.clone());
-        added.extend(files.added.iter().map(|file| file.file_path().to_owned()));
+    let (mut warning, mut may_arrive) = (None, false);
+    for number in 0..ATTEMPTS {
+        let Work { mut changes, properties, discarded, oldest } = work(&table, number).await?;
+        let mut needed = Vec::new();
+        for change in &mut changes {
+            change.properties.insert(COMMIT_ID.to_owned(), id.clone());
+            needed.extend(change.added.iter().map(|file| file.file_path().to_owned()));
+        }
+        added.extend(needed.iter().cloned());
         let mut updates = Vec::new();
         let mut view = table.clone();
         if let Some(schema) = schema {
@@ -82,24 +121,61 @@ pub async fn publish_with_schema(
             updates.extend(new_schema_updates(&table.metadata, schema)?);
             view = with_schema(&table, schema)?;
         }
-        updates.extend(prepare(&view, &files, unix_milliseconds() as i64).await?);
+        let prepared = prepare(&view, &changes, unix_milliseconds() as i64).await?;
+        updates.extend(prepared.updates);
+        needed.extend(prepared.files);
+        attempts.unneeded.extend(discarded.into_iter().chain(needed.iter().cloned()));
         if !properties.is_empty() {
             updates.push(TableUpdate::SetProperties { updates: properties });
         }
+        let joins = changes.iter().any(|change| change.properties.contains_key(JOINED_FILES));
+        let batch = if joins { 2 * BATCH } else { BATCH };
+        let expiry = match oldest.filter(|_| warning.is_none()) {
+            Some(oldest) => Expiry::due(&table.metadata, &prepared.snapshots, oldest, batch)?,
+            None => None,
+        };
+        updates.extend(expiry.as_ref().map(Expiry::update));
         let snapshot_id = table.metadata.current_snapshot().map(|snapshot| snapshot.snapshot_id());
         let requirements = vec![
             TableRequirement::UuidMatch { uuid },
             TableRequirement::RefSnapshotIdMatch { r#ref: MAIN_BRANCH.to_owned(), snapshot_id },
         ];
-        last = match catalog.commit(&table, requirements, updates).await {
+        // The files of expired snapshots are looked up meanwhile.
+        let expired_files = async || match &expiry {
+            Some(expiry) => expiry.files(&table).await,
+            None => Ok(Vec::new()),
+        };
+        let (committed, expired) =
+            futures::join!(catalog.commit(&table, requirements, updates), expired_files());
+        last = match committed {
             Ok(committed) => {
                 table.loaded.clear();
-                return Ok(committed);
+                // An earlier attempt cannot arrive any more.
+                attempts.are_unclear = false;
+                needed.iter().for_each(|file| _ = attempts.unneeded.remove(file));
+                attempts.unneeded.extend(catalog.dropped_metadata(&table, &committed));
+                match expired {
+                    Ok(files) => attempts.unneeded.extend(files),
+                    Err(failure) => warning = Some(failure),
+                }
+                let expired = expiry.map_or(0, |expiry| expiry.expired.len());
+                return Ok(Published { table: committed, expired, warning });
+            }
+            // A catalog may not let snapshots expire.
+            Err(CommitFault::Refused(failure)) if expiry.is_some() => {
+                let message = failure.message.clone();
+                warning = Some(failure);
+                message
             }
             Err(CommitFault::Refused(failure)) => return Err(failure),
             Err(CommitFault::Overtaken) => "another writer was faster each time".to_owned(),
-            Err(CommitFault::Unclear(said)) => said,
+            Err(CommitFault::Unclear(said)) => {
+                may_arrive = true;
+                said
+            }
         };
+        // Until the table shows that it did not happen. Of one that did, nobody knows which attempt it was.
+        attempts.are_unclear = true;
         tokio::time::sleep(pause).await;
         pause *= 2;
         table = catalog.reload(&table.ident).await?;
@@ -107,8 +183,9 @@ pub async fn publish_with_schema(
             return Err(Failure::transient(format!("table {} was made anew meanwhile", table.ident)));
         }
         if was_committed(&table, &id) || has_files_of(&table, base, &added).await? {
-            return Ok(table);
+            return Ok(Published { table, expired: 0, warning });
         }
+        attempts.are_unclear = may_arrive;
     }
     Err(Failure::transient(format!("table {} cannot be committed to: {last}", table.ident)))
 }
@@ -153,7 +230,10 @@ pub async fn publish_updates(
         TableRequirement::RefSnapshotIdMatch { r#ref: MAIN_BRANCH.to_owned(), snapshot_id },
         TableRequirement::CurrentSchemaIdMatch { current_schema_id: table.metadata.current_schema_id() },
     ];
-    catalog.commit(table, requirements, updates).await
+    let committed = catalog.commit(table, requirements, updates).await?;
+    let dropped = catalog.dropped_metadata(table, &committed);
+    drop(table.file_io.delete_stream(futures::stream::iter(dropped)).await);
+    Ok(committed)
 }
 
 /// The updates that give a table another schema, under an id that is free: strict catalogs refuse one that is taken, and

@@ -41,9 +41,9 @@ pub struct Config {
     #[serde(default = "default_file_size")]
     #[schemars(title = "Data file size in MiB", range(min = 1, max = 1024), extend("order" = 6))]
     pub target_file_size_mib: u64,
-    /// The share of a sync's time that may be spent on joining small files and working deletes into data files, after
-    /// everything is committed. Time that is not used is saved up for later syncs. A table may always take one second.
-    /// 0 turns all automatic maintenance off.
+    /// The share of a sync's time that its commits may spend on joining small files and working deletes into data files.
+    /// Time that is not used is saved up for later syncs. A table may always take one second. 0 turns all automatic
+    /// maintenance off.
     #[serde(default = "default_maintenance_percent")]
     #[schemars(title = "Maintenance in percent of the time", range(max = 100), extend("order" = 7))]
     pub maintenance_percent: u64,

@@ -1,18 +1,20 @@
-//! How a commit deletes rows: by position deletes beside the data files, or by rewriting the data files. It commits
-//! nothing.
+//! How a commit deletes rows, by position deletes beside the data files or by rewriting the data files, and how it joins
+//! small files. It commits nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures::try_join;
 use iceberg::spec::{DataContentType, DataFile, Operation};
 
 use crate::catalog::Table;
+use crate::compact::{Policy, choose};
 use crate::config::Deletes;
 use crate::failure::Result;
-use crate::position_deletes::{each_deleted, write_deletes};
-use crate::positions::SmallDeletes;
+use crate::position_deletes::write_deletes;
+use crate::positions::{ReadDeletes, read_deletes};
 use crate::rewrite::{DeletedRows, rewrite};
-use crate::snapshot::{LiveFiles, Removed};
+use crate::snapshot::{FileChange, JOINED_FILES, LiveFiles, Removed};
 
 /// What a commit deletes.
 #[derive(Debug, Default)]
@@ -22,7 +24,7 @@ pub struct Deletion {
     /// Data files of the table that have no other rows than deleted ones.
     pub files: HashSet<String>,
     /// Delete files of the table to join with the new one. So their number does not grow with the syncs.
-    pub small_deletes: Vec<SmallDeletes>,
+    pub small_deletes: Vec<ReadDeletes>,
 }
 
 /// How the table deletes rows.
@@ -38,8 +40,10 @@ pub struct DeleteForm {
 pub struct ChangedFiles {
     pub added: Vec<DataFile>,
     pub removed: HashSet<String>,
-    /// New files that were rewritten before any commit had them.
+    /// New files that no commit needs, because they were rewritten or all of their rows are deleted.
     pub discarded: Vec<String>,
+    /// How many files the policy chose.
+    pub joined: usize,
 }
 
 impl ChangedFiles {
@@ -48,122 +52,116 @@ impl ChangedFiles {
         Self { added: files.to_vec(), ..Self::default() }
     }
 
-    pub fn operation(&self) -> Operation {
+    /// The snapshots of a commit that adds the `written` files.
+    ///
+    /// If files were replaced although the commit deletes no row, there are two: one that adds rows and one that changes
+    /// none. So programs that read what a table gained do not meet joined files.
+    pub fn changes(&self, written: &[DataFile], deletes_rows: bool) -> Vec<FileChange> {
+        if !self.removed.is_empty() && !deletes_rows {
+            let mut replace = self.replace();
+            replace.added.retain(|file| !written.contains(file));
+            return vec![FileChange::new(Operation::Append, written.to_vec(), Removed::Nothing), replace];
+        }
         let is_delete = |file: &DataFile| file.content_type() != DataContentType::Data;
-        if self.removed.is_empty() && !self.added.iter().any(is_delete) {
+        let operation = if self.removed.is_empty() && !self.added.iter().any(is_delete) {
             Operation::Append
         } else if self.added.is_empty() {
             Operation::Delete
         } else {
             Operation::Overwrite
-        }
+        };
+        vec![FileChange { operation, ..self.replace() }]
     }
 
-    pub fn removed(&self) -> Removed {
-        Removed::files(self.removed.clone())
+    /// All of it as a change that changes no row.
+    pub fn replace(&self) -> FileChange {
+        let mut change =
+            FileChange::new(Operation::Replace, self.added.clone(), Removed::files(self.removed.clone()));
+        if self.joined > 0 {
+            change.properties.insert(JOINED_FILES.to_owned(), self.joined.to_string());
+        }
+        change
     }
 }
 
 impl Deletion {
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.files.is_empty()
     }
 
-    /// Deletes from the files in `before` and from the `written` ones, and says what the commit has to do. Rewritten files
-    /// have the current schema of `table`.
+    /// Deletes from the files in `before` and from the `written` ones, rewrites those that `policy` chooses, and says what
+    /// the commit has to do. Rewritten files have the current schema of `table`. With copy-on-write, a commit that deletes
+    /// works all position deletes in, so the table has none afterwards.
     pub async fn apply(
-        self,
+        &self,
         table: &Table,
         form: DeleteForm,
         before: &LiveFiles,
         written: &[DataFile],
+        policy: Option<Policy>,
     ) -> Result<ChangedFiles> {
-        if self.is_empty() {
+        if self.is_empty() && policy.is_none() {
             return Ok(ChangedFiles::written(written));
         }
-        match form.deletes {
-            Deletes::PositionDeletes => {
-                let (rows, removed) = self.positions(before, written);
-                let mut added = written.to_vec();
-                added.extend(write_deletes(table, rows).await?);
-                Ok(ChangedFiles { added, removed, discarded: Vec::new() })
-            }
-            Deletes::CopyOnWrite => self.rewritten(table, form.target_bytes, before, written).await,
-        }
-    }
-
-    /// The rows for a new delete file, and the files of the table that are not needed any more: small delete files whose
-    /// rows are in the new one, and data files without a row that stays.
-    fn positions(self, before: &LiveFiles, written: &[DataFile]) -> (Vec<(Arc<str>, u64)>, HashSet<String>) {
-        let Self { mut rows, files: mut removed, small_deletes } = self;
-        let counts: HashMap<&str, u64> = before
-            .data
-            .iter()
-            .filter(|file| !removed.contains(file.file_path()))
-            .map(|file| (file.file_path(), file.record_count()))
-            .collect();
-        for deletes in small_deletes {
-            removed.insert(deletes.path);
-            rows.extend(deletes.rows);
-        }
-        rows.sort_unstable();
-        rows.dedup();
-        let new: HashSet<&str> = written.iter().map(DataFile::file_path).collect();
-        let mut kept = Vec::with_capacity(rows.len());
-        for of_file in rows.chunk_by(|left, right| left.0 == right.0) {
-            let path: &str = &of_file[0].0;
-            match counts.get(path) {
-                Some(count) if of_file.len() as u64 == *count => _ = removed.insert(path.to_owned()),
-                Some(_) => kept.extend_from_slice(of_file),
-                // Rows of a file that is not in the table any more need no delete.
-                None if new.contains(path) => kept.extend_from_slice(of_file),
-                None => {}
-            }
-        }
-        (kept, removed)
-    }
-
-    /// Rewrites the files that have deleted rows. Where the table still has position deletes, all of them are worked in, so
-    /// it has none afterwards.
-    async fn rewritten(
-        self,
-        table: &Table,
-        target_bytes: usize,
-        before: &LiveFiles,
-        written: &[DataFile],
-    ) -> Result<ChangedFiles> {
-        let Self { rows, files: mut removed, small_deletes: _ } = self;
-        let files: HashMap<&str, &DataFile> = before
-            .data
-            .iter()
-            .chain(written)
-            .map(|file| (file.file_path(), file))
-            .filter(|(path, _)| !removed.contains(*path))
-            .collect();
+        let copies = form.deletes == Deletes::CopyOnWrite && !self.is_empty();
+        let known: HashSet<&str> = self.small_deletes.iter().map(|deletes| deletes.path.as_str()).collect();
+        let reads_all = copies || policy.is_some() || !self.files.is_empty();
+        let is_unread = |file: &&DataFile| reads_all && !known.contains(file.file_path());
+        let read = read_deletes(&table.file_io, before.deletes.iter().filter(is_unread)).await?;
+        let all = || before.data.iter().chain(written).filter(|file| !self.files.contains(file.file_path()));
+        let files: HashMap<&str, &DataFile> = all().map(|file| (file.file_path(), file)).collect();
         let mut deleted = DeletedRows::default();
         let mut delete = |path: &str, row: u64| {
             if let Some(file) = files.get(path) {
                 deleted.delete(file, row);
             }
         };
-        for (path, row) in rows {
-            delete(&path, row);
+        for (path, rows) in self.small_deletes.iter().chain(&read).flat_map(|deletes| &deletes.rows) {
+            rows.iter().for_each(|row| delete(path, *row));
         }
-        for file in &before.deletes {
-            each_deleted(&table.file_io, file, &mut delete).await?;
-            removed.insert(file.file_path().to_owned());
+        self.rows.iter().for_each(|(path, row)| delete(path, *row));
+        let mut gone: HashSet<&str> = self.files.iter().map(String::as_str).collect();
+        gone.extend(all().filter(|file| deleted.leave_nothing_of(file)).map(DataFile::file_path));
+        let mut rewritten: Vec<&DataFile> = match copies {
+            true => {
+                all().filter(|file| deleted.count(file) > 0 && !gone.contains(file.file_path())).collect()
+            }
+            false => Vec::new(),
+        };
+        gone.extend(rewritten.iter().map(|file| file.file_path()));
+        let mut joined = 0;
+        if let Some(policy) = policy {
+            let rest: Vec<&DataFile> =
+                before.data.iter().filter(|file| !gone.contains(file.file_path())).collect();
+            let chosen = choose(&rest, before.deletes.len(), &deleted, policy);
+            joined = chosen.len();
+            gone.extend(chosen.iter().map(|file| file.file_path()));
+            rewritten.extend(chosen);
         }
-        let concerned: Vec<&DataFile> =
-            before.data.iter().chain(written).filter(|file| deleted.concern(file)).collect();
-        let partly: Vec<&DataFile> =
-            concerned.iter().copied().filter(|file| !deleted.leave_nothing_of(file)).collect();
-        let mut added = rewrite(table, &partly, &deleted, target_bytes).await?;
-        added.extend(written.iter().filter(|file| !deleted.concern(file)).cloned());
-        let new: HashSet<&str> = written.iter().map(DataFile::file_path).collect();
-        let (discarded, replaced): (Vec<&str>, Vec<&str>) =
-            concerned.iter().map(|file| file.file_path()).partition(|path| new.contains(path));
-        removed.extend(replaced.into_iter().map(str::to_owned));
-        let discarded = discarded.into_iter().map(str::to_owned).collect();
-        Ok(ChangedFiles { added, removed, discarded })
+        // Rows of a file that is not in the table any more need no delete.
+        let stays = |path: &str| files.contains_key(path) && !gone.contains(path);
+        let mut rows: Vec<_> = self.rows.iter().filter(|(path, _)| stays(path)).cloned().collect();
+        let mut removed = HashSet::new();
+        for deletes in self.small_deletes.iter().chain(&read) {
+            let dangles = deletes.rows.is_empty() || deletes.rows.keys().any(|path| !stays(path));
+            if dangles || known.contains(deletes.path.as_str()) {
+                removed.insert(deletes.path.clone());
+                for (path, positions) in deletes.rows.iter().filter(|(path, _)| stays(path)) {
+                    rows.extend(positions.iter().map(|position| (path.clone(), *position)));
+                }
+            }
+        }
+        let (new, deletes) =
+            try_join!(rewrite(table, &rewritten, &deleted, form.target_bytes), write_deletes(table, rows))?;
+        let (discarded, kept): (Vec<_>, Vec<_>) =
+            written.iter().partition(|file| gone.contains(file.file_path()));
+        let own = before.data.iter().map(DataFile::file_path).filter(|path| gone.contains(path));
+        removed.extend(own.map(str::to_owned));
+        Ok(ChangedFiles {
+            added: kept.into_iter().cloned().chain(new).chain(deletes).collect(),
+            removed,
+            discarded: discarded.into_iter().map(|file| file.file_path().to_owned()).collect(),
+            joined,
+        })
     }
 }

@@ -1,24 +1,25 @@
-//! Expiring old snapshots of a table and removing the files that only they need. Knows no stream.
+//! Which old snapshots of a table a commit expires, and the files that only they need. It commits nothing.
 //!
 //! Only a linear history is expired: one branch, whose snapshots follow each other. There a file that a snapshot removed
 //! is needed by earlier snapshots only, so reading what the expired snapshots removed is enough, however large the table
 //! is. Whatever a crash leaves behind is an orphan, which `maintain` removes.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use iceberg::TableUpdate;
-use iceberg::spec::{MAIN_BRANCH, ManifestFile, ManifestStatus, SnapshotRef, TableMetadata};
+use iceberg::spec::{MAIN_BRANCH, ManifestFile, ManifestStatus, Snapshot, SnapshotRef, TableMetadata};
 
-use crate::catalog::{Catalog, CommitFault, Table, manifests_of};
-use crate::commit::publish_updates;
+use crate::catalog::{Table, manifests_of};
 use crate::failure::{Failure, Result, of_iceberg};
 use crate::snapshot::METADATA_BYTES;
 
 /// A table keeps at most this many snapshots: each is in every metadata file.
 const MOST_SNAPSHOTS: usize = 100;
-/// Snapshots are expired when there are this many to expire, or when they take much space: an expiry is a commit.
-const BATCH: usize = 10;
+/// Snapshots are expired when there are this many to expire, or when they take much space. So a sync of one record sends at
+/// most a few requests more.
+pub const BATCH: usize = 4;
 /// Replaced files of less than this are kept as long as their snapshots, however small the table is.
 const NEGLIGIBLE_BYTES: u64 = 4 << 20;
 /// What a snapshot of another program is taken to need for its metadata.
@@ -26,27 +27,71 @@ const UNKNOWN_METADATA_BYTES: u64 = 32 << 10;
 /// Files of metadata that are read at once.
 const READS_AT_ONCE: usize = 16;
 
-/// Expires the snapshots that are older than `oldest` (milliseconds since 1970), and older ones as long as the files
-/// that only they need take more space than the table itself. The current snapshot stays, and of young ones the one
-/// before it. Says how many were expired.
-pub async fn expire_old(catalog: &Catalog, table: &Table, oldest: i64) -> Result<(Table, usize)> {
-    let Some(history) = linear_history(&table.metadata)? else { return Ok((table.clone(), 0)) };
-    let kept = snapshots_to_keep(&history, oldest);
-    let expired = &history[kept..];
-    if expired.is_empty() {
-        return Ok((table.clone(), 0));
+/// Snapshots that a commit expires.
+pub struct Expiry {
+    pub expired: Vec<SnapshotRef>,
+    /// The oldest one that stays.
+    oldest: SnapshotRef,
+}
+
+impl Expiry {
+    /// What a commit has to expire that adds the snapshots `new`: those that are older than `oldest` (milliseconds since
+    /// 1970), and older ones as long as the files that only they need take more space than the table itself. The newest
+    /// one stays, and of young ones the one before it. Few wait for more, up to `batch`.
+    pub fn due(
+        metadata: &TableMetadata,
+        new: &[Snapshot],
+        oldest: i64,
+        batch: usize,
+    ) -> Result<Option<Self>> {
+        let Some(before) = linear_history(metadata)? else { return Ok(None) };
+        let mut history: Vec<SnapshotRef> = new.iter().rev().cloned().map(Arc::new).collect();
+        history.extend(before);
+        let expired = history.split_off(snapshots_to_keep(&history, oldest, batch));
+        Ok(history.pop().filter(|_| !expired.is_empty()).map(|oldest| Self { expired, oldest }))
     }
-    let snapshot_ids = expired.iter().map(|snapshot| snapshot.snapshot_id()).collect();
-    let updates = vec![TableUpdate::RemoveSnapshots { snapshot_ids }];
-    let after = match publish_updates(catalog, table, updates).await {
-        Ok(after) => after,
-        // It is not urgent. Whether it happened shows the next time.
-        Err(CommitFault::Overtaken | CommitFault::Unclear(_)) => return Ok((table.clone(), 0)),
-        Err(CommitFault::Refused(failure)) => return Err(failure),
-    };
-    let files = files_only_of(table, &history[kept - 1], expired).await?;
-    after.file_io.delete_stream(futures::stream::iter(files)).await.map_err(of_iceberg)?;
-    Ok((after, expired.len()))
+
+    pub fn update(&self) -> TableUpdate {
+        let snapshot_ids = self.expired.iter().map(|snapshot| snapshot.snapshot_id()).collect();
+        TableUpdate::RemoveSnapshots { snapshot_ids }
+    }
+
+    /// The files that only the expired snapshots need.
+    pub async fn files(&self, table: &Table) -> Result<Vec<String>> {
+        let snapshots: Vec<&SnapshotRef> = std::iter::once(&self.oldest).chain(&self.expired).collect();
+        let reads: Vec<_> = snapshots.iter().map(|snapshot| manifests_of(table, snapshot)).collect();
+        let lists: Vec<Vec<ManifestFile>> =
+            futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
+        let kept: HashSet<&str> = lists[0].iter().map(|manifest| manifest.manifest_path.as_str()).collect();
+        let mut seen = HashSet::new();
+        let mut files: Vec<String> =
+            self.expired.iter().map(|snapshot| snapshot.manifest_list().to_owned()).collect();
+        let mut removals = Vec::new();
+        for (snapshot, list) in snapshots.iter().zip(&lists) {
+            for manifest in list.iter().filter(|manifest| seen.insert(manifest.manifest_path.as_str())) {
+                if !kept.contains(manifest.manifest_path.as_str()) {
+                    files.push(manifest.manifest_path.clone());
+                }
+                let is_own = manifest.added_snapshot_id == snapshot.snapshot_id();
+                if is_own && manifest.deleted_files_count != Some(0) {
+                    removals.push(manifest.load_manifest(&table.file_io));
+                }
+            }
+        }
+        let ids: HashSet<i64> = snapshots.iter().map(|snapshot| snapshot.snapshot_id()).collect();
+        let loaded: Vec<_> = futures::stream::iter(removals)
+            .buffered(READS_AT_ONCE)
+            .try_collect()
+            .await
+            .map_err(of_iceberg)?;
+        for entry in loaded.iter().flat_map(|manifest| manifest.entries()) {
+            let by_one_of_them = entry.snapshot_id().is_some_and(|id| ids.contains(&id));
+            if entry.status() == ManifestStatus::Deleted && by_one_of_them {
+                files.push(entry.file_path().to_owned());
+            }
+        }
+        Ok(files)
+    }
 }
 
 /// The snapshots from the current one back to the first; nothing if the table has branches, tags or other snapshots.
@@ -67,7 +112,7 @@ fn linear_history(metadata: &TableMetadata) -> Result<Option<Vec<SnapshotRef>>> 
 }
 
 /// How many of the newest snapshots to keep, of a history from the newest to the oldest.
-fn snapshots_to_keep(history: &[SnapshotRef], oldest: i64) -> usize {
+fn snapshots_to_keep(history: &[SnapshotRef], oldest: i64, batch: usize) -> usize {
     let size = |snapshot: &SnapshotRef, name: &str| -> Option<u64> {
         snapshot.summary().additional_properties.get(name)?.parse().ok()
     };
@@ -91,49 +136,15 @@ fn snapshots_to_keep(history: &[SnapshotRef], oldest: i64) -> usize {
         needed += replaced;
         needed += size(snapshot, METADATA_BYTES).unwrap_or(UNKNOWN_METADATA_BYTES);
     }
-    let is_worth_it = history.len() - kept >= BATCH || freed >= live / 2 || needed > limit + limit / 2;
+    let is_worth_it = history.len() - kept >= batch || freed >= live / 2 || needed > limit + limit / 2;
     if is_worth_it { kept } else { history.len() }
-}
-
-/// The files that no snapshot needs without the `expired` ones, where `oldest` is the oldest that stays.
-async fn files_only_of(table: &Table, oldest: &SnapshotRef, expired: &[SnapshotRef]) -> Result<Vec<String>> {
-    let snapshots: Vec<&SnapshotRef> = std::iter::once(oldest).chain(expired).collect();
-    let reads: Vec<_> = snapshots.iter().map(|snapshot| manifests_of(table, snapshot)).collect();
-    let lists: Vec<Vec<ManifestFile>> =
-        futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
-    let kept: HashSet<&str> = lists[0].iter().map(|manifest| manifest.manifest_path.as_str()).collect();
-    let mut seen = HashSet::new();
-    let mut files: Vec<String> = expired.iter().map(|snapshot| snapshot.manifest_list().to_owned()).collect();
-    let mut removals = Vec::new();
-    for (snapshot, list) in snapshots.iter().zip(&lists) {
-        for manifest in list.iter().filter(|manifest| seen.insert(manifest.manifest_path.as_str())) {
-            if !kept.contains(manifest.manifest_path.as_str()) {
-                files.push(manifest.manifest_path.clone());
-            }
-            let is_own = manifest.added_snapshot_id == snapshot.snapshot_id();
-            if is_own && manifest.deleted_files_count != Some(0) {
-                removals.push(manifest.load_manifest(&table.file_io));
-            }
-        }
-    }
-    let ids: HashSet<i64> = snapshots.iter().map(|snapshot| snapshot.snapshot_id()).collect();
-    let loaded: Vec<_> =
-        futures::stream::iter(removals).buffered(READS_AT_ONCE).try_collect().await.map_err(of_iceberg)?;
-    for entry in loaded.iter().flat_map(|manifest| manifest.entries()) {
-        let by_one_of_them = entry.snapshot_id().is_some_and(|id| ids.contains(&id));
-        if entry.status() == ManifestStatus::Deleted && by_one_of_them {
-            files.push(entry.file_path().to_owned());
-        }
-    }
-    Ok(files)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iceberg::spec::{Operation, Snapshot, Summary};
+    use iceberg::spec::{Operation, Summary};
     use std::collections::HashMap;
-    use std::sync::Arc;
 
     const MIB: u64 = 1 << 20;
 
@@ -158,16 +169,20 @@ mod tests {
         made.collect()
     }
 
+    fn kept(snapshots: &[(i64, u64)]) -> usize {
+        snapshots_to_keep(&history(snapshots), 50, BATCH)
+    }
+
     #[test]
     fn snapshots_stay_as_long_as_they_are_young_and_need_no_more_than_the_table() {
-        assert_eq!(snapshots_to_keep(&history(&[(100, 1); 9]), 50), 9, "young and small");
-        assert_eq!(snapshots_to_keep(&history(&[(100, 10); 2]), 50), 2, "one before the current one stays");
-        assert_eq!(snapshots_to_keep(&history(&[(100, 10); 5]), 50), 2, "every overwrite replaces all");
-        assert_eq!(snapshots_to_keep(&history(&[(10, 10); 3]), 50), 1, "what frees much is not put off");
-        assert_eq!(snapshots_to_keep(&history(&[(100, 0); 300]), 50), MOST_SNAPSHOTS);
+        assert_eq!(kept(&[(100, 1); 9]), 9, "young and small");
+        assert_eq!(kept(&[(100, 10); 2]), 2, "one before the current one stays");
+        assert_eq!(kept(&[(100, 10); 5]), 2, "every overwrite replaces all");
+        assert_eq!(kept(&[(10, 10); 3]), 1, "what frees much is not put off");
+        assert_eq!(kept(&[(100, 0); 300]), MOST_SNAPSHOTS);
         let aged: Vec<(i64, u64)> = (0..30).map(|place| (100 - place * 5, 0)).collect();
-        assert_eq!(snapshots_to_keep(&history(&aged), 50), 11, "those from 100 down to 50");
-        assert_eq!(snapshots_to_keep(&history(&aged[..15]), 50), 15, "a few old ones wait for more");
-        assert_eq!(snapshots_to_keep(&history(&[(10, 0); 20]), 50), 1, "the current one always stays");
+        assert_eq!(kept(&aged), 11, "those from 100 down to 50");
+        assert_eq!(kept(&aged[..14]), 14, "a few old ones wait for more");
+        assert_eq!(kept(&[(10, 0); 20]), 1, "the current one always stays");
     }
 }

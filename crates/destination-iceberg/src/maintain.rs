@@ -1,21 +1,24 @@
 //! The `maintain` verb: what every table needs now and then, so that it stays quick to read and small. Knows no
 //! stream; never changes what a table says.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use airbyte_connector::verbs::Interruption;
 use airbyte_connector::{Output, unix_milliseconds};
 use airbyte_protocol::message::Level;
 use clap::Args;
-use iceberg::spec::TableMetadata;
+use iceberg::spec::{DataFile, TableMetadata};
 use iceberg::{TableIdent, TableUpdate};
 
 use crate::catalog::{Catalog, CommitFault, Table, manifests_of};
-use crate::commit::publish_updates;
-use crate::compact::{Compaction, Policy, compact};
+use crate::commit::{Work, publish, publish_updates};
+use crate::compact::Policy;
 use crate::config::Config;
+use crate::deletion::{DeleteForm, Deletion};
 use crate::failure::{Failure, Result, of_iceberg};
 use crate::naming::identifier;
+use crate::position_deletes::may_delete_from;
+use crate::snapshot::LiveFiles;
 use crate::storage::{StoredFile, list};
 
 /// How often work that another writer's commit undid is done again.
@@ -96,7 +99,8 @@ async fn maintain_table(
     Ok(format!("table {ident}: {joined}, {expired} snapshots expired, {removed} orphans removed"))
 }
 
-/// Says how many files there were and how many there are now, or nothing if other writers were faster each time.
+/// Rewrites data files in one commit that changes no row. Files that another writer adds meanwhile do not matter. Says how
+/// many files there were and how many there are now, or nothing if other writers changed the rewritten ones each time.
 async fn join_files(
     catalog: &Catalog,
     ident: &TableIdent,
@@ -104,12 +108,40 @@ async fn join_files(
     small_file_percent: u8,
 ) -> Result<Option<(usize, usize)>> {
     let target_bytes = config.target_file_size_mib << 20;
-    let small_bytes = target_bytes * u64::from(small_file_percent) / 100;
+    let policy = Policy::Thorough { small_bytes: target_bytes * u64::from(small_file_percent) / 100 };
+    let form = DeleteForm { deletes: config.deletes, target_bytes: target_bytes as usize };
     for _ in 0..ATTEMPTS {
         let table = catalog.reload(ident).await?;
-        let compaction = compact(catalog, table, target_bytes, Policy::Thorough { small_bytes }).await?;
-        if let Compaction::Done { files_before, files_after, .. } = compaction {
-            return Ok(Some((files_before, files_after)));
+        let live = LiveFiles::of(&table).await?;
+        let changed = Deletion::default().apply(&table, form, &live, &[], Some(policy)).await?;
+        let count = live.data.len() + live.deletes.len();
+        if changed.removed.is_empty() {
+            return Ok(Some((count, count)));
+        }
+        let planned_on = table.metadata.current_snapshot_id();
+        let paths = |files: &[DataFile]| -> HashSet<String> {
+            files.iter().map(|file| file.file_path().to_owned()).collect()
+        };
+        let (data, known) = (paths(&live.data), paths(&live.deletes));
+        let rewritten: BTreeSet<&str> = changed.removed.intersection(&data).map(String::as_str).collect();
+        let mut is_overtaken = false;
+        let published = publish(catalog, table, None, async |now: &Table, _| {
+            if now.metadata.current_snapshot_id() != planned_on {
+                let found = LiveFiles::of(now).await?;
+                let is_new = |file: &&DataFile| !known.contains(file.file_path());
+                is_overtaken = !found.has_all(&changed.removed)
+                    || found.deletes.iter().filter(is_new).any(|file| may_delete_from(file, &rewritten));
+                if is_overtaken {
+                    return Err(Failure::transient("another writer changed files while they were joined"));
+                }
+            }
+            Ok(Work { changes: vec![changed.replace()], ..Work::default() })
+        })
+        .await;
+        match published {
+            Err(_) if is_overtaken => {}
+            Err(failure) => return Err(failure),
+            Ok(_) => return Ok(Some((count, count - changed.removed.len() + changed.added.len()))),
         }
     }
     Ok(None)

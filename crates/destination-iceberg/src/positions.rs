@@ -44,13 +44,14 @@ pub struct Found {
 pub struct Search {
     pub rows: Vec<Found>,
     /// The small delete files that it had to read, with every row that they delete.
-    pub small_deletes: Vec<SmallDeletes>,
+    pub small_deletes: Vec<ReadDeletes>,
 }
 
-#[derive(Debug)]
-pub struct SmallDeletes {
+/// A delete file with the rows that it deletes of each data file.
+#[derive(Debug, Default)]
+pub struct ReadDeletes {
     pub path: String,
-    pub rows: Vec<(Arc<str>, u64)>,
+    pub rows: HashMap<Arc<str>, Vec<u64>>,
 }
 
 /// The rows of `data` that have a key of `wanted` and are not deleted by `deletes`.
@@ -90,24 +91,20 @@ pub async fn find<V>(
         .iter()
         .filter(|file| may_delete_from(file, &paths))
         .map(|file| async move {
-            let mut dead = Vec::new();
-            let is_small = file.record_count() <= SMALL_DELETES;
-            let mut names: HashSet<Arc<str>> = HashSet::new();
-            let mut kept: Vec<(Arc<str>, u64)> = Vec::new();
+            let (mut dead, is_small) = (Vec::new(), file.record_count() <= SMALL_DELETES);
+            let mut deletes = ReadDeletes { path: file.file_path().to_owned(), ..ReadDeletes::default() };
             each_deleted(file_io, file, |path, position| {
                 dead.extend(by_place.get(path).and_then(|rows| rows.get(&position)));
                 if is_small {
-                    let name = names.get(path).cloned().unwrap_or_else(|| Arc::from(path));
-                    names.insert(name.clone());
-                    kept.push((name, position));
+                    deletes.add(path, position);
                 }
             })
             .await?;
-            let small = is_small.then(|| SmallDeletes { path: file.file_path().to_owned(), rows: kept });
+            let small = is_small.then_some(deletes);
             Ok::<_, Failure>((dead, small))
         })
         .collect();
-    let read: Vec<(Vec<usize>, Option<SmallDeletes>)> =
+    let read: Vec<(Vec<usize>, Option<ReadDeletes>)> =
         futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
     let mut dead: HashSet<usize> = HashSet::new();
     let mut small_deletes = Vec::new();
@@ -123,21 +120,27 @@ pub async fn find<V>(
     Ok(Search { rows, small_deletes })
 }
 
-/// The small ones among `deletes` that may delete from one of the data files at `paths`.
-pub async fn small_deletes_of(
+pub async fn read_deletes<'a>(
     file_io: &FileIO,
-    deletes: &[DataFile],
-    paths: &HashSet<String>,
-) -> Result<Vec<SmallDeletes>> {
-    let paths: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
-    let is_wanted = |file: &&DataFile| file.record_count() <= SMALL_DELETES && may_delete_from(file, &paths);
-    let mut small = Vec::new();
-    for file in deletes.iter().filter(is_wanted) {
-        let mut rows = Vec::new();
-        each_deleted(file_io, file, |path, position| rows.push((Arc::from(path), position))).await?;
-        small.push(SmallDeletes { path: file.file_path().to_owned(), rows });
+    files: impl Iterator<Item = &'a DataFile>,
+) -> Result<Vec<ReadDeletes>> {
+    let reads: Vec<_> = files
+        .map(|file| async move {
+            let mut deletes = ReadDeletes { path: file.file_path().to_owned(), ..ReadDeletes::default() };
+            each_deleted(file_io, file, |path, position| deletes.add(path, position)).await?;
+            Ok::<_, Failure>(deletes)
+        })
+        .collect();
+    futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await
+}
+
+impl ReadDeletes {
+    fn add(&mut self, path: &str, position: u64) {
+        match self.rows.get_mut(path) {
+            Some(rows) => rows.push(position),
+            None => _ = self.rows.insert(path.into(), vec![position]),
+        }
     }
-    Ok(small)
 }
 
 async fn find_in_file<V>(

@@ -31,7 +31,7 @@ pub struct DeletedRows(HashMap<String, Rows>);
 
 struct Rows {
     kept: BooleanBufferBuilder,
-    deleted: usize,
+    deleted: u64,
 }
 
 impl std::fmt::Debug for Rows {
@@ -46,28 +46,28 @@ impl DeletedRows {
         if row >= file.record_count() {
             return;
         }
-        if !self.0.contains_key(file.file_path()) {
+        let Some(rows) = self.0.get_mut(file.file_path()) else {
             let count = file.record_count() as usize;
             let mut kept = BooleanBufferBuilder::new(count);
             kept.append_n(count, true);
-            self.0.insert(file.file_path().to_owned(), Rows { kept, deleted: 0 });
-        }
-        if let Some(rows) = self.0.get_mut(file.file_path())
-            && rows.kept.get_bit(row as usize)
-        {
+            kept.set_bit(row as usize, false);
+            self.0.insert(file.file_path().to_owned(), Rows { kept, deleted: 1 });
+            return;
+        };
+        if rows.kept.get_bit(row as usize) {
             rows.kept.set_bit(row as usize, false);
             rows.deleted += 1;
         }
     }
 
-    /// Whether rows of the file are deleted.
-    pub fn concern(&self, file: &DataFile) -> bool {
-        self.0.contains_key(file.file_path())
+    /// How many rows of the file are deleted.
+    pub fn count(&self, file: &DataFile) -> u64 {
+        self.0.get(file.file_path()).map_or(0, |rows| rows.deleted)
     }
 
     /// Whether every row of the file is deleted.
     pub fn leave_nothing_of(&self, file: &DataFile) -> bool {
-        self.0.get(file.file_path()).is_some_and(|rows| rows.deleted as u64 == file.record_count())
+        self.0.get(file.file_path()).is_some_and(|rows| rows.deleted == file.record_count())
     }
 
     fn kept(&self, file: &DataFile) -> Option<BooleanBuffer> {

@@ -23,6 +23,13 @@ use crate::failure::{Failure, Result, of_iceberg};
 const SMALL_MANIFEST_BYTES: i64 = 256 << 10;
 /// The summary's key for the size of the manifests that a commit wrote.
 pub const METADATA_BYTES: &str = "airbyte.metadata-bytes";
+/// The summary's key for the id by which a commit is recognised.
+pub const COMMIT_ID: &str = "airbyte.commit-id";
+/// The summary's key for the time that a sync spent on the table before the commit, in milliseconds. Of a sync of several
+/// streams, each gets an equal share.
+pub const SYNC_MILLISECONDS: &str = "airbyte.sync-milliseconds";
+/// The summary's key for the number of files that the commit joined.
+pub const JOINED_FILES: &str = "airbyte.joined-files";
 /// Files of metadata that are read at once.
 const READS_AT_ONCE: usize = 16;
 
@@ -35,6 +42,12 @@ pub struct FileChange {
     pub removed: Removed,
     /// Goes into the snapshot's summary.
     pub properties: HashMap<String, String>,
+}
+
+impl FileChange {
+    pub fn new(operation: Operation, added: Vec<DataFile>, removed: Removed) -> Self {
+        Self { operation, added, removed, properties: HashMap::new() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,27 +127,61 @@ async fn contents(
     futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await
 }
 
-/// Writes the manifests and the manifest list of the snapshot that follows the table's current one, and says how a
-/// commit makes it the current one. `now` is in milliseconds since 1970.
-pub async fn prepare(table: &Table, change: &FileChange, now: i64) -> Result<Vec<TableUpdate>> {
-    let mut producer = Producer::new(table);
-    producer.write_manifests(change).await?;
-    let snapshot = producer.finish(change, now).await?;
-    let retention = SnapshotRetention::branch(None, None, None);
-    let reference = SnapshotReference::new(snapshot.snapshot_id(), retention);
-    Ok(vec![
-        TableUpdate::AddSnapshot { snapshot },
-        TableUpdate::SetSnapshotRef { ref_name: MAIN_BRANCH.to_owned(), reference },
-    ])
+/// Snapshots that a commit makes the table's newest.
+pub struct Prepared {
+    pub updates: Vec<TableUpdate>,
+    /// From the oldest to the newest.
+    pub snapshots: Vec<Snapshot>,
+    /// The manifests and manifest lists that were written for them.
+    pub files: Vec<String>,
+}
+
+/// Writes the manifests and the manifest lists of the snapshots that follow the table's current one, one for each change,
+/// and says how a commit makes the last one the current one. Changes but the last only add files. `now` is in
+/// milliseconds since 1970.
+pub async fn prepare(table: &Table, changes: &[FileChange], now: i64) -> Result<Prepared> {
+    let mut earlier: Vec<Earlier> = Vec::new();
+    let mut writes = Vec::with_capacity(changes.len());
+    for change in changes {
+        let producer = Producer::new(table, earlier.clone());
+        earlier.push(Earlier { snapshot_id: producer.snapshot_id, added: &change.added });
+        writes.push(async move {
+            let mut producer = producer;
+            producer.write_manifests(change).await?;
+            producer.finish(change, now).await
+        });
+    }
+    let mut prepared = Prepared { updates: Vec::new(), snapshots: Vec::new(), files: Vec::new() };
+    for (snapshot, manifests) in futures::future::try_join_all(writes).await? {
+        prepared.files.push(snapshot.manifest_list().to_owned());
+        prepared.files.extend(manifests);
+        let retention = SnapshotRetention::branch(None, None, None);
+        let reference = SnapshotReference::new(snapshot.snapshot_id(), retention);
+        prepared.updates.extend([
+            TableUpdate::AddSnapshot { snapshot: snapshot.clone() },
+            TableUpdate::SetSnapshotRef { ref_name: MAIN_BRANCH.to_owned(), reference },
+        ]);
+        prepared.snapshots.push(snapshot);
+    }
+    Ok(prepared)
+}
+
+/// A snapshot of the same commit.
+#[derive(Debug, Clone)]
+struct Earlier<'a> {
+    snapshot_id: i64,
+    added: &'a [DataFile],
 }
 
 struct Producer<'a> {
     table: &'a Table,
+    /// The snapshots between the table's current one and this one.
+    earlier: Vec<Earlier<'a>>,
     snapshot_id: i64,
     /// In the names of all files of this snapshot's metadata.
     unique: String,
     manifests: Vec<ManifestFile>,
-    written: usize,
+    written: Vec<String>,
     written_bytes: u64,
     removed: Counts,
     added: Counts,
@@ -167,14 +214,15 @@ impl Counts {
 }
 
 impl<'a> Producer<'a> {
-    fn new(table: &'a Table) -> Self {
+    fn new(table: &'a Table, earlier: Vec<Earlier<'a>>) -> Self {
         let id = uuid::Uuid::now_v7();
         Self {
             table,
+            earlier,
             snapshot_id: unused_snapshot_id(table),
             unique: id.to_string(),
             manifests: Vec::new(),
-            written: 0,
+            written: Vec::new(),
             written_bytes: 0,
             removed: Counts::default(),
             added: Counts::default(),
@@ -214,6 +262,14 @@ impl<'a> Producer<'a> {
             let is_of_content = |file: &&DataFile| {
                 (file.content_type() == DataContentType::Data) == (*content == ManifestContentType::Data)
             };
+            let first = self.table.metadata.next_sequence_number();
+            for (sequence, Earlier { snapshot_id, added }) in (first..).zip(self.earlier.clone()) {
+                for file in added.iter().filter(is_of_content) {
+                    self.open(writer, *content)?
+                        .add_existing_file(file.clone(), snapshot_id, sequence, Some(sequence))
+                        .map_err(of_iceberg)?;
+                }
+            }
             for file in change.added.iter().filter(is_of_content) {
                 self.added.count(file);
                 // Below zero: the sequence number of the snapshot that adds it.
@@ -264,9 +320,9 @@ impl<'a> Producer<'a> {
     }
 
     fn manifest_writer(&mut self, content: ManifestContentType) -> Result<ManifestWriter> {
-        let name = format!("{}-m{}.avro", self.unique, self.written);
-        self.written += 1;
-        let output = self.table.file_io.new_output(metadata_file(self.table, &name)).map_err(of_iceberg)?;
+        let location = metadata_file(self.table, &format!("{}-m{}.avro", self.unique, self.written.len()));
+        let output = self.table.file_io.new_output(&location).map_err(of_iceberg)?;
+        self.written.push(location);
         let metadata = &self.table.metadata;
         let builder = ManifestWriterBuilder::new(
             output,
@@ -280,10 +336,14 @@ impl<'a> Producer<'a> {
         })
     }
 
-    async fn finish(self, change: &FileChange, now: i64) -> Result<Snapshot> {
+    /// Returns the manifests that were written, too.
+    async fn finish(self, change: &FileChange, now: i64) -> Result<(Snapshot, Vec<String>)> {
         let metadata = &self.table.metadata;
-        let parent = metadata.current_snapshot().map(|snapshot| snapshot.snapshot_id());
-        let sequence = metadata.next_sequence_number();
+        let parent = match self.earlier.last() {
+            Some(earlier) => Some(earlier.snapshot_id),
+            None => metadata.current_snapshot().map(|snapshot| snapshot.snapshot_id()),
+        };
+        let sequence = metadata.next_sequence_number() + self.earlier.len() as i64;
         let name = format!("snap-{}-{}.avro", self.snapshot_id, self.unique);
         let list_location = metadata_file(self.table, &name);
         let summary = self.summary(change);
@@ -298,7 +358,7 @@ impl<'a> Producer<'a> {
         let mut list = ManifestListWriter::v2(output, self.snapshot_id, parent, sequence);
         list.add_manifests(self.manifests.into_iter()).map_err(of_iceberg)?;
         list.close().await.map_err(of_iceberg)?;
-        Ok(Snapshot::builder()
+        let snapshot = Snapshot::builder()
             .with_snapshot_id(self.snapshot_id)
             .with_parent_snapshot_id(parent)
             .with_sequence_number(sequence)
@@ -307,7 +367,8 @@ impl<'a> Producer<'a> {
             .with_manifest_list(list_location)
             .with_summary(summary)
             .with_schema_id(metadata.current_schema_id())
-            .build())
+            .build();
+        Ok((snapshot, self.written))
     }
 
     fn summary(&self, change: &FileChange) -> Summary {
@@ -354,8 +415,10 @@ impl<'a> Producer<'a> {
                 total.and_then(|text| text.parse::<u64>().ok())
             }
         };
+        let earlier = self.earlier.iter().flat_map(|earlier| earlier.added);
+        let bytes_between: u64 = earlier.map(DataFile::file_size_in_bytes).sum();
         if let Some(bytes) = bytes_before {
-            set("total-files-size", (bytes + added.bytes).saturating_sub(removed.bytes));
+            set("total-files-size", (bytes + bytes_between + added.bytes).saturating_sub(removed.bytes));
         }
         Summary { operation: change.operation.clone(), additional_properties: properties }
     }

@@ -8,17 +8,17 @@ use airbyte_connector::unix_milliseconds;
 use iceberg::spec::{DataFile, Operation, Schema};
 
 use crate::acknowledgement::Progress;
-use crate::automatic_maintenance::SYNC_MILLISECONDS;
+use crate::automatic_maintenance::AutomaticMaintenance;
 use crate::batch::{Batch, Shape};
 use crate::catalog::{Catalog, Table};
-use crate::commit::{Work, publish, publish_with_schema, with_schema};
+use crate::commit::{Published, Work, publish, with_schema};
 use crate::data_file::DataFileWriter;
 use crate::deletion::{ChangedFiles, DeleteForm, Deletion};
-use crate::failure::{Result, of_iceberg};
+use crate::failure::{Failure, Result, of_iceberg};
 use crate::generations::{Extent, GENERATION, changed_properties};
 use crate::key::Key;
 use crate::plan::StreamPlan;
-use crate::positions::{IdentityFields, Search, find, small_deletes_of};
+use crate::positions::{IdentityFields, Search, find};
 use crate::purge::OldRows;
 use crate::snapshot::{FileChange, LiveFiles, Removed};
 use crate::table::Ready;
@@ -49,22 +49,34 @@ pub struct StreamWriter {
     last_commit: Instant,
     /// Of how many streams this one has its share of the time.
     streams: u32,
-    opened_at: Option<i64>,
+    maintenance: Option<AutomaticMaintenance>,
 }
 
 /// What a commit did, for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Committed {
     pub records: u64,
     pub metadata_location: String,
+    /// How many small or worn files it joined, and how many snapshots it expired.
+    pub joined: usize,
+    pub expired: usize,
+    /// Why the table was not maintained.
+    pub warning: Option<Failure>,
 }
 
 impl StreamWriter {
-    pub fn new(plan: StreamPlan, ready: Ready, form: DeleteForm, streams: u32, now: Instant) -> Self {
+    pub fn new(
+        plan: StreamPlan,
+        ready: Ready,
+        form: DeleteForm,
+        maintenance: Option<AutomaticMaintenance>,
+        streams: u32,
+        now: Instant,
+    ) -> Self {
         Self {
             plan,
+            maintenance,
             streams: streams.max(1),
-            opened_at: ready.table.metadata.current_snapshot_id(),
             files: DataFileWriter::new(&ready.written, form.target_bytes),
             form,
             table: ready.table,
@@ -80,11 +92,6 @@ impl StreamWriter {
             committed: 0,
             last_commit: now,
         }
-    }
-
-    /// Whether the table has another snapshot than when the sync began.
-    pub fn has_committed(&self) -> bool {
-        self.table.metadata.current_snapshot_id() != self.opened_at
     }
 
     fn milliseconds_since_commit(&self) -> u128 {
@@ -165,16 +172,16 @@ impl StreamWriter {
             return Ok(keys);
         }
         let (plan, memory, form) = (&self.plan, &self.memory, self.form);
-        let table = publish(catalog, self.table.clone(), async |table: &Table| {
+        let published = publish(catalog, self.table.clone(), None, async |table: &Table, _| {
             let (found, before) = search(table, &fields, values).await?;
             keys = found.rows.iter().map(|row| (row.cursor.as_key(), ())).collect();
             let rows = found.rows.into_iter().map(|row| (row.file, row.position)).collect();
             let deletion = Deletion { rows, files: HashSet::new(), small_deletes: found.small_deletes };
-            let changed = deletion.apply(table, form, &before, &[]).await?;
-            Ok(work(plan, &changed, Extent::Keep, memory, table))
+            let changed = deletion.apply(table, form, &before, &[], None).await?;
+            Ok(work(plan, changed.changes(&[], true), changed.discarded, Extent::Keep, memory, table))
         })
         .await?;
-        self.take_table(table);
+        self.take_table(published.table);
         Ok(keys)
     }
 
@@ -213,37 +220,46 @@ impl StreamWriter {
         if self.extent == Extent::Replace || self.received == self.committed {
             return Ok(None);
         }
-        let written = self.files.take().await?;
+        // The manifests are read while the last file is written.
+        let (written, _) = futures::join!(self.files.take(), LiveFiles::of(&self.table));
+        let written = written?;
         let upserts = std::mem::take(&mut self.upserts);
         let records = self.received - self.committed;
+        let mut done = Committed { records, ..Committed::default() };
         if !written.is_empty() || upserts.len() > 0 {
             let (fields, plan, memory, form) = (self.fields.as_ref(), &self.plan, &self.memory, self.form);
             let spent = self.milliseconds_since_commit();
-            let (mut attempts, mut discarded) = (0, Vec::new());
-            let table = publish(catalog, self.table.clone(), async |table: &Table| {
-                let changed = match fields {
-                    Some(fields) => {
-                        let before = LiveFiles::of(table).await?;
-                        let deletion = upserts.deletion(&table.file_io, fields, &written, &before).await?;
-                        deletion.apply(table, form, &before, &written).await?
-                    }
-                    None => ChangedFiles::written(&written),
+            let mut warning = None;
+            let published = publish(catalog, self.table.clone(), None, async |table: &Table, attempt| {
+                // It is not urgent, and other writers are busy.
+                let maintenance = self.maintenance.filter(|_| attempt == 0);
+                let before = LiveFiles::of(table).await?;
+                let deletion = match fields {
+                    Some(fields) => upserts.deletion(&table.file_io, fields, &written, &before).await?,
+                    None => Deletion::default(),
                 };
-                attempts += 1;
-                discarded.clone_from(&changed.discarded);
-                let work = work(plan, &changed, Extent::Keep, memory, table);
-                Ok(work.with_summary(SYNC_MILLISECONDS, spent))
+                let policy = maintenance.and_then(|maintenance| maintenance.policy(&table.metadata, &before));
+                let mut changed = deletion.apply(table, form, &before, &written, policy).await;
+                if let (Some(_), Err(failure)) = (policy, &changed) {
+                    warning = Some(failure.clone());
+                    changed = deletion.apply(table, form, &before, &written, None).await;
+                }
+                let changed = changed?;
+                done.joined = changed.joined;
+                let changes = changed.changes(&written, !deletion.is_empty());
+                let mut work = work(plan, changes, changed.discarded, Extent::Keep, memory, table);
+                work.spent(spent);
+                work.oldest = maintenance.map(AutomaticMaintenance::oldest);
+                Ok(work)
             })
             .await?;
-            // Of several attempts, nobody knows which one was committed, and another one may need the files.
-            if attempts == 1 && !discarded.is_empty() {
-                delete_files(&table, discarded).await?;
-            }
-            self.take_table(table);
+            done.expired = published.expired;
+            done.warning = published.warning.or(warning);
+            self.take_table(published.table);
         }
         self.committed = self.received;
         self.last_commit = Instant::now();
-        Ok(Some(self.told(records)))
+        Ok(Some(self.told(done)))
     }
 
     /// Ends the stream, which its source completed: commits the rest, or swaps a refresh in.
@@ -265,21 +281,23 @@ impl StreamWriter {
         let (plan, memory) = (&self.plan, &self.memory);
         let schema = self.new_schema.take();
         let spent = self.milliseconds_since_commit();
-        let table =
-            publish_with_schema(catalog, self.table.clone(), schema.as_ref(), async |table: &Table| {
-                let (operation, removed) = (Operation::Overwrite, Removed::Everything);
-                let files =
-                    FileChange { operation, added: added.clone(), removed, properties: summary(plan) };
-                let work = Work { files, properties: properties(plan, Extent::Replace, memory, table) };
-                Ok(work.with_summary(SYNC_MILLISECONDS, spent))
+        let maintenance = self.maintenance;
+        let published =
+            publish(catalog, self.table.clone(), schema.as_ref(), async |table: &Table, attempt| {
+                let change = FileChange::new(Operation::Overwrite, added.clone(), Removed::Everything);
+                let mut work = work(plan, vec![change], Vec::new(), Extent::Replace, memory, table);
+                work.spent(spent);
+                work.oldest = maintenance.filter(|_| attempt == 0).map(AutomaticMaintenance::oldest);
+                Ok(work)
             })
             .await?;
-        self.take_table(table);
+        self.take_table(published.table.clone());
         // What may come after it, of a source that goes on, is added.
         self.extent = Extent::Keep;
         self.committed = self.received;
         self.last_commit = Instant::now();
-        Ok(Some(self.told(records)))
+        let Published { expired, warning, .. } = published;
+        Ok(Some(self.told(Committed { records, expired, warning, ..Committed::default() })))
     }
 
     /// Removes the rows of generations below `minimum` in one commit. Nothing if there are none.
@@ -289,16 +307,17 @@ impl StreamWriter {
         if OldRows::find(&self.table.file_io, &live.data, field, minimum).await?.is_empty() {
             return Ok(None);
         }
-        let table = publish(catalog, self.table.clone(), async |table: &Table| {
+        let published = publish(catalog, self.table.clone(), None, async |table: &Table, _| {
             let live = LiveFiles::of(table).await?;
             let OldRows { files, rows } = OldRows::find(&table.file_io, &live.data, field, minimum).await?;
-            let small_deletes = small_deletes_of(&table.file_io, &live.deletes, &files).await?;
-            let changed = Deletion { rows, files, small_deletes }.apply(table, form, &live, &[]).await?;
-            Ok(work(plan, &changed, Extent::Purge(minimum), memory, table))
+            let deletion = Deletion { rows, files, small_deletes: Vec::new() };
+            let changed = deletion.apply(table, form, &live, &[], None).await?;
+            let changes = changed.changes(&[], true);
+            Ok(work(plan, changes, changed.discarded, Extent::Purge(minimum), memory, table))
         })
         .await?;
-        self.take_table(table);
-        Ok(Some(self.told(0)))
+        self.take_table(published.table);
+        Ok(Some(self.told(Committed::default())))
     }
 
     /// Works the upserts of a refresh into the files that will be swapped in.
@@ -312,7 +331,7 @@ impl StreamWriter {
                     None => self.table.clone(),
                 };
                 let deletion = upserts.deletion(&table.file_io, fields, &written, &self.unpublished).await?;
-                deletion.apply(&table, self.form, &self.unpublished, &written).await?
+                deletion.apply(&table, self.form, &self.unpublished, &written, None).await?
             }
             None => ChangedFiles::written(&written),
         };
@@ -336,14 +355,14 @@ impl StreamWriter {
         Ok(())
     }
 
-    pub fn take_table(&mut self, table: Table) {
+    fn take_table(&mut self, table: Table) {
         self.memory.retain(|name, value| table.metadata.properties().get(name) != Some(value));
         self.files.renew(&table);
         self.table = table;
     }
 
-    fn told(&self, records: u64) -> Committed {
-        Committed { records, metadata_location: self.table.metadata_location.clone() }
+    fn told(&self, done: Committed) -> Committed {
+        Committed { metadata_location: self.table.metadata_location.clone(), ..done }
     }
 }
 
@@ -364,18 +383,16 @@ async fn delete_files(table: &Table, paths: Vec<String>) -> Result<()> {
 
 fn work(
     plan: &StreamPlan,
-    changed: &ChangedFiles,
+    mut changes: Vec<FileChange>,
+    discarded: Vec<String>,
     extent: Extent,
     memory: &HashMap<String, String>,
     table: &Table,
 ) -> Work {
-    let files = FileChange {
-        operation: changed.operation(),
-        added: changed.added.clone(),
-        removed: changed.removed(),
-        properties: summary(plan),
-    };
-    Work { files, properties: properties(plan, extent, memory, table) }
+    changes.iter_mut().for_each(|change| change.properties.extend(summary(plan)));
+    let mut properties = changed_properties(table.metadata.properties(), plan.ids, extent);
+    properties.extend(memory.clone());
+    Work { changes, properties, discarded, oldest: None }
 }
 
 /// What the snapshot's summary says of the stream.
@@ -386,15 +403,4 @@ fn summary(plan: &StreamPlan) -> HashMap<String, String> {
         summary.extend(number.map(|number| (name.to_owned(), number.to_string())));
     }
     summary
-}
-
-fn properties(
-    plan: &StreamPlan,
-    extent: Extent,
-    memory: &HashMap<String, String>,
-    table: &Table,
-) -> HashMap<String, String> {
-    let mut properties = changed_properties(table.metadata.properties(), plan.ids, extent);
-    properties.extend(memory.clone());
-    properties
 }

@@ -11,7 +11,7 @@ use airbyte_connector::verbs::Result;
 use airbyte_protocol::message::{Level, StreamStatus};
 
 use crate::acknowledgement::Acknowledgements;
-use crate::automatic_maintenance::{AutomaticMaintenance, Maintained};
+use crate::automatic_maintenance::AutomaticMaintenance;
 use crate::batch::{Batch, BatchBuilder, RowIds};
 use crate::catalog::{Catalog, Table};
 use crate::config::Config;
@@ -50,13 +50,18 @@ pub async fn write(
     std::thread::spawn(move || read(input, shapes, &shared, &sender));
     let target_bytes = (config.target_file_size_mib << 20) as usize;
     let form = DeleteForm { deletes: config.deletes, target_bytes };
+    let mut maintenance = AutomaticMaintenance::of(config);
+    if let Some(maintainer) = catalog.maintainer().filter(|_| maintenance.is_some()) {
+        output.log(Level::Info, format!("{maintainer} maintains the tables of this catalog"))?;
+        maintenance = None;
+    }
     let now = Instant::now();
     let count = plans.len() as u32;
     let foreign_keys = foreign_keys(&plans).into();
     let streams: Vec<StreamWriter> = plans
         .into_iter()
         .zip(ready)
-        .map(|(plan, ready)| StreamWriter::new(plan, ready, form, count, now))
+        .map(|(plan, ready)| StreamWriter::new(plan, ready, form, maintenance, count, now))
         .collect();
     let mut writer = Writer {
         catalog,
@@ -68,7 +73,6 @@ pub async fn write(
         streams,
         raw_rows,
         interval: Duration::from_secs(config.commit_interval_seconds),
-        maintenance: AutomaticMaintenance::of(config),
     };
     loop {
         let event = match writer.next_due() {
@@ -103,7 +107,6 @@ struct Writer<'a> {
     /// The streams whose orphans are being deleted.
     is_deleting: Vec<bool>,
     interval: Duration,
-    maintenance: Option<AutomaticMaintenance>,
 }
 
 impl Writer<'_> {
@@ -266,49 +269,29 @@ impl Writer<'_> {
     fn settle(&mut self, stream: usize, done: failure::Result<Option<Committed>>) -> Result<()> {
         let done = done.map_err(|failure| self.of_stream(stream, failure))?;
         let stream = &self.streams[stream];
-        let Some(Committed { records, metadata_location }) = done else { return Ok(()) };
+        let Some(Committed { records, metadata_location, joined, expired, warning }) = done else {
+            return Ok(());
+        };
         let ident = &stream.table().ident;
         let text = format!("{records} records committed to table {ident}: {metadata_location}");
         self.output.log(Level::Info, text + &for_snowflake(stream.table()))?;
+        if joined > 0 || expired > 0 {
+            let text = format!("table {ident}: {joined} files were joined, {expired} snapshots expired");
+            self.output.log(Level::Info, text)?;
+        }
+        if let Some(failure) = warning {
+            let text = format!(
+                "table {ident} is complete but could not be maintained: {}. The next sync tries again",
+                failure.message
+            );
+            self.output.log(Level::Warn, text)?;
+        }
         self.acknowledge()
     }
 
     fn acknowledge(&mut self) -> Result<()> {
         let progress: Vec<_> = self.streams.iter().map(StreamWriter::progress).collect();
         self.waiting.ready(&progress, |line| Ok(self.output.line(line)?))
-    }
-
-    /// Maintains the tables that have new snapshots. Everything is committed and acknowledged by then, so a failure is a
-    /// warning.
-    async fn maintain(&mut self) -> Result<()> {
-        let Some(maintenance) = self.maintenance else { return Ok(()) };
-        if let Some(maintainer) = self.catalog.maintainer() {
-            let text = format!("{maintainer} maintains the tables of this catalog");
-            return Ok(self.output.log(Level::Info, text)?);
-        }
-        for stream in self.streams.iter_mut().filter(|stream| stream.has_committed()) {
-            let ident = stream.table().ident.clone();
-            match maintenance.run(&self.catalog, stream.table()).await {
-                Ok((_, done)) if done == Maintained::default() => {}
-                Ok((table, done)) => {
-                    let Maintained { files_before, files_after, expired } = done;
-                    let text = format!(
-                        "table {ident}: {files_before} files became {files_after}, {expired} snapshots expired: {}",
-                        table.metadata_location
-                    );
-                    self.output.log(Level::Info, text + &for_snowflake(&table))?;
-                    stream.take_table(table);
-                }
-                Err(failure) => {
-                    let text = format!(
-                        "table {ident} is complete but could not be maintained: {}. The next sync tries again",
-                        failure.message
-                    );
-                    self.output.log(Level::Warn, text)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The input is over: commits what there is, and fails if the source did not complete every stream.
@@ -324,7 +307,6 @@ impl Writer<'_> {
                 self.output.log(Level::Warn, text)?;
             }
         }
-        self.maintain().await?;
         outcome?;
         let ended = self.ended.iter().zip(&self.streams);
         let missing: Vec<&str> = ended

@@ -2,7 +2,8 @@
 
     cost.py <folder of binaries> [syncs]
 
-S3 is moto with a delay of 30 ms a request. Fails if the cost grows with the number of syncs. 0 syncs measure S3 alone.
+S3 is moto with a delay of 30 ms a request. Fails if the cost grows with the number of syncs, or if any sync sends too many
+requests, also one that joins files or expires snapshots. 0 syncs measure S3 alone.
 """
 
 import json
@@ -48,24 +49,24 @@ class Destination:
             "destination_sync_mode": mode, "primary_key": [["gid"]], "cursor_field": ["modified_at"]}]}))
 
     def sync(self, records):
-        """Returns the seconds that it took."""
+        """Returns the seconds that it took, and whether it joined files or expired snapshots."""
         lines = [{"type": "RECORD", "record": {"stream": "items", "data": data, "emitted_at": 1}} for data in records]
         status = {"stream_descriptor": {"name": "items"}, "status": "COMPLETE"}
         lines.append({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "stream_status": status}})
         text = "".join(json.dumps(line) + "\n" for line in lines)
         started = time.time()
-        subprocess.run([BINARIES / "destination-iceberg", "write", "--config", self.config, "--catalog", self.catalog],
-                       input=text, text=True, check=True, stdout=subprocess.DEVNULL)
-        return time.time() - started
+        run = subprocess.run([BINARIES / "destination-iceberg", "write", "--config", self.config, "--catalog", self.catalog],
+                             input=text, text=True, check=True, stdout=subprocess.PIPE)
+        return time.time() - started, "files were joined" in run.stdout
 
 
 def local(folder):
     dice = random.Random(1)
     warehouse = folder / "warehouse"
     destination = Destination(folder, {"catalog": {"type": "embedded", "warehouse": str(warehouse)}})
-    seconds = [destination.sync(record(gid, 0, dice) for gid in range(ROWS))]
+    seconds = [destination.sync(record(gid, 0, dice) for gid in range(ROWS))[0]]
     for sync in range(1, SYNCS):
-        seconds.append(destination.sync([record(dice.randrange(ROWS), sync, dice) for _ in range(100)]))
+        seconds.append(destination.sync([record(dice.randrange(ROWS), sync, dice) for _ in range(100)])[0])
     reader = Warehouse(warehouse / "catalog.db")
     table = reader.table("items")
     live = int(table.current_snapshot().summary["total-files-size"])
@@ -129,9 +130,10 @@ def on_s3(folder):
         dice = random.Random(1)
         destination.sync(record(number, 0, dice) for number in range(1000))
         server.take()
-        counts, trips, kinds = [], [], []
+        counts, trips, kinds, maintaining = [], [], [], []
         for sync in range(1, 101):
-            seconds = destination.sync([record(gid(sync), sync, dice)])
+            seconds, maintains = destination.sync([record(gid(sync), sync, dice)])
+            maintaining.append(maintains)
             requests, in_turn = server.take()
             counts.append(len(requests))
             trips.append(in_turn)
@@ -143,10 +145,14 @@ def on_s3(folder):
               f"{trips[98:]} in syncs 99 and 100, median {statistics.median(trips)}, largest {max(trips)}; "
               f"sync 100 took {seconds:.1f} s")
         print(f"    sync 100: {kinds[-1]}\n    sync {largest + 1}: {kinds[largest]}", flush=True)
-        # The last ones but for those that join files or expire snapshots.
-        assert statistics.median(counts[90:]) <= counts[1] + 2, "the number of requests grows"
-        assert statistics.median(counts[90:]) <= REQUESTS, "too many requests"
-        assert statistics.median(trips[90:]) <= COMMIT_TRIPS + OTHER_TRIPS, "too many requests one after the other"
+        others = [count for count, maintains in zip(counts, maintaining) if not maintains]
+        print(f"    {sum(maintaining)} of 100 syncs joined files or expired snapshots; the others sent {min(others)} to "
+              f"{max(others)} requests", flush=True)
+        assert max(others[1:]) <= counts[1] + 2 and min(others[1:]) >= counts[1] - 2, "the number of requests changes"
+        assert max(counts) <= REQUESTS, "too many requests"
+        # On a busy machine, requests that are sent at once can seem to follow each other.
+        assert sorted(trips)[95] <= COMMIT_TRIPS + OTHER_TRIPS, "too many requests one after the other"
+        assert case == "the same row" or any(maintaining), "no sync joined files"
 
 
 def main():

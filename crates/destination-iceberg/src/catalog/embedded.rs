@@ -166,10 +166,7 @@ impl EmbeddedCatalog {
             params![location, table.metadata_location, CATALOG_NAME, namespace_of(ident), ident.name()];
         let updated = self.connection().execute(sql, values);
         match updated {
-            Ok(1) => {
-                remove_old_metadata(table, &metadata).await;
-                Ok(self.table(ident, metadata, location)?)
-            }
+            Ok(1) => Ok(self.table(ident, metadata, location)?),
             Ok(_) => Err(CommitFault::Overtaken),
             Err(error) => Err(CommitFault::Unclear(format!("the catalog file: {error}"))),
         }
@@ -230,18 +227,16 @@ impl EmbeddedCatalog {
     }
 }
 
-/// Removes the metadata files that the commit dropped from the table's log, if the table asks for it. One that cannot be
-/// removed is an orphan, which `maintain` removes.
-async fn remove_old_metadata(before: &Table, after: &TableMetadata) {
-    let wanted = after.properties().get("write.metadata.delete-after-commit.enabled");
+/// The metadata files that a commit dropped from the table's log, if the table wants them removed.
+pub fn dropped_metadata(before: &Table, after: &Table) -> Vec<String> {
+    let wanted = after.metadata.properties().get("write.metadata.delete-after-commit.enabled");
     if wanted.is_none_or(|wanted| wanted != "true") {
-        return;
+        return Vec::new();
     }
-    let kept: HashSet<&str> = after.metadata_log().iter().map(|entry| entry.metadata_file.as_str()).collect();
-    let dropped = before.metadata.metadata_log().iter().map(|entry| entry.metadata_file.as_str());
-    for file in dropped.filter(|file| !kept.contains(file)) {
-        drop(before.file_io.delete(file).await);
-    }
+    let files = |table: &Table| -> HashSet<String> {
+        table.metadata.metadata_log().iter().map(|entry| entry.metadata_file.clone()).collect()
+    };
+    files(before).difference(&files(after)).cloned().collect()
 }
 
 fn connect(database: &Path) -> rusqlite::Result<Connection> {

@@ -98,6 +98,14 @@ impl Catalog {
         }
     }
 
+    /// The metadata files that a commit left for its writer to remove.
+    pub fn dropped_metadata(&self, before: &Table, after: &Table) -> Vec<String> {
+        match self {
+            Self::Embedded(_) => embedded::dropped_metadata(before, after),
+            Self::Rest(_) => Vec::new(),
+        }
+    }
+
     /// Takes the table out of the catalog; its files are the caller's to remove.
     pub async fn forget(&self, ident: &TableIdent) -> Result<()> {
         match self {

@@ -13,8 +13,20 @@ fn with_ending(destination: &Destination, ending: &str) -> Vec<PathBuf> {
 }
 
 fn joins(table: &TableRead) -> usize {
-    let operations = table.metadata.snapshots().map(|snapshot| snapshot.summary().operation.clone());
-    operations.filter(|operation| *operation == Operation::Replace).count()
+    let summaries = table.metadata.snapshots().map(|snapshot| &snapshot.summary().additional_properties);
+    summaries.filter(|summary| summary.contains_key("airbyte.joined-files")).count()
+}
+
+/// How many commits the table had: the number in its metadata file's name.
+fn commits(destination: &Destination) -> usize {
+    let location = destination.metadata_location("tasks").unwrap();
+    let name = location.rsplit('/').next().unwrap();
+    name.split('-').next().unwrap().parse().unwrap()
+}
+
+fn orphans_removed(destination: &Destination) -> bool {
+    let run = destination.with_config(&["maintain", "--remove-orphans-after-hours", "0"]).succeeded();
+    !format!("{:?}", run.messages).contains(" 0 orphans removed")
 }
 
 #[test]
@@ -35,11 +47,58 @@ fn many_small_upserts_leave_few_files_and_every_row() {
         assert_eq!(versions(&table), rows, "after sync {sync}");
         most = most.max(table.data_files + table.position_delete_files);
         assert!(table.manifests <= 2, "{} manifests after sync {sync}", table.manifests);
+        assert_eq!(commits(&destination) as u64, sync + 1, "a sync is one commit, whatever it maintains");
     }
     assert!(most <= 24, "{most} files");
     let table = destination.table("tasks").unwrap();
     assert!(joins(&table) > 0);
     assert!(with_ending(&destination, ".metadata.json").len() <= 21);
+}
+
+#[test]
+fn an_append_that_joins_files_is_one_commit_whose_added_rows_a_reader_of_changes_finds() {
+    let destination = Destination::new().config(json!({"maintenance_percent": 20}));
+    let catalog = catalog(&[tasks("append")]);
+    for sync in 0..30_u64 {
+        destination.write(&catalog, &whole("tasks", [task(sync, sync)])).succeeded();
+        assert_eq!(commits(&destination) as u64, sync + 1);
+    }
+    let table = destination.table("tasks").unwrap();
+    assert_eq!((table.rows.len(), joins(&table) > 0), (30, true));
+    let mut snapshots: Vec<_> = table.metadata.snapshots().collect();
+    snapshots.sort_by_key(|snapshot| snapshot.sequence_number());
+    let of = |wanted: Operation| {
+        let summaries = snapshots.iter().map(|snapshot| snapshot.summary());
+        summaries.filter(move |summary| summary.operation == wanted)
+    };
+    let rows = |name: &str, operation: Operation| -> u64 {
+        of(operation).filter_map(|summary| summary.additional_properties.get(name)?.parse::<u64>().ok()).sum()
+    };
+    assert_eq!(of(Operation::Append).count() + of(Operation::Replace).count(), snapshots.len());
+    assert_eq!(rows("added-records", Operation::Append), 30, "each row is added once");
+    let replaced = rows("added-records", Operation::Replace);
+    assert_eq!(replaced, rows("deleted-records", Operation::Replace), "joining changes no row");
+    // Each snapshot can be read, also the one that the same commit followed up.
+    let parents: Vec<_> = snapshots.windows(2).map(|pair| (pair[0].snapshot_id(), pair[1])).collect();
+    assert!(parents.iter().all(|(parent, snapshot)| snapshot.parent_snapshot_id() == Some(*parent)));
+    assert!(!orphans_removed(&destination));
+}
+
+#[test]
+fn what_expired_snapshots_needed_is_removed_by_the_commit_that_expires_them() {
+    for mode in ["append", "append_dedup", "overwrite"] {
+        let fields = json!({"maintenance_percent": 20, "snapshot_retention_hours": 0});
+        let destination = Destination::new().config(fields);
+        let catalog = catalog(&[tasks(mode)]);
+        for sync in 0..20 {
+            let data = [task(sync % 7, sync), task(100 + sync, sync)];
+            destination.write(&catalog, &whole("tasks", data)).succeeded();
+            assert_eq!(commits(&destination) as u64, sync + 1, "{mode}");
+        }
+        let count = destination.metadata("tasks").unwrap().snapshots().count();
+        assert!(count <= 5, "{count} snapshots with {mode}");
+        assert!(!orphans_removed(&destination), "{mode}");
+    }
 }
 
 #[test]

@@ -79,6 +79,59 @@ fn a_commit_that_did_not_happen_is_made_again() {
     }
 }
 
+/// A commit that is overtaken is made again from the table as it is then, so what it wrote first is of no use.
+#[test]
+fn a_commit_that_is_overtaken_or_given_up_leaves_no_file_behind() {
+    for deletes in ["position_deletes", "copy_on_write"] {
+        for (faults, is_given_up) in [(2, false), (8, true)] {
+            let (destination, server) = connected();
+            let destination = destination.config(json!({"deletes": deletes}));
+            write(&destination, 1).succeeded();
+            server.fault(&vec![Fault::Conflict; faults]);
+            let run = write(&destination, 2);
+            assert_eq!(run.exit_code != Some(0), is_given_up, "{run:?}");
+            let expected = if is_given_up { 1 } else { 2 };
+            assert_eq!(rows(&server), vec![json!(expected); 10]);
+            let run = destination.with_config(&["maintain", "--remove-orphans-after-hours", "0"]).succeeded();
+            let text = format!("{:?}", run.messages);
+            assert!(text.contains(" 0 orphans removed"), "{deletes}, {faults} conflicts: {text}");
+        }
+    }
+}
+
+#[test]
+fn files_of_a_commit_that_may_still_arrive_stay() {
+    for fault in [Fault::Lost, Fault::CommittedLost] {
+        let (destination, server) = connected();
+        let destination = destination.config(json!({"deletes": "copy_on_write"}));
+        write(&destination, 1).succeeded();
+        server.fault(&[fault, Fault::Refused]);
+        let run = write(&destination, 2);
+        // Either the table has the commit, or nobody knows whether it will.
+        let expected = if fault == Fault::Lost { (1, 1) } else { (2, 0) };
+        assert_eq!((rows(&server), run.exit_code), (vec![json!(expected.0); 10], Some(expected.1)));
+        let run = destination.with_config(&["maintain", "--remove-orphans-after-hours", "0"]).succeeded();
+        let has_orphans = !format!("{:?}", run.messages).contains(" 0 orphans removed");
+        assert_eq!(has_orphans, fault == Fault::Lost, "{:?}", run.messages);
+    }
+}
+
+#[test]
+fn a_catalog_that_lets_no_snapshot_expire_gets_the_rows_all_the_same() {
+    let (destination, server) = connected();
+    let fields = json!({"maintenance_percent": 20, "snapshot_retention_hours": 0});
+    let destination = destination.config(fields);
+    write(&destination, 1).succeeded();
+    server.fault(&[Fault::Refused]);
+    let run = write(&destination, 2).succeeded();
+    assert_eq!((rows(&server), snapshots(&server)), (vec![json!(2); 10], 2));
+    let warnings = run.messages.iter().filter(|message| message["log"]["level"] == "WARN");
+    let texts: Vec<&str> = warnings.filter_map(|message| message["log"]["message"].as_str()).collect();
+    assert!(texts.iter().any(|text| text.contains("could not be maintained")), "{texts:?}");
+    write(&destination, 3).succeeded();
+    assert_eq!((rows(&server), snapshots(&server)), (vec![json!(3); 10], 1));
+}
+
 #[test]
 fn a_commit_whose_answer_was_lost_is_recognised_and_not_made_again() {
     for fault in [Fault::CommittedTimeout, Fault::CommittedLost] {
