@@ -453,7 +453,7 @@ fn a_listing_that_fails_or_a_record_that_is_refused_tells_no_deletions() {
         assert_eq!(deleted(&second, "tags"), BTreeSet::new(), "{label}");
         account.simulator.faults().clear();
         let third = reader.read(&catalog, Some(&second.state())).expect_success();
-        // Inaccessible records are not checked again; those whose request failed are.
+        // Inaccessible records are not checked again on the same day; those whose request failed are.
         let expected = if is_refused { BTreeSet::new() } else { set(&[tag]) };
         assert_eq!(deleted(&third, "tags"), expected, "{label}");
     }

@@ -166,7 +166,11 @@ async fn confirm(
                         elsewhere.borrow_mut().push(&gid);
                     }
                     Existence::There(_) | Existence::Forbidden if is_always_whole(sync, *id) => {
-                        sync.progress().stream(*id).state.out_of_sight_mut().extend(gid.number());
+                        let mut progress = sync.progress();
+                        let state = &mut progress.stream(*id).state;
+                        state.out_of_sight_mut().extend(gid.number());
+                        let compared = state.compared().unwrap_or_else(|| sync.facts.began());
+                        state.set_compared(Some(compared));
                     }
                     // A record that stays where it is and is not listed is not asked for again.
                     Existence::There(_) | Existence::Forbidden => {}
