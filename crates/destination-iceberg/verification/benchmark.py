@@ -1,10 +1,11 @@
 """Tasks into a table, by the destination and by PyIceberg, on the same lines and the same machine.
 
-    benchmark.py <the destination's binary> [records] [rows]
+    benchmark.py <the destination's binary> [records] [rows] [the binary of an earlier version]
 
 Prints wall time, processor time, records a second and peak memory of the whole process, for a first load and for an
 upsert of a tenth of the rows, scattered; for the destination also of joining the files afterwards. Then it prints what
-20,000 scattered upserts into a million small rows cost with position deletes and with copy-on-write. No number fails it.
+20,000 scattered upserts into a million small rows cost with position deletes and with copy-on-write. With the binary of an
+earlier version, it prints only how the two compare: they take turns, and each number is a ratio of one pair. No number fails it.
 """
 
 import datetime
@@ -19,6 +20,7 @@ import time
 RECORDS = int(sys.argv[2]) if len(sys.argv) > 2 else 200_000
 ROWS = int(sys.argv[3]) if len(sys.argv) > 3 else 1_000_000
 UPSERTS = 20_000
+PAIRS = 3
 WORDS = "review draft launch plan budget owner weekly customer sprint blocked design café 数据 🎉".split()
 PROPERTIES = {
     "gid": {"type": "string"}, "name": {"type": "string"}, "notes": {"type": "string"},
@@ -74,7 +76,14 @@ def write_lines(path, numbers, version, make=task):
 
 
 def measured(what, count, run):
-    """Runs in a process of its own, whose peak memory the kernel tells."""
+    """Prints what it took."""
+    seconds, cpu, peak = timed(what, run)
+    rate = f"{count / seconds:>9,.0f}" if count else f"{'':>9}"
+    print(f"{what:<44}{seconds:>8.1f} s{cpu:>8.1f} s{rate}/s{peak:>8.0f} MB", flush=True)
+
+
+def timed(what, run):
+    """Runs in a process of its own, whose peak memory the kernel tells. Returns seconds, CPU seconds and megabytes."""
     started = time.time()
     child = os.fork()
     if child == 0:
@@ -87,9 +96,7 @@ def measured(what, count, run):
     _, status, usage = os.wait4(child, 0)
     seconds = time.time() - started
     assert status == 0, what
-    rate = f"{count / seconds:>9,.0f}" if count else f"{'':>9}"
-    print(f"{what:<44}{seconds:>8.1f} s{usage.ru_utime + usage.ru_stime:>8.1f} s{rate}/s"
-          f"{usage.ru_maxrss / 1024:>8.0f} MB", flush=True)
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def run_destination(binary, verb, lines):
@@ -180,6 +187,33 @@ def both_kinds_of_deletes(binary, folder):
         print(f"{'':<44}{(size() - loaded) / 1e6:,.1f} MB written beside {loaded / 1e6:,.1f} MB")
 
 
+def beside_an_earlier_version(binary, earlier, folder):
+    tasks, items, changed = (folder / f"{name}.jsonl" for name in ("tasks", "items", "changed"))
+    write_lines(tasks, range(RECORDS), 1)
+    write_lines(items, range(ROWS), 1, item)
+    write_lines(changed, sorted(random.Random(7).sample(range(ROWS), UPSERTS)), 2, item)
+    cases = [
+        (f"{RECORDS:,} tasks, append", "append", None, tasks, RECORDS),
+        (f"{RECORDS:,} tasks by key, into an empty table", "append_dedup", None, tasks, RECORDS),
+        (f"{UPSERTS:,} upserts into {ROWS:,} rows", "append_dedup", items, changed, UPSERTS),
+    ]
+    print(f"Each of {PAIRS} pairs, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    print(f"{'':<46}{'earlier':>20}{'this version':>20}   this / earlier: wall, CPU, peak memory")
+    for what, mode, before, lines, count in cases:
+        for pair in range(PAIRS):
+            taken = {}
+            # The first of a pair finds colder caches, so they change places.
+            for program in (binary, earlier)[::1 if pair % 2 else -1]:
+                with tempfile.TemporaryDirectory(dir=folder) as name:
+                    verb = ["write", *write_config(pathlib.Path(name) / "warehouse", {}, mode)]
+                    if before:
+                        timed(what, run_destination(program, verb, before))
+                    taken[program] = timed(what, run_destination(program, verb, lines))
+            rates = "".join(f"{count / taken[program][0]:>18,.0f}/s" for program in (earlier, binary))
+            ratios = ", ".join(f"{now / then:.2f}" for now, then in zip(taken[binary], taken[earlier]))
+            print(f"{what:<46}{rates}   {ratios}", flush=True)
+
+
 def write_config(warehouse, fields, mode):
     """Returns the options of `write`: those of the config come first."""
     config, catalog = warehouse.with_suffix(".json"), warehouse.with_suffix(".catalog.json")
@@ -192,6 +226,9 @@ def write_config(warehouse, fields, mode):
 
 def main():
     binary = pathlib.Path(sys.argv[1]).resolve()
+    if len(sys.argv) > 4:
+        with tempfile.TemporaryDirectory() as name:
+            return beside_an_earlier_version(binary, pathlib.Path(sys.argv[4]).resolve(), pathlib.Path(name))
     for part in (tasks_beside_pyiceberg, both_kinds_of_deletes):
         with tempfile.TemporaryDirectory() as name:
             part(binary, pathlib.Path(name))
