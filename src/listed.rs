@@ -80,9 +80,9 @@ impl Listed {
 
     /// The parents whose listings held the gid.
     pub fn parents_of(&self, gid: &Gid) -> Vec<Gid> {
-        let holds =
-            |(_, held): &(&u64, &Box<[u64]>)| number(gid).is_some_and(|gid| held.binary_search(&gid).is_ok());
-        self.held.iter().filter(holds).map(|(parent, _)| Gid::Number(*parent)).collect()
+        let Some(number) = number(gid) else { return Vec::new() };
+        let held = self.held.iter().filter(|entry| entry.1.binary_search(&number).is_ok());
+        held.map(|(parent, _)| Gid::Number(*parent)).collect()
     }
 
     /// How many gids the parent's listing held; `None` if it is not known.
