@@ -1,5 +1,5 @@
 //! Maintenance that nobody has to run: a commit also joins small files, works deletes in and expires snapshots, within a
-//! share of the time that the table's syncs took. Pure; decides what is due.
+//! share of the time that the table's syncs took. It decides what is due, and reads and writes nothing.
 
 use std::time::Duration;
 

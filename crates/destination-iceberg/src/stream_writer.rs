@@ -259,7 +259,7 @@ impl StreamWriter {
         }
         self.committed = self.received;
         self.last_commit = Instant::now();
-        Ok(Some(self.told(done)))
+        Ok(Some(self.with_location(done)))
     }
 
     /// Ends the stream, which its source completed: commits the rest, or swaps a refresh in.
@@ -297,7 +297,7 @@ impl StreamWriter {
         self.committed = self.received;
         self.last_commit = Instant::now();
         let Published { expired, warning, .. } = published;
-        Ok(Some(self.told(Committed { records, expired, warning, ..Committed::default() })))
+        Ok(Some(self.with_location(Committed { records, expired, warning, ..Committed::default() })))
     }
 
     /// Removes the rows of generations below `minimum` in one commit. Nothing if there are none.
@@ -317,7 +317,7 @@ impl StreamWriter {
         })
         .await?;
         self.take_table(published.table);
-        Ok(Some(self.told(Committed::default())))
+        Ok(Some(self.with_location(Committed::default())))
     }
 
     /// Works the upserts of a refresh into the files that will be swapped in.
@@ -361,7 +361,8 @@ impl StreamWriter {
         self.table = table;
     }
 
-    fn told(&self, done: Committed) -> Committed {
+    /// The same with the place of the table's metadata after the commit.
+    fn with_location(&self, done: Committed) -> Committed {
         Committed { metadata_location: self.table.metadata_location.clone(), ..done }
     }
 }

@@ -1,5 +1,6 @@
-//! When is a record asked for again that exists, or that the token may not see, and that no listing shows? Each day a part
-//! of them, in turn, so that their deletion is reported some day and costs little until then.
+//! When is the daily comparison due, and which records that are out of sight does it ask for again? A record is out of sight
+//! if it exists, or the token may not see it, and no listing shows it. Each day a part of them has its turn, so their
+//! deletion is reported one day, and they cost little until then.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;

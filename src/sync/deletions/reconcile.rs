@@ -6,7 +6,7 @@
 //! 3. What no listing shows is asked for one by one. Only "not found" is a deletion.
 //!
 //! If a record is deleted, what is on it is deleted too. A record is out of sight if it exists or is forbidden, but no
-//! listing shows it. Each comparison asks for some of these again.
+//! listing shows it. Some of these are asked for again each time (`out_of_sight.rs`).
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -77,7 +77,7 @@ async fn compare(
 ) -> Result<bool, Stop> {
     let existing = ask_for_slices(sync, due, answers).await?;
     let trees = trees(sync);
-    let skipped: BTreeSet<u64> = below(sync, &existing).into_iter().chain(skipped(sync, due)).collect();
+    let skipped: BTreeSet<u64> = below(sync, &existing).into_iter().chain(out_of_turn(sync, due)).collect();
     let unseen = || -> BTreeSet<u64> {
         let unseen = sync.deleted.borrow().unseen.of(due);
         unseen.difference(&skipped).copied().collect()
@@ -168,7 +168,7 @@ fn below(sync: &Sync<'_>, existing: &[Gid]) -> BTreeSet<u64> {
 }
 
 /// What is known to be out of sight, without those whose turn it is to be asked for again.
-fn skipped(sync: &Sync<'_>, due: StreamSet) -> BTreeSet<u64> {
+fn out_of_turn(sync: &Sync<'_>, due: StreamSet) -> BTreeSet<u64> {
     let mut all = BTreeSet::new();
     for id in due.iter() {
         all.extend(sync.progress().stream(id).state.out_of_sight());

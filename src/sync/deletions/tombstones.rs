@@ -40,12 +40,13 @@ pub fn emit(sync: &Sync<'_>, id: StreamId, gid: &Gid, at: Moment) {
 /// Emits the tombstones of everything that was listed below a record.
 pub fn emit_below(sync: &Sync<'_>, id: StreamId, parent: &Gid, at: Moment) {
     let below = sync.progress().stream(id).state.listed_mut().take(parent);
-    let is_keyed_by_parent = sync.plan().stream(id).is_keyed_by_parent();
-    for gid in below {
-        match is_keyed_by_parent && are_wanted(sync, id) {
-            true => emit_row(sync, id, parent, &gid, at),
-            false => emit(sync, id, &gid, at),
-        }
+    if !are_wanted(sync, id) {
+        return;
+    }
+    if sync.plan().stream(id).is_keyed_by_parent() {
+        below.iter().for_each(|gid| emit_row(sync, id, parent, gid, at));
+    } else {
+        below.iter().for_each(|gid| emit(sync, id, gid, at));
     }
 }
 

@@ -1,4 +1,5 @@
-//! The tree of records that others are on: tasks and their subtasks. A single one of them says in which stream it is.
+//! The trees of records that others are on, such as tasks with their subtasks. A record says itself in which of the tree's
+//! two streams it is.
 
 use crate::plan::PlannedListing;
 use crate::stream_set::StreamId;
